@@ -1,0 +1,132 @@
+# mqaudit: plain GNU make. `make help` lists the targets.
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+
+CC         ?= gcc
+ifeq ($(origin CC),default)
+CC         := gcc
+endif
+PKG_CONFIG ?= pkg-config
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+DATADIR    ?= $(PREFIX)/share
+MANDIR     ?= $(DATADIR)/man
+BASHCOMPDIR ?= $(DATADIR)/bash-completion/completions
+ZSHCOMPDIR ?= $(DATADIR)/zsh/site-functions
+FISHCOMPDIR ?= $(DATADIR)/fish/vendor_completions.d
+
+# The only list of libraries; scripts/deps knows the Debian packages that bring them.
+PKGS       := rdkafka libpq jansson libxxhash inih
+comma      := ,
+B          ?= build/$(if $(SAN),san-$(subst $(comma),-,$(SAN)),rel)
+
+NEEDS_PKGS := $(filter-out clean help deps format tags dist demo test test-full check bench sanitize lint,$(or $(MAKECMDGOALS),all))
+ifneq ($(NEEDS_PKGS),)
+MISSING    := $(strip $(foreach p,$(PKGS),$(shell $(PKG_CONFIG) --exists $(p) || echo $(p))))
+ifneq ($(MISSING),)
+$(error missing libraries: $(MISSING); 'make deps' installs them)
+endif
+endif
+
+# jemalloc makes the checker half as fast again (librdkafka allocates on one thread and frees on another).
+# Not under sanitizers, which bring an allocator of their own; JEMALLOC=0 builds without.
+ifndef SAN
+ifneq ($(JEMALLOC),0)
+JEMALLOC_LIBS := $(shell $(PKG_CONFIG) --exists jemalloc && $(PKG_CONFIG) --libs jemalloc)
+endif
+endif
+
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || cat .version 2>/dev/null || echo unknown)
+
+ALL_CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE $(shell $(PKG_CONFIG) --cflags $(PKGS)) $(CPPFLAGS)
+WARNINGS   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings \
+              -Wformat=2 -Wundef -Wconversion -Wno-sign-conversion
+ifdef SAN
+HARDEN     := -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
+OPT        ?= -O1
+else
+HARDEN     := -fstack-protector-strong -fPIE
+HARDEN_LD  := -pie -Wl,-z,relro,-z,now
+OPT        ?= -O2
+ALL_CPPFLAGS += $(if $(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+endif
+ALL_CFLAGS := -std=c17 -g $(OPT) $(WARNINGS) $(if $(WERROR),-Werror) $(HARDEN) -pthread $(CFLAGS)
+ALL_LDFLAGS := $(HARDEN_LD) $(if $(SAN),-fsanitize=$(SAN)) -pthread $(LDFLAGS)
+LIBS       := $(JEMALLOC_LIBS) $(shell $(PKG_CONFIG) --libs $(PKGS)) -lm -ldl
+
+SRCS       := main.c $(sort $(wildcard core/*.c core/*/*.c probe/*.c checker/*.c checker/*/*.c reporters/*.c \
+              reporters/*/*.c scenarios/*.c scenarios/*/*.c))
+HDRS       := $(sort $(wildcard core/*.h core/*/*.h probe/*.h checker/*.h checker/*/*.h reporters/*.h \
+              reporters/*/*.h scenarios/*.h scenarios/*/*.h tests/*.h tests/*/*.h))
+OBJS       := $(SRCS:%.c=$(B)/%.o)
+LIB_OBJS   := $(filter-out $(B)/main.o,$(OBJS))
+UNIT_SRCS  := $(sort $(wildcard tests/unit/*_test.c tests/prop/*_test.c tests/inject/*_test.c tests/sim/*_test.c))
+UNIT_BINS  := $(UNIT_SRCS:%.c=$(B)/%)
+BENCH_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
+SQL        := $(sort $(wildcard core/ledger/sql/*.sql))
+
+ifeq ($(V),1)
+Q :=
+SAY := @true
+else
+Q := @
+SAY := @printf '  %-6s %s\n'
+endif
+
+.PHONY: all check test test-full deps demo bench sanitize fuzz lint format tags help install uninstall dist clean \
+        unit FORCE
+.PRECIOUS: $(B)/%.o
+
+all: $(B)/mqaudit ## build the program: build/mqaudit
+ifndef SAN
+	@ln -sfn rel/mqaudit build/mqaudit
+endif
+
+$(B)/.flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/.version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/gen/sql_data.h: $(SQL) core/ledger/embed.awk
+	$(SAY) GEN $@
+	@mkdir -p $(@D)
+	$(Q)awk -f core/ledger/embed.awk $(SQL) >$@.new && mv $@.new $@
+
+$(B)/core/version.o: ALL_CPPFLAGS += -DMQAUDIT_VERSION='"$(VERSION)"'
+$(B)/core/version.o: $(B)/.version
+
+$(B)/%.o: %.c $(B)/.flags | $(B)/gen/sql_data.h
+	$(SAY) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/libmqaudit.a: $(LIB_OBJS)
+	$(SAY) AR $@
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/mqaudit: $(B)/main.o $(B)/libmqaudit.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/tests/%: $(B)/tests/%.o $(B)/libmqaudit.a
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+unit: $(UNIT_BINS)
+	$(Q)prove --exec 'env CMOCKA_MESSAGE_OUTPUT=tap' $(UNIT_BINS)
+
+clean: ## remove everything that was built
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+-include $(OBJS:.o=.d) $(UNIT_BINS:=.d) $(BENCH_BINS:=.d)

@@ -1,0 +1,157 @@
+#include "core/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048
+
+static enum log_level threshold = LOG_NOTE;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static char progress[LOG_PROGRESS_LINES * 256]; /* what the block shows now */
+static int progress_drawn;                      /* how many lines of it are on the screen */
+
+void log_set_level(enum log_level level)
+{
+	threshold = level;
+}
+
+static bool usable_terminal(int fd)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+bool log_on_terminal(void)
+{
+	return usable_terminal(STDERR_FILENO);
+}
+
+static bool no_colour(void)
+{
+	const char *no = getenv("NO_COLOR");
+
+	return no && *no;
+}
+
+bool log_colour(void)
+{
+	return !no_colour() && usable_terminal(STDERR_FILENO);
+}
+
+bool log_colour_stdout(void)
+{
+	return !no_colour() && usable_terminal(STDOUT_FILENO);
+}
+
+static int terminal_width(void)
+{
+	struct winsize ws;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 10)
+		return ws.ws_col;
+	return 80;
+}
+
+/* Bytes of s that fit `width` columns: counts code points, so UTF-8 text is never cut in a letter. */
+static int fitting(const char *s, int len, int width)
+{
+	int columns = 0, i = 0;
+
+	while (i < len) {
+		if (((unsigned char)s[i] & 0xc0) != 0x80 && columns++ == width)
+			break;
+		i++;
+	}
+	return i;
+}
+
+static void erase_progress(void)
+{
+	if (progress_drawn == 0)
+		return;
+	for (int i = 1; i < progress_drawn; i++)
+		fputs("\r\033[K\033[A", stderr);
+	fputs("\r\033[K", stderr);
+	progress_drawn = 0;
+}
+
+static void draw_progress(void)
+{
+	int width = terminal_width() - 1;
+	const char *p = progress;
+
+	while (*p && progress_drawn < LOG_PROGRESS_LINES) {
+		int len = (int)strcspn(p, "\n");
+
+		fprintf(stderr, "%s%.*s", progress_drawn ? "\n" : "", fitting(p, len, width), p);
+		progress_drawn++;
+		p += len;
+		if (*p == '\n')
+			p++;
+	}
+}
+
+void log_progress(const char *text)
+{
+	if (!log_on_terminal())
+		return;
+	pthread_mutex_lock(&mutex);
+	erase_progress();
+	snprintf(progress, sizeof(progress), "%s", text ? text : "");
+	draw_progress();
+	fflush(stderr);
+	pthread_mutex_unlock(&mutex);
+}
+
+static void put_line(const char *colour, const char *prefix, const char *text)
+{
+	bool with_colour = *colour && log_colour();
+
+	pthread_mutex_lock(&mutex);
+	erase_progress();
+	fprintf(stderr, "%s%s%s%s\n", with_colour ? colour : "", prefix, with_colour ? "\033[0m" : "",
+		text);
+	draw_progress();
+	fflush(stderr);
+	pthread_mutex_unlock(&mutex);
+}
+
+static void vlog(enum log_level level, const char *colour, const char *prefix, const char *fmt,
+	va_list ap)
+{
+	char text[LINE_MAX_BYTES];
+
+	if (level > threshold)
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	put_line(colour, prefix, text);
+}
+
+#define LOG_FUNCTION(name, level, colour, prefix)                                                  \
+	void name(const char *fmt, ...)                                                            \
+	{                                                                                          \
+		va_list ap;                                                                        \
+                                                                                                   \
+		va_start(ap, fmt);                                                                 \
+		vlog(level, colour, prefix, fmt, ap);                                              \
+		va_end(ap);                                                                        \
+	}
+
+LOG_FUNCTION(log_error, LOG_ERROR, "\033[1;31m", "mqaudit: error: ")
+LOG_FUNCTION(log_warn, LOG_WARN, "\033[1;33m", "mqaudit: warning: ")
+LOG_FUNCTION(log_note, LOG_NOTE, "", "mqaudit: ")
+LOG_FUNCTION(log_debug, LOG_DEBUG, "\033[2m", "mqaudit: debug: ")
+LOG_FUNCTION(log_hint, LOG_ERROR, "\033[1;36m", "mqaudit: hint: ")
+
+void err_print(const struct err *e)
+{
+	log_error("%s", e->msg);
+	if (e->hint[0])
+		log_hint("%s", e->hint);
+}

@@ -1,0 +1,42 @@
+#ifndef CORE_LOG_H
+#define CORE_LOG_H
+
+#include <stdbool.h>
+
+#include "core/err.h"
+
+/*
+ * The chatter: lines on standard error, each whole, also from several threads. Standard output is the
+ * product and never touched here. Lower layers do not log: they return errors; the command layer logs.
+ */
+enum log_level { LOG_ERROR, LOG_WARN, LOG_NOTE, LOG_DEBUG };
+
+/* Lines above this level are dropped; LOG_NOTE at the start. Set once, before threads start. */
+void log_set_level(enum log_level level);
+
+/* Colour and the progress line are for terminals: is standard error one (and TERM not dumb)? */
+bool log_on_terminal(void);
+
+/* May colour be used on standard error, or on standard output (NO_COLOR, TERM=dumb, not a terminal)? */
+bool log_colour(void);
+bool log_colour_stdout(void);
+
+/* One line: "mqaudit: error: ..." and the like; a running progress line is drawn again below it. */
+void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* Print an error and its hint, once, at the command layer. */
+void err_print(const struct err *e);
+
+/*
+ * The live progress block on a terminal: up to LOG_PROGRESS_LINES lines, redrawn in place, cut to the
+ * width of the terminal. text is lines separated by '\n'; NULL or "" takes the block away.
+ * Not on a terminal it does nothing.
+ */
+#define LOG_PROGRESS_LINES 8
+void log_progress(const char *text);
+
+#endif

@@ -1,0 +1,462 @@
+#include "core/opt.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <ini.h>
+
+#include "core/units.h"
+
+/* Options that every command has, behind its own. */
+struct common_row {
+	const char *name;
+	char letter;
+	const char *arg;
+	const char *help;
+};
+
+static const struct common_row common[] = {
+	{"config", 0, "FILE", "Read options from an INI file: name = value, in a section of the command's "
+			      "name or above all sections."},
+	{"verbose", 'v', NULL, "Say more."},
+	{"quiet", 'q', NULL, "Only warnings and errors."},
+	{"help", 'h', NULL, "Show this help."},
+};
+#define N_COMMON (sizeof(common) / sizeof(common[0]))
+enum { COMMON_CONFIG, COMMON_VERBOSE, COMMON_QUIET, COMMON_HELP };
+
+/* Values that getopt_long() returns: own rows, their --no- forms, common rows. */
+enum { BASE_ROW = 1000, BASE_NO = 3000, BASE_COMMON = 5000 };
+
+#define MAX_ROWS 128
+
+static size_t count_rows(const struct command *c)
+{
+	size_t n = 0;
+
+	while (c->opts && c->opts[n].name)
+		n++;
+	if (n > MAX_ROWS)
+		BUG("command '%s' has %zu options", c->name, n);
+	return n;
+}
+
+bool opt_given(const struct cmdline *cl, const char *name)
+{
+	for (size_t i = 0; i < count_rows(cl->command); i++)
+		if (strcmp(cl->command->opts[i].name, name) == 0)
+			return cl->given[i];
+	BUG("no option '%s' in command '%s'", name, cl->command->name);
+}
+
+static char *keep(struct cmdline *cl, const char *s)
+{
+	char **strings = realloc(cl->strings, (cl->n_strings + 1) * sizeof(char *));
+
+	if (!strings)
+		return NULL;
+	cl->strings = strings;
+	strings[cl->n_strings] = strdup(s);
+	if (!strings[cl->n_strings])
+		return NULL;
+	return strings[cl->n_strings++];
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+	size_t len = strlen(value);
+
+	while (*choices) {
+		size_t n = strcspn(choices, "|");
+
+		if (n == len && memcmp(choices, value, n) == 0)
+			return true;
+		choices += n;
+		if (*choices)
+			choices++;
+	}
+	return false;
+}
+
+static int parse_flag(const char *value, bool *ret, const char *name, struct err *e)
+{
+	static const char *const yes[] = {"1", "true", "yes", "on"};
+	static const char *const no[] = {"0", "false", "no", "off"};
+
+	for (size_t i = 0; i < 4; i++) {
+		if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+			*ret = strcasecmp(value, yes[i]) == 0;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, "--%s: '%s' is neither yes nor no", name, value);
+}
+
+static int list_add(struct opt_list *list, const char *value)
+{
+	const char **item = realloc(list->item, (list->n + 1) * sizeof(*item));
+
+	if (!item)
+		return ERR_NOMEM;
+	list->item = item;
+	item[list->n++] = value;
+	return 0;
+}
+
+/* Put a text into the place of its row. The text must live as long as cl. */
+static int set_value(struct cmdline *cl, const struct opt *row, const char *value, struct err *e)
+{
+	void *place = (char *)cl->opts + row->offset;
+	int rc = 0;
+
+	switch (row->type) {
+	case OPT_FLAG:
+		return parse_flag(value, place, row->name, e);
+	case OPT_STRING:
+		*(const char **)place = value;
+		return 0;
+	case OPT_CHOICE:
+		if (!is_choice(row->choices, value))
+			return err_set(e, ERR_USAGE, "--%s: '%s' is none of %s", row->name, value,
+				row->choices);
+		*(const char **)place = value;
+		return 0;
+	case OPT_COUNT:
+		rc = units_parse_count(value, place, e);
+		break;
+	case OPT_SIZE:
+		rc = units_parse_size(value, place, e);
+		break;
+	case OPT_DURATION:
+		rc = units_parse_duration(value, place, e);
+		break;
+	case OPT_LIST:
+		if (list_add(place, value))
+			return err_set(e, ERR_NOMEM, "out of memory");
+		return 0;
+	}
+	return rc ? err_wrap(e, "--%s", row->name) : 0;
+}
+
+static int set_defaults(struct cmdline *cl, struct err *e)
+{
+	const struct opt *rows = cl->command->opts;
+
+	for (size_t i = 0; i < count_rows(cl->command); i++) {
+		int rc = rows[i].dflt ? set_value(cl, &rows[i], rows[i].dflt, e) : 0;
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int set_from_env(struct cmdline *cl, struct err *e)
+{
+	const struct opt *rows = cl->command->opts;
+
+	for (size_t i = 0; i < count_rows(cl->command); i++) {
+		char name[80] = "MQAUDIT_";
+		size_t at = strlen(name);
+		const char *value;
+		int rc;
+
+		if (cl->given[i] || rows[i].hidden)
+			continue;
+		for (const char *p = rows[i].name; *p && at + 1 < sizeof(name); p++)
+			name[at++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+		name[at] = '\0';
+		value = getenv(name);
+		if (!value || !*value)
+			continue;
+		rc = set_value(cl, &rows[i], value, e);
+		if (rc)
+			return err_wrap(e, "environment variable %s", name);
+		cl->given[i] = 1;
+	}
+	return 0;
+}
+
+struct ini_state {
+	struct cmdline *cl;
+	struct err *e;
+	int rc;
+	uint8_t from_file[MAX_ROWS];
+};
+
+static int ini_line(void *user, const char *section, const char *name, const char *value)
+{
+	struct ini_state *st = user;
+	const struct command *c = st->cl->command;
+	char *copy;
+
+	if (*section && strcmp(section, c->name) != 0)
+		return 1;
+	for (size_t i = 0; i < count_rows(c); i++) {
+		if (c->opts[i].hidden || strcmp(c->opts[i].name, name) != 0)
+			continue;
+		if (st->cl->given[i] && !st->from_file[i])
+			return 1;
+		copy = keep(st->cl, value);
+		if (!copy) {
+			st->rc = err_set(st->e, ERR_NOMEM, "out of memory");
+			return 0;
+		}
+		st->rc = set_value(st->cl, &c->opts[i], copy, st->e);
+		st->cl->given[i] = 1;
+		st->from_file[i] = 1;
+		return st->rc == 0;
+	}
+	/* above all sections stands what other commands may know */
+	if (!*section)
+		return 1;
+	st->rc = err_set(st->e, ERR_USAGE, "'%s' has no option '%s'", c->name, name);
+	return 0;
+}
+
+static int set_from_config(struct cmdline *cl, struct err *e)
+{
+	struct ini_state st = {.cl = cl, .e = e};
+	const char *file = cl->config ? cl->config : getenv("MQAUDIT_CONFIG");
+	int line;
+
+	if (!file || !*file)
+		return 0;
+	line = ini_parse(file, ini_line, &st);
+	if (line == -1)
+		return err_set_errno(e, ERR_NOTFOUND, errno, "cannot read config file '%s'", file);
+	if (st.rc)
+		return err_wrap(e, "config file '%s', line %d", file, line);
+	if (line)
+		return err_set(e, ERR_USAGE, "config file '%s', line %d: not 'name = value'", file, line);
+	return 0;
+}
+
+struct getopt_table {
+	struct option *rows;
+	char letters[2 * (MAX_ROWS + N_COMMON) + 3];
+	char **no_names;
+	size_t n_no;
+};
+
+static void table_release(struct getopt_table *t)
+{
+	for (size_t i = 0; i < t->n_no; i++)
+		free(t->no_names[i]);
+	free(t->no_names);
+	free(t->rows);
+}
+
+static void add_letter(char *letters, char letter, bool with_arg)
+{
+	size_t n = strlen(letters);
+
+	if (!letter)
+		return;
+	letters[n++] = letter;
+	if (with_arg)
+		letters[n++] = ':';
+	letters[n] = '\0';
+}
+
+static int table_init(struct getopt_table *t, const struct command *c)
+{
+	size_t n = count_rows(c), at = 0;
+
+	memset(t, 0, sizeof(*t));
+	t->rows = calloc(2 * n + N_COMMON + 1, sizeof(*t->rows));
+	t->no_names = calloc(n + 1, sizeof(*t->no_names));
+	if (!t->rows || !t->no_names)
+		return ERR_NOMEM;
+	t->letters[0] = ':';
+	for (size_t i = 0; i < n; i++) {
+		const struct opt *o = &c->opts[i];
+		char *no;
+
+		t->rows[at++] = (struct option){o->name,
+			o->type == OPT_FLAG ? no_argument : required_argument, NULL, BASE_ROW + (int)i};
+		add_letter(t->letters, o->letter, o->type != OPT_FLAG);
+		if (o->type != OPT_FLAG || strncmp(o->name, "no-", 3) == 0)
+			continue;
+		if (asprintf(&no, "no-%s", o->name) < 0)
+			return ERR_NOMEM;
+		t->no_names[t->n_no++] = no;
+		t->rows[at++] = (struct option){no, no_argument, NULL, BASE_NO + (int)i};
+	}
+	for (size_t i = 0; i < N_COMMON; i++) {
+		t->rows[at++] = (struct option){common[i].name,
+			common[i].arg ? required_argument : no_argument, NULL, BASE_COMMON + (int)i};
+		add_letter(t->letters, common[i].letter, common[i].arg != NULL);
+	}
+	return 0;
+}
+
+static int row_of_letter(const struct command *c, int letter)
+{
+	for (size_t i = 0; i < count_rows(c); i++)
+		if (c->opts[i].letter == letter)
+			return BASE_ROW + (int)i;
+	for (size_t i = 0; i < N_COMMON; i++)
+		if (common[i].letter == letter)
+			return BASE_COMMON + (int)i;
+	return -1;
+}
+
+static int take(struct cmdline *cl, int found, struct err *e)
+{
+	const struct command *c = cl->command;
+
+	if (found >= BASE_COMMON) {
+		switch (found - BASE_COMMON) {
+		case COMMON_CONFIG:
+			cl->config = optarg;
+			break;
+		case COMMON_VERBOSE:
+			cl->verbose = true;
+			break;
+		case COMMON_QUIET:
+			cl->quiet = true;
+			break;
+		case COMMON_HELP:
+			cl->help = true;
+			break;
+		}
+		return 0;
+	}
+	if (found >= BASE_NO) {
+		cl->given[found - BASE_NO] = 1;
+		return set_value(cl, &c->opts[found - BASE_NO], "no", e);
+	}
+	cl->given[found - BASE_ROW] = 1;
+	return set_value(cl, &c->opts[found - BASE_ROW], optarg ? optarg : "yes", e);
+}
+
+static int parse_flags(struct cmdline *cl, int argc, char **argv, struct err *e)
+{
+	const struct command *c = cl->command;
+	struct getopt_table t;
+	int r = table_init(&t, c), found;
+
+	if (r) {
+		err_set(e, r, "out of memory");
+		goto out;
+	}
+	optind = 0; /* a fresh scan (GNU) */
+	opterr = 0;
+	while (r == 0 && (found = getopt_long(argc, argv, t.letters, t.rows, NULL)) != -1) {
+		if (found == ':') {
+			r = err_set(e, ERR_USAGE, "option '%s' needs a value", argv[optind - 1]);
+		} else if (found == '?') {
+			if (optopt && optopt < BASE_ROW)
+				r = err_set(e, ERR_USAGE, "unknown option '-%c'", optopt);
+			else
+				r = err_set(e, ERR_USAGE, "unknown option '%s'", argv[optind - 1]);
+			err_hint(e, "mqaudit %s --help lists the options", c->name);
+		} else {
+			if (found < BASE_ROW)
+				found = row_of_letter(c, found);
+			r = take(cl, found, e);
+		}
+	}
+	cl->argc = argc - optind;
+	cl->argv = argv + optind;
+out:
+	table_release(&t);
+	return r;
+}
+
+int opt_parse(
+	const struct command *command, int argc, char **argv, struct cmdline *cl, struct err *e)
+{
+	/* getopt skips argv[0]: the caller passes the command's words away, so shift by one */
+	char **shifted = NULL;
+	int r;
+
+	memset(cl, 0, sizeof(*cl));
+	cl->command = command;
+	cl->opts = calloc(1, command->opts_size ? command->opts_size : 1);
+	cl->given = calloc(count_rows(command) + 1, 1);
+	shifted = calloc((size_t)argc + 2, sizeof(*shifted));
+	if (!cl->opts || !cl->given || !shifted) {
+		free(shifted);
+		return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	shifted[0] = (char *)(uintptr_t)command->name;
+	memcpy(shifted + 1, argv, (size_t)argc * sizeof(*shifted));
+	r = set_defaults(cl, e);
+	if (r == 0)
+		r = parse_flags(cl, argc + 1, shifted, e);
+	if (r == 0 && cl->help) {
+		free(shifted);
+		return 0;
+	}
+	if (r == 0)
+		r = set_from_env(cl, e);
+	if (r == 0)
+		r = set_from_config(cl, e);
+	if (r == 0 && cl->argc < command->min_args) {
+		err_set(e, ERR_USAGE, "%s needs %s", command->name, command->args);
+		r = err_hint(e, "mqaudit %s --help explains it", command->name);
+	}
+	if (r == 0 && command->max_args >= 0 && cl->argc > command->max_args)
+		r = err_set(e, ERR_USAGE, "unexpected argument '%s'", cl->argv[command->max_args]);
+	/* keep the positional arguments in memory of our own, in argv's place */
+	if (cl->argv)
+		memmove(shifted, cl->argv, (size_t)cl->argc * sizeof(*shifted));
+	shifted[cl->argc] = NULL;
+	cl->argv = shifted;
+	return r;
+}
+
+void opt_release(struct cmdline *cl)
+{
+	char **strings = cl->strings;
+
+	if (cl->command && cl->opts) {
+		for (size_t i = 0; i < count_rows(cl->command); i++) {
+			const struct opt *o = &cl->command->opts[i];
+
+			if (o->type == OPT_LIST)
+				free(((struct opt_list *)((char *)cl->opts + o->offset))->item);
+		}
+	}
+	for (size_t i = 0; i < cl->n_strings; i++)
+		free(strings[i]);
+	free(strings);
+	free(cl->given);
+	free(cl->opts);
+	free(cl->argv);
+	memset(cl, 0, sizeof(*cl));
+}
+
+const struct command *opt_find(
+	const struct command *all, size_t n, int argc, char **argv, int *ret_words)
+{
+	const struct command *best = NULL;
+
+	*ret_words = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *name = all[i].name;
+		int words = 0;
+
+		while (*name && words < argc) {
+			size_t len = strcspn(name, " ");
+
+			if (strlen(argv[words]) != len || memcmp(argv[words], name, len) != 0)
+				break;
+			words++;
+			name += len;
+			if (*name)
+				name++;
+		}
+		if (!*name && words > *ret_words) {
+			best = &all[i];
+			*ret_words = words;
+		}
+	}
+	return best;
+}

@@ -1,0 +1,73 @@
+#ifndef CORE_PROC_H
+#define CORE_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+
+/*
+ * Child processes: start, capture, wait with a deadline, end. Always by pid, never by name.
+ */
+
+struct proc_spec {
+	const char *const *argv;  /* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
+	const char *const *env;   /* NULL-terminated "NAME=value" added to our environment; or NULL */
+	const char *cwd;          /* or NULL: ours */
+	const char *stdin_file;   /* or NULL: /dev/null */
+	const char *output_file;  /* stdout and stderr are appended to it; NULL: see inherit_output */
+	bool inherit_output;      /* keep our stdout and stderr (with output_file NULL); else /dev/null */
+	int netns_fd;             /* enter this network namespace first; -1: stay */
+	uid_t uid;                /* run as this user when it differs from ours (0 and we are root: root) */
+	gid_t gid;
+	bool new_session;         /* setsid(): a terminal's Ctrl-C does not reach it */
+	int death_signal;         /* sent to it when the thread that started it ends; 0: none */
+};
+
+#define PROC_SPEC_INIT {.netns_fd = -1}
+
+/*
+ * Start a process. Returns 0, with its pid, or ERR_IO, ERR_NOTFOUND (no such program), ERR_DENIED.
+ * The caller reaps it with proc_wait().
+ */
+MUST_CHECK int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct err *e);
+
+/*
+ * Wait until pid ended or timeout_ns passed (negative: for ever). Ours to reap only.
+ * Returns 0 with the wait status, or ERR_TIMEOUT.
+ */
+MUST_CHECK int proc_wait(pid_t pid, int64_t timeout_ns, int *ret_status, struct err *e);
+
+/*
+ * Run to the end, with stdout (and stderr, when with_stderr) collected in out; input (may be NULL) goes
+ * to its stdin. Killed with SIGKILL at the deadline. Returns 0 and the exit code (128 + signal for a
+ * signal), ERR_TIMEOUT, or what proc_start() says.
+ */
+MUST_CHECK int proc_run(const struct proc_spec *spec, const char *input, bool with_stderr,
+	int64_t timeout_ns, struct buf *out, int *ret_exit, struct err *e);
+
+/*
+ * As proc_run() for a command that must succeed: a non-zero exit is ERR_IO with the command's last lines
+ * of output in the message. out may be NULL.
+ */
+MUST_CHECK int proc_check(
+	const char *const *argv, const char *input, int64_t timeout_ns, struct buf *out, struct err *e);
+
+/*
+ * When a process started, in clock ticks since boot (/proc/PID/stat): with the pid it names a process for
+ * good, so that a reused pid is never signalled. 0 when there is no such process.
+ */
+uint64_t proc_start_time(pid_t pid);
+
+/* Is pid alive (a zombie is not), and still the one that started at start_time (0: any)? */
+bool proc_alive(pid_t pid, uint64_t start_time);
+
+/* Send a signal if it is still that process. Returns false when it is gone. */
+bool proc_signal(pid_t pid, uint64_t start_time, int sig);
+
+/* Where a program is found in PATH or, behind it, in the sbin folders. False: nowhere. */
+bool proc_find_program(const char *name, char *path, size_t len);
+
+#endif

@@ -1,0 +1,192 @@
+#include "core/units.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+/*
+ * A non-negative number with an optional fraction, and what stands behind it. The fraction is for
+ * "1.5M"; the integral part is read exactly.
+ */
+static bool number(const char *text, uint64_t *ret_whole, double *ret_fraction, const char **ret_end)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	errno = 0;
+	*ret_whole = strtoull(text, &end, 10);
+	if (errno)
+		return false;
+	*ret_fraction = 0;
+	if (*end == '.') {
+		const char *dot = end;
+
+		if (!isdigit((unsigned char)dot[1]))
+			return false;
+		*ret_fraction = strtod(dot, &end);
+		if (strspn(dot + 1, "0123456789") != (size_t)(end - dot - 1))
+			return false;
+	}
+	*ret_end = end;
+	return true;
+}
+
+static bool scale(uint64_t whole, double fraction, uint64_t factor, uint64_t *ret)
+{
+	uint64_t v;
+
+	if (__builtin_mul_overflow(whole, factor, &v))
+		return false;
+	return !__builtin_add_overflow(v, (uint64_t)llround(fraction * (double)factor), ret);
+}
+
+static int parse_multiple(
+	const char *text, uint64_t step, const char *what, uint64_t *ret, struct err *e)
+{
+	uint64_t whole, factor = 1, v;
+	double fraction;
+	const char *end;
+
+	if (!number(text, &whole, &fraction, &end))
+		return err_set(e, ERR_USAGE, "'%s' is not %s", text, what);
+	switch (*end) {
+	case 'k':
+	case 'K':
+		factor = step;
+		break;
+	case 'M':
+		factor = step * step;
+		break;
+	case 'G':
+		factor = step * step * step;
+		break;
+	case '\0':
+		break;
+	default:
+		return err_set(e, ERR_USAGE, "'%s' is not %s", text, what);
+	}
+	if ((*end && end[1]) || (factor == 1 && fraction != 0) ||
+		!scale(whole, fraction, factor, &v))
+		return err_set(e, ERR_USAGE, "'%s' is not %s", text, what);
+	*ret = v;
+	return 0;
+}
+
+int units_parse_count(const char *text, uint64_t *ret, struct err *e)
+{
+	return parse_multiple(text, 1000, "a number (such as 500, 10k or 1.5M)", ret, e);
+}
+
+int units_parse_size(const char *text, uint64_t *ret, struct err *e)
+{
+	return parse_multiple(text, 1024, "a size (such as 100, 64k or 1M bytes)", ret, e);
+}
+
+int units_parse_duration(const char *text, int64_t *ret_ns, struct err *e)
+{
+	static const struct {
+		const char *unit;
+		int64_t ns;
+	} units[] = {
+		{"ns", 1},
+		{"us", NS_PER_US},
+		{"ms", NS_PER_MS},
+		{"s", NS_PER_S},
+		{"m", 60 * NS_PER_S},
+		{"min", 60 * NS_PER_S},
+		{"h", 3600 * NS_PER_S},
+		{"d", 86400 * NS_PER_S},
+	};
+	uint64_t whole, v;
+	double fraction;
+	const char *end;
+
+	if (number(text, &whole, &fraction, &end)) {
+		if (whole == 0 && fraction == 0 && *end == '\0') {
+			*ret_ns = 0;
+			return 0;
+		}
+		for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+			if (strcmp(end, units[i].unit) != 0)
+				continue;
+			if (!scale(whole, fraction, (uint64_t)units[i].ns, &v) || v > INT64_MAX)
+				break;
+			*ret_ns = (int64_t)v;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, "'%s' is not a time (such as 500ms, 10s, 5m or 2h)", text);
+}
+
+char *units_grouped(uint64_t n, char buf[UNITS_LEN])
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
+	char *p = buf;
+
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			*p++ = ',';
+		*p++ = digits[i];
+	}
+	*p = '\0';
+	return buf;
+}
+
+char *units_short(uint64_t n, char buf[UNITS_LEN])
+{
+	static const char names[] = " kMGTPE";
+	double v = (double)n;
+	int unit = 0;
+
+	if (n < 10000)
+		return units_grouped(n, buf);
+	while (v >= 999.95 && names[unit + 1]) {
+		v /= 1000;
+		unit++;
+	}
+	snprintf(buf, UNITS_LEN, v < 9.995 ? "%.2f %c" : "%.1f %c", v, names[unit]);
+	return buf;
+}
+
+char *units_duration(int64_t ns, char buf[UNITS_LEN])
+{
+	double v = (double)ns;
+	long long s = ns / NS_PER_S;
+
+	if (ns < 10 * NS_PER_US)
+		snprintf(buf, UNITS_LEN, "%.1f us", v / 1e3);
+	else if (ns < NS_PER_MS)
+		snprintf(buf, UNITS_LEN, "%.0f us", v / 1e3);
+	else if (ns < 100 * NS_PER_MS)
+		snprintf(buf, UNITS_LEN, "%.1f ms", v / 1e6);
+	else if (ns < NS_PER_S)
+		snprintf(buf, UNITS_LEN, "%.0f ms", v / 1e6);
+	else if (s < 60)
+		snprintf(buf, UNITS_LEN, "%.1f s", v / 1e9);
+	else if (s < 3600)
+		snprintf(buf, UNITS_LEN, "%lld min %lld s", s / 60, s % 60);
+	else
+		snprintf(buf, UNITS_LEN, "%lld h %lld min", s / 3600, s % 3600 / 60);
+	return buf;
+}
+
+char *units_bytes(uint64_t n, char buf[UNITS_LEN])
+{
+	static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	double v = (double)n;
+	size_t unit = 0;
+
+	while (v >= 1024 && unit + 1 < sizeof(names) / sizeof(names[0])) {
+		v /= 1024;
+		unit++;
+	}
+	snprintf(buf, UNITS_LEN, unit && v < 10 ? "%.1f %s" : "%.0f %s", v, names[unit]);
+	return buf;
+}
