@@ -1,0 +1,30 @@
+#include "core/broker/broker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct broker_ops *const brokers[] = {
+	&broker_kafka,
+	NULL,
+};
+
+const struct broker_ops *const *broker_all(void)
+{
+	return brokers;
+}
+
+const struct broker_ops *broker_find(const char *scheme)
+{
+	for (size_t i = 0; brokers[i]; i++)
+		for (size_t j = 0; brokers[i]->schemes[j]; j++)
+			if (strcmp(brokers[i]->schemes[j], scheme) == 0)
+				return brokers[i];
+	return NULL;
+}
+
+void broker_topic_free(struct broker_topic *t)
+{
+	free(t->partition);
+	free(t->node);
+	memset(t, 0, sizeof(*t));
+}

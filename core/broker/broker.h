@@ -1,0 +1,290 @@
+#ifndef CORE_BROKER_BROKER_H
+#define CORE_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/words.h"
+
+struct props;
+struct url;
+
+/*
+ * The one small interface behind which every broker lives.
+ *
+ * A broker is one const struct broker_ops in the table of broker.c. What it can do is a set of capability
+ * bits; shared code asks for bits, never for names. Outcomes and messages arrive only inside the calls
+ * that poll for them, on the caller's thread.
+ *
+ * Handles are opaque. A producer may be used by two threads at once, one that sends and one that polls;
+ * a reader or an admin handle by one thread at a time.
+ */
+
+enum broker_cap {
+	BROKER_CAP_POSITIONS = 1 << 0,    /* the log is read by position, without taking anything away */
+	BROKER_CAP_PARTITIONS = 1 << 1,   /* a destination has partitions */
+	BROKER_CAP_TRANSACTIONS = 1 << 2, /* messages can be sent in transactions */
+	BROKER_CAP_FENCE = 1 << 3,        /* a fence record can be written and read in the same place */
+	BROKER_CAP_KEYS = 1 << 4,         /* messages have keys */
+};
+
+#define BROKER_NO_OFFSET INT64_C(-1)
+#define BROKER_NO_NODE (-1)
+
+/* How to reach a destination. Everything is borrowed and must outlive the handle made from it. */
+struct broker_config {
+	const struct url *url;        /* scheme, hosts or lab, topic */
+	const struct props *props;    /* client properties in the library's own names; may be NULL */
+	const struct props *consumer; /* those of readers; NULL: props */
+	const char *client_id;        /* how we appear in the broker's logs; the user's setting wins */
+	int64_t timeout_ns;           /* for each call that must be answered (metadata and the like) */
+};
+
+/* ---- what a destination is ------------------------------------------------------------------- */
+
+struct broker_partition {
+	int32_t id;
+	int32_t leader; /* node id, BROKER_NO_NODE: none */
+	int replicas;
+	int in_sync;
+};
+
+struct broker_node {
+	int32_t id;
+	char host[256];
+	int port;
+};
+
+/* A snapshot of a topic, and of the cluster around it; free with broker_topic_free(). */
+struct broker_topic {
+	size_t n_partitions;
+	struct broker_partition *partition; /* index = partition number */
+	size_t n_nodes;
+	struct broker_node *node;
+	char cluster_id[64];
+};
+void broker_topic_free(struct broker_topic *t);
+
+/* What --create-topic asks for. */
+struct broker_create {
+	int partitions;
+	int replication;              /* -1: the broker's default */
+	const char *const *config;    /* name, value, name, value, ... NULL */
+	const char *assignment;       /* "1:2:3,2:3:1": replicas a partition; NULL: the broker chooses */
+};
+
+/* Called for each name and value; the texts live only during the call. */
+typedef void broker_setting_fn(void *arg, const char *name, const char *value);
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+enum broker_taken {
+	BROKER_TAKEN = 0,       /* the library has it; an outcome will come by poll */
+	BROKER_QUEUE_FULL,      /* not taken, try again later; neither is anything behind it in the batch */
+	BROKER_REFUSED_LOCALLY, /* not taken and never will be (too large, ...): no outcome comes */
+};
+
+struct broker_send {
+	const void *payload; /* must stay untouched until the outcome came, or until close */
+	size_t len;
+	const void *key;     /* NULL: none; copied */
+	size_t key_len;
+	void *tag;           /* comes back in the outcome */
+	/* filled by send: */
+	enum broker_taken taken;
+	int code;            /* the library's error code when not taken */
+};
+
+struct broker_outcome {
+	void *tag;
+	enum outcome outcome; /* ACKED, UNCONFIRMED, REFUSED or UNKNOWN */
+	int64_t offset;       /* BROKER_NO_OFFSET when there is none that means anything */
+	int32_t node;         /* that answered; BROKER_NO_NODE when none did */
+	int code;             /* the library's error code; 0: none */
+};
+
+/* What happened to the connections of a handle so far. A healthy run has only connects. */
+struct broker_health {
+	uint64_t connects;
+	uint64_t disconnects;
+	uint64_t retries;    /* requests or messages sent again by the library */
+	uint64_t timeouts;   /* requests without an answer in time */
+	uint64_t changes;    /* grows whenever a leader changed or a connection was lost: a hint of a cut */
+	char last_error[256];
+};
+
+struct broker_producer;
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+enum broker_item {
+	BROKER_MESSAGE,      /* a record */
+	BROKER_END,          /* the partition's end was reached; offset = the next one to come */
+	BROKER_OUT_OF_RANGE, /* the position does not exist: the log was cut behind it, or in front of it */
+	BROKER_READ_ERROR,   /* text says what; the library goes on by itself unless fatal */
+};
+
+struct broker_message {
+	enum broker_item item;
+	int32_t partition;
+	int64_t offset;
+	const uint8_t *payload;
+	size_t len;
+	const void *key;
+	size_t key_len;
+	int64_t stamp_ms;    /* the record's timestamp, ms since 1970; 0: none */
+	const char *text;    /* BROKER_READ_ERROR: what the library says */
+	bool fatal;          /* BROKER_READ_ERROR: reading cannot go on (no permission, no topic, ...) */
+	void *handle;        /* private */
+};
+
+struct broker_reader;
+
+enum broker_isolation { BROKER_UNCOMMITTED, BROKER_COMMITTED };
+
+struct broker_admin;
+
+/* ---- the operations -------------------------------------------------------------------------- */
+
+struct broker_ops {
+	const char *scheme;      /* "kafka" */
+	const char *const *schemes; /* all URL schemes, NULL-terminated */
+	unsigned caps;           /* enum broker_cap */
+
+	/*
+	 * Version of the client library ("librdkafka 2.0.2"). Required.
+	 */
+	const char *(*library)(void);
+
+	/* Text of an error code of the library ("Local: Message timed out"); a constant. Required. */
+	const char *(*code_text)(int code);
+
+	/*
+	 * Ask for the destination. Blocks up to config->timeout_ns. Required.
+	 * ERR_NOTFOUND (no such topic), ERR_BROKER_AWAY, ERR_DENIED (credentials, permission), ERR_USAGE
+	 * (a property is wrong), ERR_BROKER.
+	 */
+	int (*topic)(const struct broker_config *c, struct broker_topic *ret, struct err *e);
+
+	/* Make it. ERR_EXISTS when it is there, otherwise as topic(). Required. */
+	int (*create)(const struct broker_config *c, const struct broker_create *how, struct err *e);
+
+	/* The destination's own settings (retention, cleanup policy, ...). ERR_DENIED is common. Optional. */
+	int (*topic_settings)(
+		const struct broker_config *c, broker_setting_fn *fn, void *arg, struct err *e);
+
+	/*
+	 * Names of live groups that have a member which is assigned this destination, comma-separated in
+	 * ret (cut to len); *ret_n how many. ERR_DENIED is common. Optional.
+	 */
+	int (*live_groups)(
+		const struct broker_config *c, char *ret, size_t len, int *ret_n, struct err *e);
+
+	/* Does this node answer on a fresh connection? 0, ERR_BROKER_AWAY, ... Blocks. Optional. */
+	int (*node_answers)(
+		const struct broker_config *c, const struct broker_node *node, struct err *e);
+
+	/* ---- producer ---- */
+
+	/*
+	 * Open a producer; checks the properties (ERR_USAGE), connects in the background. Required.
+	 */
+	int (*producer_open)(
+		const struct broker_config *c, struct broker_producer **ret, struct err *e);
+
+	/* The effective settings, all of them, secrets as "[redacted]". Required. */
+	void (*producer_settings)(struct broker_producer *p, broker_setting_fn *fn, void *arg);
+
+	/* How many messages may be outstanding before the library's queue is full. Required. */
+	size_t (*producer_capacity)(struct broker_producer *p);
+
+	/*
+	 * Hand n messages over, in order, to one partition. Never blocks. Each msg[i].taken says what became
+	 * of it. Returns how many were taken. The sending thread only. Required.
+	 */
+	size_t (*producer_send)(
+		struct broker_producer *p, int32_t partition, struct broker_send *msg, size_t n);
+
+	/*
+	 * Collect outcomes: waits up to timeout_ms for the first, then takes what is there, at most max.
+	 * Returns how many. The polling thread only. Required.
+	 */
+	size_t (*producer_poll)(
+		struct broker_producer *p, struct broker_outcome *ret, size_t max, int timeout_ms);
+
+	/* Drop what was not sent and what waits for an answer: each gets its outcome by poll. Required. */
+	void (*producer_purge)(struct broker_producer *p);
+
+	/* A fatal error that ends all sending, or 0. Required. */
+	int (*producer_fatal)(struct broker_producer *p, struct err *e);
+
+	/* Connections so far; nodes that were ever connected to, at most max. The polling thread. Required. */
+	void (*producer_health)(struct broker_producer *p, struct broker_health *ret);
+	size_t (*producer_nodes)(struct broker_producer *p, struct broker_node *ret, size_t max);
+
+	/*
+	 * Transactions (BROKER_CAP_TRANSACTIONS). All block up to timeout_ns. txn_end() with commit:
+	 * *ret_committed says what the broker answered; ERR_TIMEOUT or ERR_BROKER_AWAY: nobody knows.
+	 */
+	int (*txn_init)(struct broker_producer *p, int64_t timeout_ns, struct err *e);
+	int (*txn_begin)(struct broker_producer *p, struct err *e);
+	int (*txn_end)(struct broker_producer *p, bool commit, int64_t timeout_ns, bool *ret_committed,
+		struct err *e);
+
+	/* Close at once: what is outstanding is dropped without an outcome. NULL allowed. Required. */
+	void (*producer_close)(struct broker_producer *p);
+
+	/* ---- reader (BROKER_CAP_POSITIONS) ---- */
+
+	/*
+	 * Open a reader. It belongs to no group and commits nothing. `small`: for looking at single records
+	 * (fetches little); otherwise for reading on at full speed.
+	 */
+	int (*reader_open)(const struct broker_config *c, enum broker_isolation isolation, bool small,
+		struct broker_reader **ret, struct err *e);
+
+	/* Read a partition from offset on; if it is being read already, go there. */
+	int (*reader_start)(
+		struct broker_reader *r, int32_t partition, int64_t offset, struct err *e);
+
+	/* Stop reading a partition; what is under way may still arrive. */
+	int (*reader_stop)(struct broker_reader *r, int32_t partition, struct err *e);
+
+	/*
+	 * Wait up to timeout_ms for the first item, then take what is there, at most max. Returns how many;
+	 * each must be given back with reader_release().
+	 */
+	size_t (*reader_read)(
+		struct broker_reader *r, struct broker_message *ret, size_t max, int timeout_ms);
+	void (*reader_release)(struct broker_reader *r, struct broker_message *msg, size_t n);
+
+	/*
+	 * First offset and the one behind the last readable record (for BROKER_COMMITTED: the last stable
+	 * offset). Blocks up to config->timeout_ns.
+	 */
+	int (*reader_bounds)(struct broker_reader *r, int32_t partition, int64_t *ret_low,
+		int64_t *ret_high, struct err *e);
+
+	void (*reader_health)(struct broker_reader *r, struct broker_health *ret);
+	void (*reader_close)(struct broker_reader *r);
+
+	/*
+	 * Write one fence record durably: with a client of its own, the strongest acknowledgement, never a
+	 * transactional id; of config->props only what is needed to connect. Blocks up to timeout_ns.
+	 * ret_offset is where it is.
+	 */
+	int (*fence)(const struct broker_config *c, int32_t partition, const void *key, size_t key_len,
+		const void *payload, size_t len, int64_t timeout_ns, int64_t *ret_offset, struct err *e);
+};
+
+/* The broker that serves a URL's scheme, or NULL. */
+const struct broker_ops *broker_find(const char *scheme);
+
+/* All brokers that are built in, NULL-terminated. */
+const struct broker_ops *const *broker_all(void);
+
+extern const struct broker_ops broker_kafka;
+
+#endif

@@ -1,0 +1,612 @@
+/* Kafka by librdkafka: the client instance that producers, readers and admin calls share. */
+#include "core/broker/kafka.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "core/clock.h"
+#include "core/labfile.h"
+#include "core/props.h"
+#include "core/url.h"
+
+struct fixed {
+	const char *name;
+	const char *value;
+	bool user_may; /* the user's own value wins */
+};
+
+/* The statistics are how we learn of lost connections and retries; they change no promise. */
+#define STATISTICS {"statistics.interval.ms", "250", true}
+
+static const struct fixed producer_fixed[] = {STATISTICS, {NULL, NULL, false}};
+
+/* What makes a reader a witness: everything by position, checked, never jumping by itself. */
+#define WITNESS                                                                                    \
+	{"auto.offset.reset", "error", false}, {"enable.auto.commit", "false", false},             \
+		{"enable.auto.offset.store", "false", false}, {"enable.partition.eof", "true", false}, \
+		{"check.crcs", "true", false}, STATISTICS
+
+static const struct fixed reader_fixed[] = {
+	WITNESS,
+	{"isolation.level", "read_uncommitted", false},
+	/* below what one fetch brings, the library pauses for a second: a tenth of the rate */
+	{"queued.min.messages", "1000000", true},
+	{"fetch.error.backoff.ms", "50", true},
+	{NULL, NULL, false},
+};
+
+static const struct fixed committed_fixed[] = {
+	WITNESS,
+	{"isolation.level", "read_committed", false},
+	{"queued.min.messages", "1000000", true},
+	{"fetch.error.backoff.ms", "50", true},
+	{NULL, NULL, false},
+};
+
+static const struct fixed small_fixed[] = {
+	WITNESS,
+	{"isolation.level", "read_uncommitted", false},
+	{"queued.min.messages", "1", false},
+	{"fetch.message.max.bytes", "65536", false},
+	{"fetch.error.backoff.ms", "50", false},
+	{NULL, NULL, false},
+};
+
+static const struct fixed admin_fixed[] = {{NULL, NULL, false}};
+
+static const struct fixed fence_fixed[] = {
+	{"acks", "all", false},
+	{"enable.idempotence", "true", false},
+	{"linger.ms", "0", false},
+	{NULL, NULL, false},
+};
+
+static const struct fixed *const fixed_of[] = {
+	[KAFKA_PRODUCER] = producer_fixed,
+	[KAFKA_READER] = reader_fixed,
+	[KAFKA_COMMITTED_READER] = committed_fixed,
+	[KAFKA_SMALL_READER] = small_fixed,
+	[KAFKA_ADMIN] = admin_fixed,
+	[KAFKA_FENCE] = fence_fixed,
+};
+
+/* ---- what a client hears ----------------------------------------------------------------------- */
+
+static bool says_denied(int code)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+	case RD_KAFKA_RESP_ERR__SSL:
+	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void kafka_watch_error(struct kafka_watch *w, int code, const char *text)
+{
+	pthread_mutex_lock(&w->mutex);
+	/* "all brokers are down" says less than the reason that came before it */
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !w->health.last_error[0]) {
+		snprintf(w->health.last_error, sizeof(w->health.last_error), "%s", text);
+		w->last_code = code;
+	}
+	if (says_denied(code))
+		w->denied = true;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void kafka_watch_health(struct kafka_watch *w, struct broker_health *ret)
+{
+	pthread_mutex_lock(&w->mutex);
+	*ret = w->health;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+static uint64_t number(const json_t *object, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(object, name));
+}
+
+static void add_node(struct kafka_watch *w, int32_t id, const char *name)
+{
+	const char *colon = strrchr(name, ':');
+	struct broker_node *n = NULL;
+
+	if (id < 0 || !colon)
+		return;
+	for (size_t i = 0; i < w->n_nodes; i++)
+		if (w->node[i].id == id)
+			n = &w->node[i];
+	if (!n && w->n_nodes < sizeof(w->node) / sizeof(w->node[0]))
+		n = &w->node[w->n_nodes++];
+	if (!n)
+		return;
+	n->id = id;
+	snprintf(n->host, sizeof(n->host), "%.*s", (int)(colon - name), name);
+	n->port = (int)strtol(colon + 1, NULL, 10);
+}
+
+static void stats_brokers(struct kafka_watch *w, json_t *brokers, struct broker_health *sum)
+{
+	const char *key;
+	json_t *b;
+
+	json_object_foreach(brokers, key, b)
+	{
+		const char *name = json_string_value(json_object_get(b, "nodename"));
+		int32_t id = (int32_t)json_integer_value(json_object_get(b, "nodeid"));
+
+		sum->connects += number(b, "connects");
+		sum->disconnects += number(b, "disconnects");
+		sum->retries += number(b, "txretries");
+		sum->timeouts += number(b, "req_timeouts");
+		if (name && number(b, "connects") > 0)
+			add_node(w, id, name);
+	}
+}
+
+/* Remember the partitions' leaders; returns how many of them are others than before. */
+static uint64_t stats_leaders(struct kafka_watch *w, json_t *topics)
+{
+	const char *topic, *key;
+	json_t *t, *p;
+	uint64_t changed = 0;
+
+	json_object_foreach(topics, topic, t)
+	{
+		json_object_foreach(json_object_get(t, "partitions"), key, p)
+		{
+			json_int_t id = json_integer_value(json_object_get(p, "partition"));
+			int32_t leader = (int32_t)json_integer_value(json_object_get(p, "leader"));
+
+			if (id < 0 || id > 100000)
+				continue;
+			if ((size_t)id >= w->n_leaders) {
+				int32_t *more = realloc(w->leader, ((size_t)id + 1) * sizeof(*more));
+
+				if (!more)
+					continue;
+				w->leader = more;
+				while (w->n_leaders <= (size_t)id)
+					w->leader[w->n_leaders++] = BROKER_NO_NODE;
+			}
+			if (w->leader[id] != leader && w->leader[id] != BROKER_NO_NODE)
+				changed++;
+			w->leader[id] = leader;
+		}
+	}
+	return changed;
+}
+
+void kafka_watch_stats(struct kafka_watch *w, const char *json, size_t len)
+{
+	json_t *root = json_loadb(json, len, 0, NULL);
+	struct broker_health sum = {0};
+	uint64_t changed;
+
+	if (!root)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	stats_brokers(w, json_object_get(root, "brokers"), &sum);
+	changed = stats_leaders(w, json_object_get(root, "topics"));
+	if (sum.disconnects > w->health.disconnects)
+		changed += sum.disconnects - w->health.disconnects;
+	w->health.connects = sum.connects;
+	w->health.disconnects = sum.disconnects;
+	w->health.retries = sum.retries;
+	w->health.timeouts = sum.timeouts;
+	w->health.changes += changed;
+	w->stats_seen++;
+	pthread_mutex_unlock(&w->mutex);
+	json_decref(root);
+}
+
+static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
+{
+	struct kafka_client *c = opaque;
+
+	(void)rk;
+	kafka_watch_stats(&c->watch, json, len);
+	return 0; /* the library frees the text */
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *text, void *opaque)
+{
+	struct kafka_client *c = opaque;
+
+	(void)rk;
+	kafka_watch_error(&c->watch, code, text);
+}
+
+/* The library logs each refused connect at level 3, twenty lines a second: not for people. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	(void)level;
+	(void)facility;
+	(void)text;
+}
+
+/* ---- where it runs ----------------------------------------------------------------------------- */
+
+/*
+ * Enter a network namespace for the time of a call. The library's threads are born of the thread that
+ * calls rd_kafka_new() and of each other, so all of them live where it was called.
+ */
+static int enter_netns(const char *path, int *ret_before, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*ret_before = -1;
+	if (fd < 0) {
+		err_set_errno(e, ERR_NOTFOUND, errno, "cannot open the lab's network '%s'", path);
+		return err_hint(e, "mqaudit lab status tells whether the lab is up");
+	}
+	*ret_before = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (*ret_before < 0 || setns(fd, CLONE_NEWNET) != 0) {
+		int errnum = errno;
+
+		close(fd);
+		if (*ret_before >= 0)
+			close(*ret_before);
+		*ret_before = -1;
+		err_set_errno(e, ERR_DENIED, errnum, "cannot enter the lab's network '%s'", path);
+		return err_hint(e, "the lab's network is for root");
+	}
+	close(fd);
+	return 0;
+}
+
+static void leave_netns(int before)
+{
+	if (before < 0)
+		return;
+	if (setns(before, CLONE_NEWNET) != 0)
+		BUG("cannot leave the lab's network namespace: %s", strerror(errno));
+	close(before);
+}
+
+/* ---- properties -------------------------------------------------------------------------------- */
+
+static int set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *e)
+{
+	char text[256];
+
+	switch (rd_kafka_conf_set(conf, name, value, text, sizeof(text))) {
+	case RD_KAFKA_CONF_OK:
+		return 0;
+	case RD_KAFKA_CONF_UNKNOWN:
+		err_set(e, ERR_USAGE, "librdkafka %s has no property '%s'", rd_kafka_version_str(), name);
+		return err_hint(e, "names are those of librdkafka's CONFIGURATION.md; Java's names are "
+				   "understood in properties files");
+	default:
+		return err_set(e, ERR_USAGE, "property '%s': %s", name, text);
+	}
+}
+
+/* Does a user's property belong to this role at all? */
+static bool wanted(enum kafka_role role, const char *name)
+{
+	static const char *const connection[] = {"bootstrap.servers", "metadata.broker.list",
+		"security.protocol", "client.id", "client.dns.lookup", "broker.address.family"};
+	static const char *const prefixes[] = {"ssl.", "sasl.", "socket.", "enable.ssl."};
+
+	if (role == KAFKA_PRODUCER)
+		return true;
+	if (role != KAFKA_ADMIN && role != KAFKA_FENCE)
+		return strcmp(name, "group.id") != 0 && strcmp(name, "client.rack") != 0;
+	for (size_t i = 0; i < sizeof(connection) / sizeof(connection[0]); i++)
+		if (strcmp(name, connection[i]) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+static int set_all(rd_kafka_conf_t *conf, const struct props *props, enum kafka_role role,
+	const char *skip, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && props && i < props_count(props); i++) {
+		const char *name = props_name(props, i);
+
+		if (!wanted(role, name) || (skip && strcmp(name, skip) == 0))
+			continue;
+		r = set_property(conf, name, props_value(props, i), e);
+	}
+	return r;
+}
+
+static int set_fixed(
+	rd_kafka_conf_t *conf, const struct props *props, enum kafka_role role, struct err *e)
+{
+	int r = 0;
+
+	for (const struct fixed *f = fixed_of[role]; r == 0 && f->name; f++) {
+		if (f->user_may && props && props_get(props, f->name))
+			continue;
+		r = set_property(conf, f->name, f->value, e);
+	}
+	return r;
+}
+
+static bool names_security(const struct props *props)
+{
+	return props && (props_get(props, "security.protocol") || props_get(props, "sasl.username"));
+}
+
+/* Bootstrap, and for a secure lab its administrator's credentials unless the user brings his own. */
+static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c, enum kafka_role role,
+	const struct labfile *lab, const char *hosts, struct err *e)
+{
+	struct props *admin = NULL;
+	int r = 0;
+
+	if (lab && lab->secure && !names_security(c->props)) {
+		admin = props_new();
+		r = admin ? props_read_file(lab->client_config, admin, e)
+			  : err_set(e, ERR_NOMEM, "out of memory");
+		if (r == 0)
+			r = set_all(conf, admin, role, "bootstrap.servers", e);
+		props_free(admin);
+	}
+	if (!hosts)
+		hosts = lab ? lab->bootstrap : c->url->hosts;
+	return r ? r : set_property(conf, "bootstrap.servers", hosts, e);
+}
+
+static int make_conf(struct kafka_client *client, const struct broker_config *c, enum kafka_role role,
+	const struct labfile *lab, const char *hosts, rd_kafka_conf_t **ret, struct err *e)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool sends = role == KAFKA_PRODUCER || role == KAFKA_FENCE;
+	int r = 0;
+
+	rd_kafka_conf_set_opaque(conf, client);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	if (sends) {
+		rd_kafka_conf_set_events(
+			conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
+	} else {
+		rd_kafka_conf_set_error_cb(conf, on_error);
+		rd_kafka_conf_set_stats_cb(conf, on_stats);
+	}
+	if (c->client_id)
+		r = set_property(conf, "client.id", c->client_id, e);
+	if (r == 0)
+		r = set_all(conf, c->props, role, NULL, e);
+	if (r == 0)
+		r = set_fixed(conf, c->props, role, e);
+	if (r == 0)
+		r = set_hosts(conf, c, role, lab, hosts, e);
+	if (r) {
+		rd_kafka_conf_destroy(conf);
+		return r;
+	}
+	*ret = conf;
+	return 0;
+}
+
+static int make_instance(struct kafka_client *client, enum kafka_role role, rd_kafka_conf_t *conf,
+	const char *netns, struct err *e)
+{
+	bool sends = role == KAFKA_PRODUCER || role == KAFKA_FENCE;
+	char text[512];
+	int before = -1;
+	int r = 0;
+
+	if (netns)
+		r = enter_netns(netns, &before, e);
+	if (r) {
+		rd_kafka_conf_destroy(conf);
+		return r;
+	}
+	client->rk =
+		rd_kafka_new(sends ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	leave_netns(before);
+	if (!client->rk) {
+		rd_kafka_conf_destroy(conf);
+		err_set(e, ERR_USAGE, "the Kafka client does not start: %s", text);
+		return err_hint(e, "the properties given with -X or in a properties file are the usual reason");
+	}
+	return 0;
+}
+
+int kafka_client_open(const struct broker_config *c, enum kafka_role role, const char *hosts,
+	struct kafka_client *client, struct err *e)
+{
+	struct labfile *lab = NULL;
+	rd_kafka_conf_t *conf;
+	int r = 0;
+
+	memset(client, 0, sizeof(*client));
+	pthread_mutex_init(&client->watch.mutex, NULL);
+	client->timeout_ns = c->timeout_ns;
+	if (c->url->lab)
+		r = labfile_read(c->url->lab, "kafka", &lab, e);
+	if (r == 0)
+		r = make_conf(client, c, role, lab, hosts, &conf, e);
+	if (r == 0)
+		r = make_instance(client, role, conf, lab ? lab->client_netns : NULL, e);
+	if (r == 0 && role != KAFKA_ADMIN) {
+		client->topic = rd_kafka_topic_new(client->rk, c->url->name, NULL);
+		if (!client->topic)
+			r = kafka_error(client, rd_kafka_last_error(), "the topic handle", e);
+	}
+	snprintf(client->topic_name, sizeof(client->topic_name), "%s", c->url->name);
+	labfile_free(lab);
+	if (r)
+		kafka_client_close(client);
+	return r;
+}
+
+void kafka_client_close(struct kafka_client *c)
+{
+	if (c->topic)
+		rd_kafka_topic_destroy(c->topic);
+	if (c->rk)
+		rd_kafka_destroy(c->rk);
+	free(c->watch.leader);
+	pthread_mutex_destroy(&c->watch.mutex);
+	memset(c, 0, sizeof(*c));
+}
+
+void kafka_client_serve(struct kafka_client *c)
+{
+	rd_kafka_poll(c->rk, 0);
+}
+
+/* ---- errors and settings ----------------------------------------------------------------------- */
+
+static int kind_of(rd_kafka_resp_err_t code)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__RESOLVE:
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		return ERR_BROKER_AWAY;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		return ERR_NOTFOUND;
+	case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
+		return ERR_EXISTS;
+	case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+	case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
+	case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+	case RD_KAFKA_RESP_ERR_INVALID_REPLICA_ASSIGNMENT:
+	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+		return ERR_USAGE;
+	default:
+		return says_denied((int)code) ? ERR_DENIED : ERR_BROKER;
+	}
+}
+
+static void hint_for(int kind, struct err *e)
+{
+	if (kind == ERR_DENIED)
+		err_hint(e, "check security.protocol, sasl.*, ssl.* and the permissions of this user");
+	else if (kind == ERR_BROKER_AWAY)
+		err_hint(e, "check host and port, that a broker listens there, and security.protocol");
+}
+
+int kafka_error(struct kafka_client *c, rd_kafka_resp_err_t code, const char *what, struct err *e)
+{
+	char reason[256];
+	int kind = kind_of(code);
+
+	pthread_mutex_lock(&c->watch.mutex);
+	snprintf(reason, sizeof(reason), "%s", c->watch.health.last_error);
+	if (kind == ERR_BROKER_AWAY && c->watch.denied)
+		kind = ERR_DENIED;
+	pthread_mutex_unlock(&c->watch.mutex);
+	if (reason[0] && (kind == ERR_BROKER_AWAY || kind == ERR_DENIED))
+		err_set(e, kind, "%s failed: %s (%s)", what, rd_kafka_err2str(code), reason);
+	else
+		err_set(e, kind, "%s failed: %s", what, rd_kafka_err2str(code));
+	hint_for(kind, e);
+	return kind;
+}
+
+static void give_settings(const char **dump, size_t n, broker_setting_fn *fn, void *arg)
+{
+	for (size_t i = 0; i + 1 < n; i += 2)
+		fn(arg, dump[i], props_is_secret(dump[i]) ? "[redacted]" : dump[i + 1]);
+	rd_kafka_conf_dump_free(dump, n);
+}
+
+void kafka_settings(struct kafka_client *c, broker_setting_fn *fn, void *arg)
+{
+	rd_kafka_topic_conf_t *topic = rd_kafka_default_topic_conf_dup(c->rk);
+	const char **dump;
+	size_t n;
+
+	dump = rd_kafka_conf_dump((rd_kafka_conf_t *)(uintptr_t)rd_kafka_conf(c->rk), &n);
+	give_settings(dump, n, fn, arg);
+	dump = rd_kafka_topic_conf_dump(topic, &n);
+	give_settings(dump, n, fn, arg);
+	rd_kafka_topic_conf_destroy(topic);
+}
+
+bool kafka_setting(struct kafka_client *c, const char *name, char *ret, size_t len)
+{
+	rd_kafka_topic_conf_t *topic;
+	bool found;
+
+	if (rd_kafka_conf_get(rd_kafka_conf(c->rk), name, ret, &len) == RD_KAFKA_CONF_OK)
+		return true;
+	topic = rd_kafka_default_topic_conf_dup(c->rk);
+	found = rd_kafka_topic_conf_get(topic, name, ret, &len) == RD_KAFKA_CONF_OK;
+	rd_kafka_topic_conf_destroy(topic);
+	return found;
+}
+
+static const char *library(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "librdkafka %s", rd_kafka_version_str());
+	return text;
+}
+
+static const char *code_text(int code)
+{
+	return rd_kafka_err2str((rd_kafka_resp_err_t)code);
+}
+
+static const char *const schemes[] = {"kafka", NULL};
+
+const struct broker_ops broker_kafka = {
+	.scheme = "kafka",
+	.schemes = schemes,
+	.caps = BROKER_CAP_POSITIONS | BROKER_CAP_PARTITIONS | BROKER_CAP_TRANSACTIONS | BROKER_CAP_FENCE |
+		BROKER_CAP_KEYS,
+	.library = library,
+	.code_text = code_text,
+	.topic = kafka_topic,
+	.create = kafka_create,
+	.topic_settings = kafka_topic_settings,
+	.live_groups = kafka_live_groups,
+	.node_answers = kafka_node_answers,
+	.producer_open = kafka_producer_open,
+	.producer_settings = kafka_producer_settings,
+	.producer_capacity = kafka_producer_capacity,
+	.producer_send = kafka_producer_send,
+	.producer_poll = kafka_producer_poll,
+	.producer_purge = kafka_producer_purge,
+	.producer_fatal = kafka_producer_fatal,
+	.producer_health = kafka_producer_health,
+	.producer_nodes = kafka_producer_nodes,
+	.txn_init = kafka_txn_init,
+	.txn_begin = kafka_txn_begin,
+	.txn_end = kafka_txn_end,
+	.producer_close = kafka_producer_close,
+	.reader_open = kafka_reader_open,
+	.reader_start = kafka_reader_start,
+	.reader_stop = kafka_reader_stop,
+	.reader_read = kafka_reader_read,
+	.reader_release = kafka_reader_release,
+	.reader_bounds = kafka_reader_bounds,
+	.reader_health = kafka_reader_health,
+	.reader_close = kafka_reader_close,
+	.fence = kafka_fence,
+};

@@ -1,0 +1,200 @@
+-- name: functions
+create or replace function mqaudit.span(lo int8, hi int8) returns int8multirange
+language sql immutable as $$ select int8multirange(int8range(lo, hi, '[]')) $$;
+
+create or replace function mqaudit.card(m int8multirange) returns int8
+language sql immutable as $$
+	select coalesce(sum(upper(r) - lower(r)), 0)::int8 from unnest(m) r
+$$;
+
+-- Fold each segment `from` into its older neighbour `into`: runs that continue across the border become
+-- one. Order, repeats and counts stay what they were; only inner positions are forgotten.
+create or replace function mqaudit.fold_segments(
+	p_run int8, p_side mqaudit.side_kind, p_isolation mqaudit.isolation_kind,
+	p_partition int8[], p_into int8[], p_from int8[]) returns void
+language plpgsql as $$
+declare
+	i int;
+begin
+	for i in 1 .. coalesce(array_length(p_partition, 1), 0) loop
+		with tail as (
+			select distinct on (producer_id, epoch, nonce, lane) ctid as id, *
+			from mqaudit.witness
+			where run_id = p_run and side = p_side and isolation = p_isolation
+			  and partition = p_partition[i] and segment = p_into[i] and superseded is null
+			order by producer_id, epoch, nonce, lane, first_offset desc
+		), head as (
+			select distinct on (producer_id, epoch, nonce, lane) ctid as id, *
+			from mqaudit.witness
+			where run_id = p_run and side = p_side and isolation = p_isolation
+			  and partition = p_partition[i] and segment = p_from[i] and superseded is null
+			order by producer_id, epoch, nonce, lane, first_offset
+		), pair as (
+			select t.id as tail_id, h.id as head_id, h.hi, h.last_offset
+			from tail t join head h using (producer_id, epoch, nonce, lane)
+			where t.hi + 1 = h.lo and t.attempt = h.attempt
+		), gone as (
+			delete from mqaudit.witness w using pair p where w.ctid = p.head_id
+		)
+		update mqaudit.witness w set hi = p.hi, last_offset = p.last_offset
+		from pair p where w.ctid = p.tail_id;
+
+		update mqaudit.witness set segment = p_into[i]
+		where run_id = p_run and side = p_side and isolation = p_isolation
+		  and partition = p_partition[i] and segment = p_from[i] and superseded is null;
+		update mqaudit.witness_corrupted set segment = p_into[i]
+		where run_id = p_run and side = p_side and isolation = p_isolation
+		  and partition = p_partition[i] and segment = p_from[i] and superseded is null;
+
+		with gone as (
+			delete from mqaudit.segment
+			where run_id = p_run and side = p_side and isolation = p_isolation
+			  and partition = p_partition[i] and segment = p_from[i]
+			returning *
+		)
+		update mqaudit.segment s
+		set end_offset = g.end_offset,
+		    anchor_offset = coalesce(g.anchor_offset, s.anchor_offset),
+		    anchor_digest = case when g.anchor_offset is null then s.anchor_digest else g.anchor_digest end,
+		    records = s.records + g.records, ours = s.ours + g.ours,
+		    foreigners = s.foreigners + g.foreigners, fences = s.fences + g.fences,
+		    corrupted = s.corrupted + g.corrupted
+		from gone g
+		where s.run_id = p_run and s.side = p_side and s.isolation = p_isolation
+		  and s.partition = p_partition[i] and s.segment = p_into[i];
+	end loop;
+end $$;
+
+-- Fold what was acknowledged and read: adjacent outcomes (and intents) of a lane whose every message the
+-- witness has seen become one row. What is missing keeps its exact offsets and times.
+create or replace function mqaudit.fold_outcomes(p_run int8, p_older_than interval) returns int8
+language plpgsql as $$
+declare
+	n int8 := 0;
+	k int8;
+begin
+	create temp table if not exists fold_seen (
+		producer_id int8, epoch int8, partition int8, seen int8multirange) on commit delete rows;
+	delete from fold_seen;
+	insert into fold_seen
+	select producer_id, epoch, lane, range_agg(int8range(lo, hi, '[]'))
+	from mqaudit.witness
+	where run_id = p_run and side = 'source' and isolation = 'uncommitted' and superseded is null
+	group by 1, 2, 3;
+
+	with part as (
+		select o.ctid as id, o.*,
+		       lag(o.hi) over w as before_hi,
+		       lag(o.outcome) over w as before_outcome,
+		       lag(o.attempt) over w as before_attempt,
+		       lag(o.node) over w as before_node,
+		       lag(o.code) over w as before_code
+		from mqaudit.outcome o join fold_seen s using (producer_id, epoch, partition)
+		where o.run_id = p_run and o.last_time < now() - p_older_than
+		  and int8range(o.lo, o.hi, '[]') <@ s.seen
+		window w as (partition by o.producer_id, o.epoch, o.partition order by o.lo)
+	), grp as (
+		select *, count(*) filter (where before_hi is distinct from lo - 1
+		                             or before_outcome is distinct from outcome
+		                             or before_attempt is distinct from attempt
+		                             or before_node is distinct from node
+		                             or before_code is distinct from code)
+		          over (partition by producer_id, epoch, partition order by lo) as island
+		from part
+	), island as (
+		select producer_id, epoch, partition, island, min(lo) as lo, max(hi) as hi,
+		       min(first_offset) as first_offset, max(last_offset) as last_offset,
+		       min(first_time) as first_time, max(last_time) as last_time,
+		       (array_agg(id order by lo))[1] as keep, array_agg(id) as ids
+		from grp group by 1, 2, 3, 4 having count(*) > 1
+	), gone as (
+		delete from mqaudit.outcome o using island i
+		where o.ctid = any (i.ids) and o.ctid <> i.keep
+		returning 1
+	), kept as (
+		update mqaudit.outcome o
+		set hi = i.hi, first_offset = i.first_offset, last_offset = i.last_offset,
+		    first_time = i.first_time, last_time = i.last_time
+		from island i where o.ctid = i.keep
+		returning 1
+	)
+	select count(*) into n from gone;
+
+	with part as (
+		select t.ctid as id, t.*,
+		       lag(t.hi) over (partition by t.producer_id, t.epoch, t.partition order by t.lo) as before_hi
+		from mqaudit.intent t join fold_seen s using (producer_id, epoch, partition)
+		where t.run_id = p_run and t.last_time < now() - p_older_than
+		  and int8range(t.lo, t.hi, '[]') <@ s.seen
+	), grp as (
+		select *, count(*) filter (where before_hi is distinct from lo - 1)
+		          over (partition by producer_id, epoch, partition order by lo) as island
+		from part
+	), island as (
+		select producer_id, epoch, partition, island, max(hi) as hi,
+		       min(first_time) as first_time, max(last_time) as last_time,
+		       (array_agg(id order by lo))[1] as keep, array_agg(id) as ids
+		from grp group by 1, 2, 3, 4 having count(*) > 1
+	), gone as (
+		delete from mqaudit.intent t using island i
+		where t.ctid = any (i.ids) and t.ctid <> i.keep
+		returning 1
+	), kept as (
+		update mqaudit.intent t set hi = i.hi, first_time = i.first_time, last_time = i.last_time
+		from island i where t.ctid = i.keep
+		returning 1
+	)
+	select count(*) into k from gone;
+	return n + k;
+end $$;
+
+-- name: views
+
+create or replace view mqaudit.verdict as
+select r.run_id, r.name, coalesce(j.verdict, 'open') as verdict, r.promise, j.fenced, j.reasons,
+       r.started, r.ended, r.destination, j.judgement
+from mqaudit.run r
+left join lateral (select * from mqaudit.judgement j where j.run_id = r.run_id and j.ended is not null
+                   order by judgement desc limit 1) j on true;
+comment on view mqaudit.verdict is 'each run and its latest verdict';
+
+-- The findings that count: of the latest judgement, or of the live tracker while there is none.
+create or replace view mqaudit.current_finding as
+select f.*
+from mqaudit.finding f
+left join lateral (select max(judgement) as judgement from mqaudit.judgement j
+                   where j.run_id = f.run_id and j.ended is not null) j on true
+where f.withdrawn is null and f.judgement is not distinct from j.judgement;
+
+create or replace view mqaudit.loss_by_stage as
+select r.name as run, f.run_id, f.stage, f.kind, sum(f.count) as messages, count(*) as ranges,
+       min(f.first_time) as first_time, max(f.last_time) as last_time
+from mqaudit.current_finding f join mqaudit.run r using (run_id)
+where f.kind in ('lost', 'stuck', 'expired', 'unread', 'unacknowledged')
+group by 1, 2, 3, 4;
+
+create or replace view mqaudit.missing as
+select r.name as run, f.run_id, f.producer_id, f.epoch, f.partition, f.lo, f.hi, f.count as messages,
+       f.kind, f.stage, f.why, f.first_time, f.last_time
+from mqaudit.current_finding f join mqaudit.run r using (run_id)
+where f.kind in ('lost', 'stuck', 'expired', 'unread', 'unacknowledged');
+
+create or replace view mqaudit.duplicates as
+select r.name as run, f.run_id, f.producer_id, f.epoch, f.partition, f.lo, f.hi, f.count as copies,
+       f.kind, f.stage, f.why, f.positions, f.first_time, f.last_time
+from mqaudit.current_finding f join mqaudit.run r using (run_id)
+where f.kind in ('duplicated', 'redelivered');
+
+create or replace view mqaudit.throughput as
+select r.name as run, s.run_id, s.source, s.at,
+       round((s.sent / nullif(s.seconds, 0))::numeric, 1) as sent_per_s,
+       round((s.acked / nullif(s.seconds, 0))::numeric, 1) as acked_per_s,
+       round((s.failed / nullif(s.seconds, 0))::numeric, 1) as failed_per_s,
+       round((s.read / nullif(s.seconds, 0))::numeric, 1) as read_per_s
+from mqaudit.sample s join mqaudit.run r using (run_id);
+
+create or replace view mqaudit.latency as
+select r.name as run, s.run_id, s.source, s.at, round(s.p50_ns / 1e6, 3) as p50_ms,
+       round(s.p99_ns / 1e6, 3) as p99_ms, round(s.max_ns / 1e6, 3) as max_ms
+from mqaudit.sample s join mqaudit.run r using (run_id)
+where s.p50_ns is not null;
