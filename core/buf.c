@@ -110,6 +110,22 @@ void buf_i64(struct buf *b, int64_t v)
 	buf_u64(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
+void buf_json_str(struct buf *b, const char *s)
+{
+	buf_char(b, '"');
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			buf_char(b, '\\');
+		if (c < 0x20)
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_char(b, *s);
+	}
+	buf_char(b, '"');
+}
+
 const char *buf_str(const struct buf *b)
 {
 	return b->data ? b->data : "";

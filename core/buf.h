@@ -42,6 +42,9 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 void buf_i64(struct buf *b, int64_t v);
 void buf_u64(struct buf *b, uint64_t v);
 
+/* A JSON string: quotes around s, and what must be escaped escaped. s is UTF-8. */
+void buf_json_str(struct buf *b, const char *s);
+
 /* The text so far, "" when empty; valid until the next add. */
 const char *buf_str(const struct buf *b);
 

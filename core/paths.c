@@ -168,26 +168,35 @@ int paths_remove_tree(const char *path, struct err *e)
 	return 0;
 }
 
+/* Does the open file still stand at path, or did its last holder remove it? */
+static bool still_there(int fd, const char *path)
+{
+	struct stat open_file, named;
+
+	return fstat(fd, &open_file) == 0 && stat(path, &named) == 0 &&
+	       open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev;
+}
+
 int paths_lock(const char *path, int64_t timeout_ns, int *ret_fd, struct err *e)
 {
 	int64_t deadline = clock_ns() + timeout_ns;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
-	if (fd < 0)
-		return err_set_errno(e, ERR_IO, errno, "cannot open lock file '%s'", path);
-	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR) {
-			int errnum = errno;
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), errnum;
 
-			close(fd);
+		if (fd < 0)
+			return err_set_errno(e, ERR_IO, errno, "cannot open lock file '%s'", path);
+		errnum = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+		if (!errnum && still_there(fd, path)) {
+			*ret_fd = fd;
+			return 0;
+		}
+		close(fd);
+		if (errnum && errnum != EWOULDBLOCK && errnum != EINTR)
 			return err_set_errno(e, ERR_IO, errnum, "cannot lock '%s'", path);
-		}
-		if (clock_ns() >= deadline) {
-			close(fd);
+		if (errnum && clock_ns() >= deadline)
 			return err_set(e, ERR_TIMEOUT, "'%s' is locked by another process", path);
-		}
-		clock_sleep_ns(20 * NS_PER_MS);
+		if (errnum)
+			clock_sleep_ns(20 * NS_PER_MS);
 	}
-	*ret_fd = fd;
-	return 0;
 }

@@ -38,7 +38,8 @@ MUST_CHECK int paths_remove_tree(const char *path, struct err *e);
 /*
  * Take the lock file `path` (made when missing) exclusively, waiting up to timeout_ns.
  * Returns 0 with a file descriptor whose closing (also by the end of the process) frees the lock,
- * ERR_TIMEOUT when another process holds it, or ERR_IO.
+ * ERR_TIMEOUT when another process holds it, or ERR_IO. The holder may remove the file: whoever gets
+ * the lock of a removed file takes that of the new one instead.
  */
 MUST_CHECK int paths_lock(const char *path, int64_t timeout_ns, int *ret_fd, struct err *e);
 
