@@ -77,6 +77,12 @@ int err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Set the hint. Returns e's code. */
 int err_hint(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* Says that a result is ignored on purpose (gcc does not take a cast to void for it). */
+static inline void err_ignore(int r)
+{
+	(void)r;
+}
+
 /* Forget an error. */
 void err_clear(struct err *e);
 

@@ -112,6 +112,7 @@ struct broker_health {
 	uint64_t retries;    /* requests or messages sent again by the library */
 	uint64_t timeouts;   /* requests without an answer in time */
 	uint64_t changes;    /* grows whenever a leader changed or a connection was lost: a hint of a cut */
+	uint64_t snapshots;  /* how often these numbers were brought up to date */
 	char last_error[256];
 };
 
@@ -194,7 +195,7 @@ struct broker_ops {
 	int (*producer_open)(
 		const struct broker_config *c, struct broker_producer **ret, struct err *e);
 
-	/* The effective settings, all of them, secrets as "[redacted]". Required. */
+	/* The effective settings, all of them, secrets as PROPS_HIDDEN. Required. */
 	void (*producer_settings)(struct broker_producer *p, broker_setting_fn *fn, void *arg);
 
 	/* How many messages may be outstanding before the library's queue is full. Required. */
@@ -220,7 +221,7 @@ struct broker_ops {
 	/* A fatal error that ends all sending, or 0. Required. */
 	int (*producer_fatal)(struct broker_producer *p, struct err *e);
 
-	/* Connections so far; nodes that were ever connected to, at most max. The polling thread. Required. */
+	/* Connections so far; nodes that were ever connected to, at most max. Required. */
 	void (*producer_health)(struct broker_producer *p, struct broker_health *ret);
 	size_t (*producer_nodes)(struct broker_producer *p, struct broker_node *ret, size_t max);
 

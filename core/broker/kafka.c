@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "core/broker/kafka_props.h"
 #include "core/clock.h"
 #include "core/labfile.h"
 #include "core/props.h"
@@ -209,7 +210,7 @@ void kafka_watch_stats(struct kafka_watch *w, const char *json, size_t len)
 	w->health.retries = sum.retries;
 	w->health.timeouts = sum.timeouts;
 	w->health.changes += changed;
-	w->stats_seen++;
+	w->health.snapshots++;
 	pthread_mutex_unlock(&w->mutex);
 	json_decref(root);
 }
@@ -298,26 +299,16 @@ static int set_property(rd_kafka_conf_t *conf, const char *name, const char *val
 }
 
 /* Does a user's property belong to this role at all? */
-static bool wanted(enum kafka_role role, const char *name)
+static bool wanted(enum kafka_client_role role, const char *name)
 {
-	static const char *const connection[] = {"bootstrap.servers", "metadata.broker.list",
-		"security.protocol", "client.id", "client.dns.lookup", "broker.address.family"};
-	static const char *const prefixes[] = {"ssl.", "sasl.", "socket.", "enable.ssl."};
-
 	if (role == KAFKA_PRODUCER)
 		return true;
 	if (role != KAFKA_ADMIN && role != KAFKA_FENCE)
 		return strcmp(name, "group.id") != 0 && strcmp(name, "client.rack") != 0;
-	for (size_t i = 0; i < sizeof(connection) / sizeof(connection[0]); i++)
-		if (strcmp(name, connection[i]) == 0)
-			return true;
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-			return true;
-	return false;
+	return kafka_props_is_connection(name) || strcmp(name, "client.id") == 0;
 }
 
-static int set_all(rd_kafka_conf_t *conf, const struct props *props, enum kafka_role role,
+static int set_all(rd_kafka_conf_t *conf, const struct props *props, enum kafka_client_role role,
 	const char *skip, struct err *e)
 {
 	int r = 0;
@@ -333,7 +324,7 @@ static int set_all(rd_kafka_conf_t *conf, const struct props *props, enum kafka_
 }
 
 static int set_fixed(
-	rd_kafka_conf_t *conf, const struct props *props, enum kafka_role role, struct err *e)
+	rd_kafka_conf_t *conf, const struct props *props, enum kafka_client_role role, struct err *e)
 {
 	int r = 0;
 
@@ -351,7 +342,7 @@ static bool names_security(const struct props *props)
 }
 
 /* Bootstrap, and for a secure lab its administrator's credentials unless the user brings his own. */
-static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c, enum kafka_role role,
+static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c, enum kafka_client_role role,
 	const struct labfile *lab, const char *hosts, struct err *e)
 {
 	struct props *admin = NULL;
@@ -370,7 +361,7 @@ static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c, enum 
 	return r ? r : set_property(conf, "bootstrap.servers", hosts, e);
 }
 
-static int make_conf(struct kafka_client *client, const struct broker_config *c, enum kafka_role role,
+static int make_conf(struct kafka_client *client, const struct broker_config *c, enum kafka_client_role role,
 	const struct labfile *lab, const char *hosts, rd_kafka_conf_t **ret, struct err *e)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -402,7 +393,7 @@ static int make_conf(struct kafka_client *client, const struct broker_config *c,
 	return 0;
 }
 
-static int make_instance(struct kafka_client *client, enum kafka_role role, rd_kafka_conf_t *conf,
+static int make_instance(struct kafka_client *client, enum kafka_client_role role, rd_kafka_conf_t *conf,
 	const char *netns, struct err *e)
 {
 	bool sends = role == KAFKA_PRODUCER || role == KAFKA_FENCE;
@@ -427,7 +418,7 @@ static int make_instance(struct kafka_client *client, enum kafka_role role, rd_k
 	return 0;
 }
 
-int kafka_client_open(const struct broker_config *c, enum kafka_role role, const char *hosts,
+int kafka_client_open(const struct broker_config *c, enum kafka_client_role role, const char *hosts,
 	struct kafka_client *client, struct err *e)
 {
 	struct labfile *lab = NULL;
@@ -437,7 +428,7 @@ int kafka_client_open(const struct broker_config *c, enum kafka_role role, const
 	memset(client, 0, sizeof(*client));
 	pthread_mutex_init(&client->watch.mutex, NULL);
 	client->timeout_ns = c->timeout_ns;
-	if (c->url->lab)
+	if (c->url->lab[0])
 		r = labfile_read(c->url->lab, "kafka", &lab, e);
 	if (r == 0)
 		r = make_conf(client, c, role, lab, hosts, &conf, e);
@@ -530,7 +521,7 @@ int kafka_error(struct kafka_client *c, rd_kafka_resp_err_t code, const char *wh
 static void give_settings(const char **dump, size_t n, broker_setting_fn *fn, void *arg)
 {
 	for (size_t i = 0; i + 1 < n; i += 2)
-		fn(arg, dump[i], props_is_secret(dump[i]) ? "[redacted]" : dump[i + 1]);
+		fn(arg, dump[i], props_is_secret(dump[i]) ? PROPS_HIDDEN : dump[i + 1]);
 	rd_kafka_conf_dump_free(dump, n);
 }
 

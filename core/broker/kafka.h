@@ -12,7 +12,7 @@
  */
 
 /* What a role may be given beside the user's own properties. */
-enum kafka_role {
+enum kafka_client_role {
 	KAFKA_PRODUCER,
 	KAFKA_READER,           /* at full speed, everything that is in the log */
 	KAFKA_COMMITTED_READER, /* at full speed, up to the last stable offset, without what was aborted */
@@ -30,7 +30,6 @@ struct kafka_watch {
 	struct broker_health health;
 	int last_code;              /* of the last error that says why nothing works; 0: none */
 	bool denied;                /* credentials or permission, or TLS, was the reason */
-	uint64_t stats_seen;
 	size_t n_nodes;
 	struct broker_node node[64];
 	size_t n_leaders;
@@ -52,7 +51,7 @@ struct kafka_client {
  *
  * Returns 0; ERR_USAGE: a property is wrong; ERR_NOTFOUND: no such lab; ERR_BROKER.
  */
-MUST_CHECK int kafka_client_open(const struct broker_config *c, enum kafka_role role, const char *hosts,
+MUST_CHECK int kafka_client_open(const struct broker_config *c, enum kafka_client_role role, const char *hosts,
 	struct kafka_client *ret, struct err *e);
 void kafka_client_close(struct kafka_client *c);
 

@@ -20,7 +20,7 @@ int kafka_reader_open(const struct broker_config *c, enum broker_isolation isola
 	struct broker_reader **ret, struct err *e)
 {
 	struct broker_reader *rd = calloc(1, sizeof(*rd));
-	enum kafka_role role = small ? KAFKA_SMALL_READER : KAFKA_READER;
+	enum kafka_client_role role = small ? KAFKA_SMALL_READER : KAFKA_READER;
 	struct broker_config own = *c;
 	int r;
 
@@ -190,7 +190,7 @@ void kafka_reader_close(struct broker_reader *rd)
 	if (!rd)
 		return;
 	for (size_t i = 0; i < rd->n_started; i++)
-		(void)kafka_reader_stop(rd, (int32_t)i, &ignored);
+		err_ignore(kafka_reader_stop(rd, (int32_t)i, &ignored));
 	if (rd->queue)
 		rd_kafka_queue_destroy(rd->queue);
 	kafka_client_close(&rd->client);

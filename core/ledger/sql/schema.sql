@@ -81,6 +81,7 @@ create table mqaudit.producer (
 	heard           timestamptz not null default clock_timestamp(),
 	ended           timestamptz,
 	end_cause       text,
+	shipment        int8 not null default 0,
 	shipped         int8 not null default 0,
 	journal_state   text not null default 'open' check (journal_state in ('open', 'complete', 'incomplete', 'gone')),
 	disconnects     int8 not null default 0,
@@ -92,7 +93,8 @@ create table mqaudit.producer (
 	primary key (run_id, producer_id, epoch)
 );
 comment on table mqaudit.producer is 'one start of one producer id';
-comment on column mqaudit.producer.shipped is 'records of the journal that are in this ledger: the compare-and-set of shipping';
+comment on column mqaudit.producer.shipment is 'number of the last shipment: the compare-and-set of shipping';
+comment on column mqaudit.producer.shipped is 'records of the journal that are in this ledger';
 comment on column mqaudit.producer.journal_state is 'complete: what has no outcome got none; incomplete or gone: nobody knows';
 comment on column mqaudit.producer.latency is 'histogram of acknowledgement latency: bucket, count, bucket, count, ...';
 
