@@ -2,60 +2,70 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 
-/*
- * A non-negative number with an optional fraction, and what stands behind it. The fraction is for
- * "1.5M"; the integral part is read exactly.
- */
-static bool number(const char *text, uint64_t *ret_whole, double *ret_fraction, const char **ret_end)
+#define FRACTION_DIGITS 15
+
+/* A non-negative decimal number: "1.5" is 1 and 500000000000000 of 10^15. */
+struct number {
+	uint64_t whole;
+	uint64_t fraction;
+	const char *end; /* what stands behind it */
+};
+
+/* Read one, in no locale's way: the decimal point is a point. Digits beyond the 15th count for nothing. */
+static bool number(const char *text, struct number *ret)
 {
+	const char *p;
 	char *end;
+	int n = 0;
 
 	if (!isdigit((unsigned char)text[0]))
 		return false;
 	errno = 0;
-	*ret_whole = strtoull(text, &end, 10);
+	ret->whole = strtoull(text, &end, 10);
 	if (errno)
 		return false;
-	*ret_fraction = 0;
-	if (*end == '.') {
-		const char *dot = end;
-
-		if (!isdigit((unsigned char)dot[1]))
+	p = end;
+	ret->fraction = 0;
+	if (*p == '.') {
+		if (!isdigit((unsigned char)*++p))
 			return false;
-		*ret_fraction = strtod(dot, &end);
-		if (strspn(dot + 1, "0123456789") != (size_t)(end - dot - 1))
-			return false;
+		for (; isdigit((unsigned char)*p); p++, n++)
+			if (n < FRACTION_DIGITS)
+				ret->fraction = ret->fraction * 10 + (uint64_t)(*p - '0');
+		for (; n < FRACTION_DIGITS; n++)
+			ret->fraction *= 10;
 	}
-	*ret_end = end;
+	ret->end = p;
 	return true;
 }
 
-static bool scale(uint64_t whole, double fraction, uint64_t factor, uint64_t *ret)
+/* n times factor, to the nearest. Returns false when it does not fit. */
+static bool scale(const struct number *n, uint64_t factor, uint64_t *ret)
 {
+	const uint64_t one = UINT64_C(1000000000000000); /* 10^FRACTION_DIGITS */
+	unsigned __int128 part = (unsigned __int128)n->fraction * factor + one / 2;
 	uint64_t v;
 
-	if (__builtin_mul_overflow(whole, factor, &v))
+	if (__builtin_mul_overflow(n->whole, factor, &v))
 		return false;
-	return !__builtin_add_overflow(v, (uint64_t)llround(fraction * (double)factor), ret);
+	return !__builtin_add_overflow(v, (uint64_t)(part / one), ret);
 }
 
 static int parse_multiple(
 	const char *text, uint64_t step, const char *what, uint64_t *ret, struct err *e)
 {
-	uint64_t whole, factor = 1, v;
-	double fraction;
-	const char *end;
+	uint64_t factor = 1, v;
+	struct number n;
 
-	if (!number(text, &whole, &fraction, &end))
+	if (!number(text, &n))
 		return err_set(e, ERR_USAGE, "'%s' is not %s", text, what);
-	switch (*end) {
+	switch (*n.end) {
 	case 'k':
 	case 'K':
 		factor = step;
@@ -71,9 +81,10 @@ static int parse_multiple(
 	default:
 		return err_set(e, ERR_USAGE, "'%s' is not %s", text, what);
 	}
-	if ((*end && end[1]) || (factor == 1 && fraction != 0) ||
-		!scale(whole, fraction, factor, &v))
+	if ((*n.end && n.end[1]) || (factor == 1 && n.fraction != 0))
 		return err_set(e, ERR_USAGE, "'%s' is not %s", text, what);
+	if (!scale(&n, factor, &v))
+		return err_set(e, ERR_USAGE, "'%s' is too large", text);
 	*ret = v;
 	return 0;
 }
@@ -103,20 +114,19 @@ int units_parse_duration(const char *text, int64_t *ret_ns, struct err *e)
 		{"h", 3600 * NS_PER_S},
 		{"d", 86400 * NS_PER_S},
 	};
-	uint64_t whole, v;
-	double fraction;
-	const char *end;
+	struct number n;
+	uint64_t v;
 
-	if (number(text, &whole, &fraction, &end)) {
-		if (whole == 0 && fraction == 0 && *end == '\0') {
+	if (number(text, &n)) {
+		if (n.whole == 0 && n.fraction == 0 && *n.end == '\0') {
 			*ret_ns = 0;
 			return 0;
 		}
 		for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-			if (strcmp(end, units[i].unit) != 0)
+			if (strcmp(n.end, units[i].unit) != 0)
 				continue;
-			if (!scale(whole, fraction, (uint64_t)units[i].ns, &v) || v > INT64_MAX)
-				break;
+			if (!scale(&n, (uint64_t)units[i].ns, &v) || v > INT64_MAX)
+				return err_set(e, ERR_USAGE, "'%s' is too large", text);
 			*ret_ns = (int64_t)v;
 			return 0;
 		}
