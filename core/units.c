@@ -168,22 +168,24 @@ char *units_short(uint64_t n, char buf[UNITS_LEN])
 char *units_duration(int64_t ns, char buf[UNITS_LEN])
 {
 	double v = (double)ns;
-	long long s = ns / NS_PER_S;
+	int64_t s = ns / NS_PER_S + (ns % NS_PER_S >= NS_PER_S / 2);
 
-	if (ns < 10 * NS_PER_US)
+	/* each limit is where rounding would show "1000 us", "100.0 ms", "60.0 s" */
+	if (ns < 9950)
 		snprintf(buf, UNITS_LEN, "%.1f us", v / 1e3);
-	else if (ns < NS_PER_MS)
+	else if (ns < 999500)
 		snprintf(buf, UNITS_LEN, "%.0f us", v / 1e3);
-	else if (ns < 100 * NS_PER_MS)
+	else if (ns < 99950 * NS_PER_US)
 		snprintf(buf, UNITS_LEN, "%.1f ms", v / 1e6);
-	else if (ns < NS_PER_S)
+	else if (ns < 999500 * NS_PER_US)
 		snprintf(buf, UNITS_LEN, "%.0f ms", v / 1e6);
-	else if (s < 60)
+	else if (ns < 59950 * NS_PER_MS)
 		snprintf(buf, UNITS_LEN, "%.1f s", v / 1e9);
 	else if (s < 3600)
-		snprintf(buf, UNITS_LEN, "%lld min %lld s", s / 60, s % 60);
+		snprintf(buf, UNITS_LEN, "%lld min %lld s", (long long)s / 60, (long long)s % 60);
 	else
-		snprintf(buf, UNITS_LEN, "%lld h %lld min", s / 3600, s % 3600 / 60);
+		snprintf(buf, UNITS_LEN, "%lld h %lld min", (long long)s / 3600,
+			(long long)s % 3600 / 60);
 	return buf;
 }
 
@@ -193,10 +195,11 @@ char *units_bytes(uint64_t n, char buf[UNITS_LEN])
 	double v = (double)n;
 	size_t unit = 0;
 
-	while (v >= 1024 && unit + 1 < sizeof(names) / sizeof(names[0])) {
+	/* 1023.6 KiB would round to "1024 KiB" */
+	while (v >= (unit ? 1023.5 : 1024) && unit + 1 < sizeof(names) / sizeof(names[0])) {
 		v /= 1024;
 		unit++;
 	}
-	snprintf(buf, UNITS_LEN, unit && v < 10 ? "%.1f %s" : "%.0f %s", v, names[unit]);
+	snprintf(buf, UNITS_LEN, unit && v < 9.95 ? "%.1f %s" : "%.0f %s", v, names[unit]);
 	return buf;
 }
