@@ -115,13 +115,31 @@ $(B)/mqaudit: $(B)/main.o $(B)/libmqaudit.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+# A test that replaces functions says so in one line: /* wrap: malloc realloc */ (see ld's --wrap).
+wrap_flags = $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's|^/\* wrap: \(.*\) \*/$$|\1|p' $(1)))
+
 $(B)/tests/%: $(B)/tests/%.o $(B)/libmqaudit.a
 	$(SAY) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) $(call wrap_flags,tests/$*.c) -o $@ $^ $(LIBS) -lcmocka
 
-unit: $(UNIT_BINS)
+unit: $(UNIT_BINS) ## unit, property and injection tests: no service needed
 	$(Q)prove --exec 'env CMOCKA_MESSAGE_OUTPUT=tap' $(UNIT_BINS)
+
+# What an option table promises is checked on the program itself: see tests/cli.
+CLI_TESTS  := $(sort $(wildcard tests/cli/*.sh))
+check: lint unit $(if $(CLI_TESTS),all) ## unit and cli tests and lint: no service needed, under a minute
+	$(if $(CLI_TESTS),$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --exec bash $(filter-out tests/cli/lib.sh,$(CLI_TESTS)))
+
+lint: ## rules of the house: layers, headers, banned words, function length, format, shellcheck
+	$(Q)CC='$(CC)' CFLAGS='$(shell $(PKG_CONFIG) --cflags $(PKGS)) -I$(B)/gen' tests/lint/run.sh
+
+format: ## put every C file into the house's format
+	clang-format -i $(SRCS) $(HDRS) $(wildcard tests/*/*.c)
+
+# gcc has no libFuzzer. `make fuzz FUZZ=url TIME=60`; without FUZZ all targets share the time.
+fuzz: ## fuzz the parsers: FUZZ=name (all without), TIME=seconds
+	$(Q)tests/fuzz/run.sh '$(FUZZ)' '$(or $(TIME),60)'
 
 clean: ## remove everything that was built
 	rm -rf build

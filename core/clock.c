@@ -45,22 +45,37 @@ int clock_left_ms(int64_t deadline_ns)
 	return left > INT_MAX ? INT_MAX : (int)left;
 }
 
+/* Whole seconds, rounded down also before 1970, and the nanoseconds behind them, never negative. */
+static time_t split_seconds(int64_t wall_ns, int64_t *ret_ns)
+{
+	int64_t s = wall_ns / NS_PER_S, ns = wall_ns % NS_PER_S;
+
+	if (ns < 0) {
+		s--;
+		ns += NS_PER_S;
+	}
+	*ret_ns = ns;
+	return (time_t)s;
+}
+
 char *clock_iso(int64_t wall_ns, char *buf, size_t len)
 {
-	time_t s = (time_t)(wall_ns / NS_PER_S);
+	int64_t ns;
+	time_t s = split_seconds(wall_ns, &ns);
 	char date[24];
 	struct tm tm;
 
 	gmtime_r(&s, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf, len, "%s.%06dZ", date, (int)(wall_ns % NS_PER_S / NS_PER_US));
+	snprintf(buf, len, "%s.%06dZ", date, (int)(ns / NS_PER_US));
 	return buf;
 }
 
 char *clock_hms(int64_t wall_ns, bool millis, char *buf, size_t len)
 {
-	time_t s = (time_t)(wall_ns / NS_PER_S);
-	int ms = (int)(wall_ns % NS_PER_S / NS_PER_MS);
+	int64_t ns;
+	time_t s = split_seconds(wall_ns, &ns);
+	int ms = (int)(ns / NS_PER_MS);
 	struct tm tm;
 
 	localtime_r(&s, &tm);

@@ -63,7 +63,8 @@ const char *err_code_text(int code);
 /*
  * Fill e (may be NULL) with a code and a message; clears an older hint.
  *
- * Returns code, so that a failing function can end in `return err_set(...)`.
+ * Returns code, so that a failing function can end in `return err_set(...)`. The other functions cannot
+ * know a code when e is NULL, and return ERR_DEFECT then: where e may be NULL, return the code itself.
  */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -1,5 +1,6 @@
 #include "core/hist.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SUB_BITS 5
@@ -15,18 +16,23 @@ static size_t bucket_of(uint64_t v)
 	return (size_t)(top - SUB_BITS + 1) * SUB + (size_t)((v >> (top - SUB_BITS)) - SUB);
 }
 
+/* The buckets from this one on lie above INT64_MAX and stay empty. */
+#define FIRST_BEYOND (59 * SUB)
+
 int64_t hist_bucket_low(size_t bucket)
 {
 	size_t shift = bucket / SUB;
 
 	if (shift == 0)
 		return (int64_t)bucket;
+	if (bucket >= FIRST_BEYOND)
+		return INT64_MAX;
 	return (int64_t)((uint64_t)(SUB + bucket % SUB) << (shift - 1));
 }
 
 int64_t hist_bucket_high(size_t bucket)
 {
-	return bucket + 1 >= HIST_BUCKETS ? INT64_MAX : hist_bucket_low(bucket + 1) - 1;
+	return bucket + 1 >= FIRST_BEYOND ? INT64_MAX : hist_bucket_low(bucket + 1) - 1;
 }
 
 void hist_add(struct hist *h, int64_t ns, uint64_t n)
@@ -55,7 +61,8 @@ void hist_clear(struct hist *h)
 
 int64_t hist_percentile(const struct hist *h, double p)
 {
-	uint64_t want = (uint64_t)(p * (double)h->n + 0.5);
+	/* the rank, rounded up: 0.91 of 10 values is the 10th. The factor forgives p's last binary digit */
+	uint64_t want = (uint64_t)ceil(p * (double)h->n * (1 - 1e-14));
 	uint64_t sum = 0;
 
 	if (h->n == 0)

@@ -122,6 +122,14 @@ static void put_line(const char *colour, const char *prefix, const char *text)
 	pthread_mutex_unlock(&mutex);
 }
 
+/* A message may quote what a broker or a file said: no escape sequence of theirs reaches a terminal. */
+static void defuse(char *text)
+{
+	for (char *p = text; *p; p++)
+		if (((unsigned char)*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+			*p = '?';
+}
+
 static void vlog(enum log_level level, const char *colour, const char *prefix, const char *fmt,
 	va_list ap)
 {
@@ -130,6 +138,7 @@ static void vlog(enum log_level level, const char *colour, const char *prefix, c
 	if (level > threshold)
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
+	defuse(text);
 	put_line(colour, prefix, text);
 }
 

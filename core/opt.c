@@ -9,30 +9,32 @@
 
 #include <ini.h>
 
+#include "core/paths.h"
 #include "core/units.h"
 
-/* Options that every command has, behind its own. */
-struct common_row {
-	const char *name;
-	char letter;
-	const char *arg;
-	const char *help;
+static const struct opt common[] = {
+	{.name = "config", .type = OPT_STRING, .arg = "FILE",
+		.help = "Read options from an INI file: name = value, in a section named as the command, "
+			"or above all sections."},
+	{.name = "verbose", .letter = 'v', .help = "Say more."},
+	{.name = "quiet", .letter = 'q', .help = "Only warnings and errors."},
+	{.name = "help", .letter = 'h', .help = "Show this help."},
+	{0},
 };
-
-static const struct common_row common[] = {
-	{"config", 0, "FILE", "Read options from an INI file: name = value, in a section of the command's "
-			      "name or above all sections."},
-	{"verbose", 'v', NULL, "Say more."},
-	{"quiet", 'q', NULL, "Only warnings and errors."},
-	{"help", 'h', NULL, "Show this help."},
-};
-#define N_COMMON (sizeof(common) / sizeof(common[0]))
+#define N_COMMON (sizeof(common) / sizeof(common[0]) - 1)
 enum { COMMON_CONFIG, COMMON_VERBOSE, COMMON_QUIET, COMMON_HELP };
 
 /* Values that getopt_long() returns: own rows, their --no- forms, common rows. */
 enum { BASE_ROW = 1000, BASE_NO = 3000, BASE_COMMON = 5000 };
 
 #define MAX_ROWS 128
+#define CONFIG_MAX ((size_t)1 << 20)
+#define CONFIG_LINE_MAX 198 /* inih cuts longer lines in two */
+
+const struct opt *opt_common(void)
+{
+	return common;
+}
 
 static size_t count_rows(const struct command *c)
 {
@@ -142,6 +144,17 @@ static int set_value(struct cmdline *cl, const struct opt *row, const char *valu
 	return rc ? err_wrap(e, "--%s", row->name) : 0;
 }
 
+/* As set_value(), for a value that is not the default: remembers that, and drops a default list. */
+static int give_value(struct cmdline *cl, size_t row, const char *value, struct err *e)
+{
+	const struct opt *o = &cl->command->opts[row];
+
+	if (o->type == OPT_LIST && !cl->given[row])
+		((struct opt_list *)((char *)cl->opts + o->offset))->n = 0;
+	cl->given[row] = 1;
+	return set_value(cl, o, value, e);
+}
+
 static int set_defaults(struct cmdline *cl, struct err *e)
 {
 	const struct opt *rows = cl->command->opts;
@@ -173,10 +186,9 @@ static int set_from_env(struct cmdline *cl, struct err *e)
 		value = getenv(name);
 		if (!value || !*value)
 			continue;
-		rc = set_value(cl, &rows[i], value, e);
+		rc = give_value(cl, i, value, e);
 		if (rc)
 			return err_wrap(e, "environment variable %s", name);
-		cl->given[i] = 1;
 	}
 	return 0;
 }
@@ -188,12 +200,16 @@ struct ini_state {
 	uint8_t from_file[MAX_ROWS];
 };
 
+/* One line of the config file, called by inih; 0 means that it is wrong. */
 static int ini_line(void *user, const char *section, const char *name, const char *value)
 {
 	struct ini_state *st = user;
 	const struct command *c = st->cl->command;
 	char *copy;
 
+	/* inih goes on after an error: the first one counts */
+	if (st->rc)
+		return 0;
 	if (*section && strcmp(section, c->name) != 0)
 		return 1;
 	for (size_t i = 0; i < count_rows(c); i++) {
@@ -202,12 +218,8 @@ static int ini_line(void *user, const char *section, const char *name, const cha
 		if (st->cl->given[i] && !st->from_file[i])
 			return 1;
 		copy = keep(st->cl, value);
-		if (!copy) {
-			st->rc = err_set(st->e, ERR_NOMEM, "out of memory");
-			return 0;
-		}
-		st->rc = set_value(st->cl, &c->opts[i], copy, st->e);
-		st->cl->given[i] = 1;
+		st->rc = copy ? give_value(st->cl, i, copy, st->e)
+			      : err_set(st->e, ERR_NOMEM, "out of memory");
 		st->from_file[i] = 1;
 		return st->rc == 0;
 	}
@@ -218,22 +230,45 @@ static int ini_line(void *user, const char *section, const char *name, const cha
 	return 0;
 }
 
+/* The number of the first line that inih would cut in two; 0 when there is none. */
+static int overlong_line(const char *text)
+{
+	for (int line = 1; *text; line++) {
+		size_t n = strcspn(text, "\n");
+
+		if (n > CONFIG_LINE_MAX)
+			return line;
+		text += n + (text[n] == '\n');
+	}
+	return 0;
+}
+
 static int set_from_config(struct cmdline *cl, struct err *e)
 {
 	struct ini_state st = {.cl = cl, .e = e};
 	const char *file = cl->config ? cl->config : getenv("MQAUDIT_CONFIG");
-	int line;
+	char *text = NULL;
+	int line, r;
 
 	if (!file || !*file)
 		return 0;
-	line = ini_parse(file, ini_line, &st);
-	if (line == -1)
-		return err_set_errno(e, ERR_NOTFOUND, errno, "cannot read config file '%s'", file);
+	r = paths_read_file(file, CONFIG_MAX, &text, NULL, e);
+	if (r)
+		return err_wrap(e, "config file");
+	line = overlong_line(text);
+	if (line) {
+		r = err_set(e, ERR_USAGE, "config file '%s', line %d: longer than %d bytes", file, line,
+			CONFIG_LINE_MAX);
+		goto out;
+	}
+	line = ini_parse_string(text, ini_line, &st);
 	if (st.rc)
-		return err_wrap(e, "config file '%s', line %d", file, line);
-	if (line)
-		return err_set(e, ERR_USAGE, "config file '%s', line %d: not 'name = value'", file, line);
-	return 0;
+		r = err_wrap(e, "config file '%s', line %d", file, line);
+	else if (line)
+		r = err_set(e, ERR_USAGE, "config file '%s', line %d: not 'name = value'", file, line);
+out:
+	free(text);
+	return r;
 }
 
 struct getopt_table {
@@ -308,8 +343,6 @@ static int row_of_letter(const struct command *c, int letter)
 
 static int take(struct cmdline *cl, int found, struct err *e)
 {
-	const struct command *c = cl->command;
-
 	if (found >= BASE_COMMON) {
 		switch (found - BASE_COMMON) {
 		case COMMON_CONFIG:
@@ -328,11 +361,25 @@ static int take(struct cmdline *cl, int found, struct err *e)
 		return 0;
 	}
 	if (found >= BASE_NO) {
-		cl->given[found - BASE_NO] = 1;
-		return set_value(cl, &c->opts[found - BASE_NO], "no", e);
+		return give_value(cl, (size_t)(found - BASE_NO), "no", e);
 	}
-	cl->given[found - BASE_ROW] = 1;
-	return set_value(cl, &c->opts[found - BASE_ROW], optarg ? optarg : "yes", e);
+	return give_value(cl, (size_t)(found - BASE_ROW), optarg ? optarg : "yes", e);
+}
+
+/* What getopt_long() found wrong with `text`: it tells by optopt, and no more. */
+static int bad_option(const struct command *c, int found, const char *text, struct err *e)
+{
+	int name = (int)strcspn(text, "="); /* a value may be a secret */
+
+	if (found == ':')
+		err_set(e, ERR_USAGE, "option '%.*s' needs a value", name, text);
+	else if (optopt >= BASE_ROW)
+		err_set(e, ERR_USAGE, "option '%.*s' takes no value", name, text);
+	else if (optopt)
+		err_set(e, ERR_USAGE, "unknown option '-%c'", optopt);
+	else
+		err_set(e, ERR_USAGE, "unknown option '%.*s', or not enough of its name", name, text);
+	return err_hint(e, "mqaudit %s --help lists the options", c->name);
 }
 
 static int parse_flags(struct cmdline *cl, int argc, char **argv, struct err *e)
@@ -347,15 +394,10 @@ static int parse_flags(struct cmdline *cl, int argc, char **argv, struct err *e)
 	}
 	optind = 0; /* a fresh scan (GNU) */
 	opterr = 0;
-	while (r == 0 && (found = getopt_long(argc, argv, t.letters, t.rows, NULL)) != -1) {
-		if (found == ':') {
-			r = err_set(e, ERR_USAGE, "option '%s' needs a value", argv[optind - 1]);
-		} else if (found == '?') {
-			if (optopt && optopt < BASE_ROW)
-				r = err_set(e, ERR_USAGE, "unknown option '-%c'", optopt);
-			else
-				r = err_set(e, ERR_USAGE, "unknown option '%s'", argv[optind - 1]);
-			err_hint(e, "mqaudit %s --help lists the options", c->name);
+	while (r == 0 && !cl->help &&
+		(found = getopt_long(argc, argv, t.letters, t.rows, NULL)) != -1) {
+		if (found == ':' || found == '?') {
+			r = bad_option(c, found, argv[optind - 1], e);
 		} else {
 			if (found < BASE_ROW)
 				found = row_of_letter(c, found);
@@ -366,6 +408,23 @@ static int parse_flags(struct cmdline *cl, int argc, char **argv, struct err *e)
 	cl->argv = argv + optind;
 out:
 	table_release(&t);
+	return r;
+}
+
+/* What comes behind the flags: environment, config file, number of arguments. */
+static int parse_others(struct cmdline *cl, struct err *e)
+{
+	const struct command *c = cl->command;
+	int r = set_from_env(cl, e);
+
+	if (r == 0)
+		r = set_from_config(cl, e);
+	if (r == 0 && cl->argc < c->min_args) {
+		err_set(e, ERR_USAGE, "%s needs %s", c->name, c->args);
+		r = err_hint(e, "mqaudit %s --help explains it", c->name);
+	}
+	if (r == 0 && c->max_args >= 0 && cl->argc > c->max_args)
+		r = err_set(e, ERR_USAGE, "unexpected argument '%s'", cl->argv[c->max_args]);
 	return r;
 }
 
@@ -390,20 +449,8 @@ int opt_parse(
 	r = set_defaults(cl, e);
 	if (r == 0)
 		r = parse_flags(cl, argc + 1, shifted, e);
-	if (r == 0 && cl->help) {
-		free(shifted);
-		return 0;
-	}
-	if (r == 0)
-		r = set_from_env(cl, e);
-	if (r == 0)
-		r = set_from_config(cl, e);
-	if (r == 0 && cl->argc < command->min_args) {
-		err_set(e, ERR_USAGE, "%s needs %s", command->name, command->args);
-		r = err_hint(e, "mqaudit %s --help explains it", command->name);
-	}
-	if (r == 0 && command->max_args >= 0 && cl->argc > command->max_args)
-		r = err_set(e, ERR_USAGE, "unexpected argument '%s'", cl->argv[command->max_args]);
+	if (r == 0 && !cl->help)
+		r = parse_others(cl, e);
 	/* keep the positional arguments in memory of our own, in argv's place */
 	if (cl->argv)
 		memmove(shifted, cl->argv, (size_t)cl->argc * sizeof(*shifted));

@@ -80,17 +80,27 @@ struct cmdline {
 /*
  * Parse argv (what stands behind the command's name) for a command.
  *
- * Values are copied where they do not live in argv. Returns 0, ERR_USAGE, ERR_NOMEM or, for an
+ * Values are copied where they do not live in argv or the environment. A list that a flag, the
+ * environment or the config file gives replaces its default. After --help nothing more is looked at. Returns 0, ERR_USAGE, ERR_NOMEM or, for an
  * unreadable --config, ERR_NOTFOUND. cl must be released also after a failure.
  */
 MUST_CHECK int opt_parse(const struct command *command, int argc, char **argv, struct cmdline *cl,
 	struct err *e);
 void opt_release(struct cmdline *cl);
 
+/*
+ * The options that every command has behind its own: --config, --verbose, --quiet, --help; a table ended
+ * by a row without a name. Their values go into struct cmdline itself.
+ */
+const struct opt *opt_common(void);
+
 /* Was the option set by flag, environment or config file (and not left at its default)? */
 bool opt_given(const struct cmdline *cl, const char *name);
 
-/* Help for one command, to a stream; for all, a man page (roff), and completion scripts. */
+/*
+ * Help for one command, to a stream; for all, a man page (roff), and completion scripts for bash, zsh and
+ * fish. They show what the tables hold, but for what is hidden.
+ */
 void opt_help(const struct command *command, FILE *to);
 void opt_overview(const struct command *all, size_t n, FILE *to);
 void opt_man(const struct command *all, size_t n, FILE *to);

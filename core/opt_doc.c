@@ -58,18 +58,10 @@ static void option_row(FILE *to, const struct opt *o)
 	}
 }
 
-static const struct opt common_rows[] = {
-	{.name = "config", .arg = "FILE", .type = OPT_STRING,
-		.help = "Read options from an INI file: name = value, in a section named as the command, "
-			"or above all sections."},
-	{.name = "verbose", .letter = 'v', .help = "Say more."},
-	{.name = "quiet", .letter = 'q', .help = "Only warnings and errors."},
-	{.name = "help", .letter = 'h', .help = "Show this help."},
-	{0},
-};
-
 void opt_help(const struct command *c, FILE *to)
 {
+	const char *group = NULL;
+
 	fprintf(to, "Usage: mqaudit %s%s%s%s\n\n", c->name, c->opts ? " [OPTIONS]" : "",
 		*c->args ? " " : "", c->args);
 	wrap(to, c->description, 0, 0);
@@ -77,12 +69,16 @@ void opt_help(const struct command *c, FILE *to)
 		fprintf(to, "\nExamples:\n%s", c->examples);
 	for (const struct opt *o = c->opts; o && o->name; o++) {
 		if (o->group)
-			fprintf(to, "\n%s:\n", o->group);
-		if (!o->hidden)
-			option_row(to, o);
+			group = o->group;
+		if (o->hidden)
+			continue;
+		if (group)
+			fprintf(to, "\n%s:\n", group);
+		group = NULL;
+		option_row(to, o);
 	}
 	fprintf(to, "\nCommon:\n");
-	for (const struct opt *o = common_rows; o->name; o++)
+	for (const struct opt *o = opt_common(); o->name; o++)
 		option_row(to, o);
 	fprintf(to, "\nEvery long option can be set as environment variable MQAUDIT_<NAME> too.\n");
 }
@@ -99,21 +95,26 @@ void opt_overview(const struct command *all, size_t n, FILE *to)
 		    "4 undecided or no data.\n");
 }
 
-static void roff(FILE *to, const char *text)
+static void roff_part(FILE *to, const char *text, size_t len)
 {
 	bool line_start = true;
 
-	for (; *text; text++) {
-		if (line_start && (*text == '.' || *text == '\''))
+	for (size_t i = 0; i < len; i++) {
+		if (line_start && (text[i] == '.' || text[i] == '\''))
 			fputs("\\&", to);
-		line_start = *text == '\n';
-		if (*text == '\\')
+		line_start = text[i] == '\n';
+		if (text[i] == '\\')
 			fputs("\\e", to);
-		else if (*text == '-')
+		else if (text[i] == '-')
 			fputs("\\-", to);
 		else
-			fputc(*text, to);
+			fputc(text[i], to);
 	}
+}
+
+static void roff(FILE *to, const char *text)
+{
+	roff_part(to, text, strlen(text));
 }
 
 static void man_option(FILE *to, const struct opt *o)
@@ -124,8 +125,11 @@ static void man_option(FILE *to, const struct opt *o)
 	fputs("\\fB\\-\\-", to);
 	roff(to, o->name);
 	fputs("\\fR", to);
-	if (o->arg)
-		fprintf(to, " \\fI%s\\fR", o->arg);
+	if (o->arg) {
+		fputs(" \\fI", to);
+		roff(to, o->arg);
+		fputs("\\fR", to);
+	}
 	fputc('\n', to);
 	roff(to, o->help);
 	if (o->dflt && o->type != OPT_FLAG) {
@@ -141,15 +145,10 @@ static void man_text(FILE *to, const char *text)
 {
 	for (const char *p = text; *p;) {
 		const char *end = strstr(p, "\n\n");
-		char para[4096];
 		size_t len = end ? (size_t)(end - p) : strlen(p);
 
-		if (len >= sizeof(para))
-			len = sizeof(para) - 1;
-		memcpy(para, p, len);
-		para[len] = '\0';
 		fputs(".PP\n", to);
-		roff(to, para);
+		roff_part(to, p, len);
 		fputc('\n', to);
 		p += len;
 		p += strspn(p, "\n");
@@ -184,7 +183,7 @@ void opt_man(const struct command *all, size_t n, FILE *to)
 		}
 	}
 	fputs(".SH OPTIONS OF EVERY COMMAND\n", to);
-	for (const struct opt *o = common_rows; o->name; o++)
+	for (const struct opt *o = opt_common(); o->name; o++)
 		man_option(to, o);
 	fputs(".SH EXIT STATUS\n.TP\n.B 0\npass\n.TP\n.B 1\nfindings that break the promise\n.TP\n.B 2\n"
 	      "usage\n.TP\n.B 3\nerror\n.TP\n.B 4\nundecided or no data\n.TP\n.B 130\ninterrupted twice\n"
@@ -193,73 +192,178 @@ void opt_man(const struct command *all, size_t n, FILE *to)
 	      "no colours\n", to);
 }
 
-static void words_of(FILE *to, const struct command *c, const char *before, const char *after)
+/* --- completion --- */
+
+static void words_of(FILE *to, const struct command *c)
 {
 	for (const struct opt *o = c->opts; o && o->name; o++)
 		if (!o->hidden)
-			fprintf(to, "%s--%s%s", before, o->name, after);
-	for (const struct opt *o = common_rows; o->name; o++)
-		fprintf(to, "%s--%s%s", before, o->name, after);
+			fprintf(to, " --%s", o->name);
+	for (const struct opt *o = opt_common(); o->name; o++)
+		fprintf(to, " --%s", o->name);
+}
+
+static size_t first_word(const char *name)
+{
+	return strcspn(name, " ");
+}
+
+/* Is all[i] the first of the table that is shown and begins with its first word? */
+static bool is_first_of_word(const struct command *all, size_t i)
+{
+	size_t n = first_word(all[i].name);
+
+	for (size_t j = 0; j < i; j++)
+		if (!all[j].hidden && first_word(all[j].name) == n &&
+			memcmp(all[j].name, all[i].name, n) == 0)
+			return false;
+	return !all[i].hidden;
+}
+
+/* The first words of all commands, each once. */
+static void commands_of(FILE *to, const struct command *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_first_of_word(all, i))
+			fprintf(to, " %.*s", (int)first_word(all[i].name), all[i].name);
+}
+
+/* The second words of the commands that begin like all[i]. Returns whether there are any. */
+static bool subcommands_of(FILE *to, const struct command *all, size_t n, size_t i)
+{
+	size_t len = first_word(all[i].name);
+	bool any = false;
+
+	for (size_t j = 0; j < n; j++) {
+		const char *name = all[j].name;
+
+		if (all[j].hidden || strncmp(name, all[i].name, len) != 0 || name[len] != ' ')
+			continue;
+		if (to)
+			fprintf(to, " %s", name + len + 1);
+		any = true;
+	}
+	return any;
+}
+
+/* How a shell's completion function spells the same cases. */
+struct shell {
+	const char *pattern;  /* one command and what could stand behind its name: %s */
+	const char *exact;    /* a command of two words: %s */
+	const char *words;    /* begins the list of words */
+	const char *end;      /* ends it */
+};
+
+/* One line a command: two words stand before one, for the first match wins. */
+static void cases(FILE *to, const struct command *all, size_t n, const struct shell *sh)
+{
+	for (int two = 1; two >= 0; two--) {
+		for (size_t i = 0; i < n; i++) {
+			if (all[i].hidden || (strchr(all[i].name, ' ') != NULL) != two)
+				continue;
+			fprintf(to, "\t%s%s%s%s", sh->pattern, all[i].name, two ? sh->exact : " \"*) ",
+				sh->words);
+			words_of(to, &all[i]);
+			fputs(sh->end, to);
+		}
+	}
+}
+
+/* And one for each first word that has second ones. */
+static void subcommand_cases(FILE *to, const struct command *all, size_t n, const struct shell *sh)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!is_first_of_word(all, i) || !subcommands_of(NULL, all, n, i))
+			continue;
+		fprintf(to, "\t%.*s) %s", (int)first_word(all[i].name), all[i].name, sh->words);
+		subcommands_of(to, all, n, i);
+		if (!strchr(all[i].name, ' '))
+			words_of(to, &all[i]);
+		fputs(sh->end, to);
+	}
 }
 
 static void completion_bash(const struct command *all, size_t n, FILE *to)
 {
+	static const struct shell sh = {"\"", "\") ", "words='", "' ;;\n"};
+
 	fputs("_mqaudit() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n"
-	      "\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n", to);
-	/* two-word commands stand before one-word ones: the first match wins */
-	for (int two = 1; two >= 0; two--) {
-		for (size_t i = 0; i < n; i++) {
-			if (all[i].hidden || (strchr(all[i].name, ' ') != NULL) != two)
-				continue;
-			fprintf(to, "\t\"%s\"*) words='", all[i].name);
-			words_of(to, &all[i], " ", "");
-			fputs("' ;;\n", to);
-		}
-	}
-	fputs("\tesac\n\tif [ \"$COMP_CWORD\" -eq 1 ]; then words='", to);
-	for (size_t i = 0; i < n; i++)
-		if (!all[i].hidden)
-			fprintf(to, " %s", all[i].name);
+	      "\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n",
+		to);
+	cases(to, all, n, &sh);
+	fputs("\tesac\n\tif [ \"$COMP_CWORD\" -eq 2 ]; then case ${COMP_WORDS[1]} in\n", to);
+	subcommand_cases(to, all, n, &sh);
+	fputs("\tesac; fi\n\tif [ \"$COMP_CWORD\" -eq 1 ]; then words='", to);
+	commands_of(to, all, n);
 	fputs("'; fi\n\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
 	      "\t[ \"${#COMPREPLY[@]}\" -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n}\n"
-	      "complete -F _mqaudit mqaudit\n", to);
+	      "complete -F _mqaudit mqaudit\n",
+		to);
 }
 
 static void completion_zsh(const struct command *all, size_t n, FILE *to)
 {
+	static const struct shell sh = {"(\"", "\") ", "w=(", ") ;;\n"};
+
 	fputs("#compdef mqaudit\nlocal -a w\ncase \"$words[2] $words[3]\" in\n", to);
-	for (int two = 1; two >= 0; two--) {
-		for (size_t i = 0; i < n; i++) {
-			if (all[i].hidden || (strchr(all[i].name, ' ') != NULL) != two)
-				continue;
-			fprintf(to, "(\"%s\"*) w=(", all[i].name);
-			words_of(to, &all[i], " ", "");
-			fputs(") ;;\n", to);
-		}
-	}
-	fputs("esac\n(( CURRENT == 2 )) && w=(", to);
-	for (size_t i = 0; i < n; i++)
-		if (!all[i].hidden)
-			fprintf(to, " %s", all[i].name);
+	cases(to, all, n, &sh);
+	fputs("esac\nif (( CURRENT == 3 )); then case $words[2] in\n", to);
+	subcommand_cases(to, all, n, &sh);
+	fputs("esac; fi\n(( CURRENT == 2 )) && w=(", to);
+	commands_of(to, all, n);
 	fputs(")\ncompadd -a w || _files\n", to);
+}
+
+/* A text inside single quotes of fish. */
+static void fish_text(FILE *to, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\'' || *text == '\\')
+			fputc('\\', to);
+		fputc(*text, to);
+	}
+}
+
+/* When a command of these words is on the line. */
+static void fish_condition(FILE *to, const char *name)
+{
+	size_t n = first_word(name);
+
+	fprintf(to, "complete -c mqaudit -n '__fish_seen_subcommand_from %.*s", (int)n, name);
+	if (name[n])
+		fprintf(to, "; and __fish_seen_subcommand_from %s", name + n + 1);
+	fputs("'", to);
 }
 
 static void completion_fish(const struct command *all, size_t n, FILE *to)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct command *c = &all[i];
-		int first = (int)strcspn(c->name, " ");
+		size_t first = first_word(c->name);
 
 		if (c->hidden)
 			continue;
-		fprintf(to, "complete -c mqaudit -n __fish_use_subcommand -a '%.*s' -d '%s'\n", first,
-			c->name, c->summary);
-		for (const struct opt *o = c->opts; o && o->name; o++)
-			if (!o->hidden)
-				fprintf(to, "complete -c mqaudit -n '__fish_seen_subcommand_from %.*s' "
-					    "-l %s\n",
-					first, c->name, o->name);
+		if (is_first_of_word(all, i)) {
+			fprintf(to, "complete -c mqaudit -n __fish_use_subcommand -a '%.*s' -d '", (int)first,
+				c->name);
+			fish_text(to, c->name[first] ? "" : c->summary);
+			fputs("'\n", to);
+		}
+		if (c->name[first]) {
+			fprintf(to, "complete -c mqaudit -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '",
+				(int)first, c->name, c->name + first + 1);
+			fish_text(to, c->summary);
+			fputs("'\n", to);
+		}
+		for (const struct opt *o = c->opts; o && o->name; o++) {
+			if (o->hidden)
+				continue;
+			fish_condition(to, c->name);
+			fprintf(to, " -l %s%s\n", o->name, o->type == OPT_FLAG ? "" : " -r");
+		}
 	}
+	for (const struct opt *o = opt_common(); o->name; o++)
+		fprintf(to, "complete -c mqaudit -l %s%s\n", o->name, o->arg ? " -r" : "");
 }
 
 int opt_completion(

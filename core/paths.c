@@ -53,19 +53,26 @@ int paths_make(const char *path, mode_t mode, struct err *e)
 	char part[PATHS_MAX];
 	size_t len = strlen(path);
 
-	if (len == 0 || len >= sizeof(part))
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len == 0)
+		return err_set(e, ERR_USAGE, "an empty path");
+	if (len >= sizeof(part))
 		return err_set(e, ERR_LIMIT, "the path '%.60s...' is too long", path);
-	memcpy(part, path, len + 1);
+	memcpy(part, path, len);
+	part[len] = '\0';
 	for (size_t i = 1; i <= len; i++) {
 		struct stat st;
 
 		if (part[i] != '/' && part[i] != '\0')
 			continue;
 		part[i] = '\0';
-		if (mkdir(part, i == len ? mode : 0755) != 0 && errno != EEXIST)
-			return err_set_errno(e, ERR_IO, errno, "cannot make folder '%s'", part);
-		if (errno == EEXIST && (stat(part, &st) != 0 || !S_ISDIR(st.st_mode)))
-			return err_set(e, ERR_IO, "'%s' is not a folder", part);
+		if (mkdir(part, i == len ? mode : 0755) != 0) {
+			if (errno != EEXIST)
+				return err_set_errno(e, ERR_IO, errno, "cannot make folder '%s'", part);
+			if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
+				return err_set(e, ERR_IO, "'%s' is not a folder", part);
+		}
 		part[i] = i == len ? '\0' : '/';
 	}
 	return 0;
@@ -91,13 +98,16 @@ int paths_write_file(const char *path, const void *data, size_t len, struct err 
 	char tmp[PATHS_MAX + 16];
 	int fd, r = 0;
 
-	snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)getpid());
+	if (strlen(path) >= PATHS_MAX)
+		return err_set(e, ERR_LIMIT, "the path '%.60s...' is too long", path);
+	snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)gettid());
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_set_errno(e, ERR_IO, errno, "cannot write '%s'", tmp);
 	if (write_all(fd, data, len) != 0 || fsync(fd) != 0)
 		r = err_set_errno(e, ERR_IO, errno, "cannot write '%s'", tmp);
-	close(fd);
+	if (close(fd) != 0 && r == 0)
+		r = err_set_errno(e, ERR_IO, errno, "cannot write '%s'", tmp);
 	if (r == 0 && rename(tmp, path) != 0)
 		r = err_set_errno(e, ERR_IO, errno, "cannot replace '%s'", path);
 	if (r)

@@ -23,7 +23,8 @@ MUST_CHECK int paths_state(const char *sub, char *ret, size_t len, struct err *e
 MUST_CHECK int paths_make(const char *path, mode_t mode, struct err *e);
 
 /*
- * Write a file in one step: a temporary beside it, fsync, rename; readers see the old or the new one.
+ * Write a file (mode 0644) in one step: a temporary beside it, fsync, rename; readers see the old or the
+ * new one. ERR_LIMIT when the path has PATHS_MAX bytes or more.
  */
 MUST_CHECK int paths_write_file(const char *path, const void *data, size_t len, struct err *e);
 

@@ -4,18 +4,23 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 
 #define MAX_OUTPUT ((size_t)64 << 20)
+#define OUTPUT_CHUNK 16384
 
 extern char **environ;
 
@@ -31,18 +36,31 @@ struct pipes {
 	bool with_stderr;
 };
 
+/* Look for an executable file of that name in a list of folders. */
+static bool find_in(const char *dirs, const char *name, char *path, size_t len)
+{
+	while (*dirs) {
+		size_t n = strcspn(dirs, ":");
+		struct stat st;
+		int written = n ? snprintf(path, len, "%.*s/%s", (int)n, dirs, name) : 0;
+
+		/* a folder is "executable" too */
+		if (n && (size_t)written < len && access(path, X_OK) == 0 && stat(path, &st) == 0 &&
+			S_ISREG(st.st_mode))
+			return true;
+		dirs += n;
+		if (*dirs)
+			dirs++;
+	}
+	return false;
+}
+
 bool proc_find_program(const char *name, char *path, size_t len)
 {
 	const char *dirs = getenv("PATH");
-	char all[4096];
 
-	snprintf(all, sizeof(all), "%s:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", dirs ? dirs : "");
-	for (char *save = NULL, *dir = strtok_r(all, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
-		snprintf(path, len, "%s/%s", dir, name);
-		if (access(path, X_OK) == 0)
-			return true;
-	}
-	return false;
+	return (dirs && find_in(dirs, name, path, len)) ||
+		find_in("/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", name, path, len);
 }
 
 static void child_fail(int fd, const char *what)
@@ -90,7 +108,7 @@ static void child_files(const struct proc_spec *spec, const struct pipes *pipes,
 		child_fail(report, "dup2");
 }
 
-static void child_identity(const struct proc_spec *spec, int report)
+static void child_identity(const struct proc_spec *spec, pid_t parent, int report)
 {
 	if (spec->netns_fd >= 0 && setns(spec->netns_fd, CLONE_NEWNET) != 0)
 		child_fail(report, "enter the network namespace");
@@ -101,8 +119,12 @@ static void child_identity(const struct proc_spec *spec, int report)
 			child_fail(report, "change the user");
 	}
 	/* after the change of user, which would clear it */
-	if (spec->death_signal)
+	if (spec->death_signal) {
 		prctl(PR_SET_PDEATHSIG, spec->death_signal);
+		/* it may have died before we asked to be told */
+		if (getppid() != parent)
+			_exit(127);
+	}
 	if (spec->cwd && chdir(spec->cwd) != 0)
 		child_fail(report, "change the folder");
 }
@@ -134,7 +156,7 @@ static char **child_env(const char *const *add)
 }
 
 static void child_main(const struct proc_spec *spec, const char *program, char **env,
-	const struct pipes *pipes, int report)
+	const struct pipes *pipes, pid_t parent, int report)
 {
 	sigset_t none;
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
@@ -145,7 +167,7 @@ static void child_main(const struct proc_spec *spec, const char *program, char *
 		if (sig != SIGKILL && sig != SIGSTOP)
 			sigaction(sig, &dfl, NULL);
 	child_files(spec, pipes, report);
-	child_identity(spec, report);
+	child_identity(spec, parent, report);
 	execve(program, (char *const *)(uintptr_t)spec->argv, env);
 	child_fail(report, "execute");
 }
@@ -157,7 +179,7 @@ static int start(const struct proc_spec *spec, const struct pipes *pipes, pid_t 
 	int report[2] = {-1, -1};
 	char **env = NULL;
 	ssize_t n;
-	pid_t pid;
+	pid_t pid, self = getpid();
 	int r = 0;
 
 	if (strchr(spec->argv[0], '/'))
@@ -177,7 +199,7 @@ static int start(const struct proc_spec *spec, const struct pipes *pipes, pid_t 
 		goto out;
 	}
 	if (pid == 0)
-		child_main(spec, program, env, pipes, report[1]);
+		child_main(spec, program, env, pipes, self, report[1]);
 	close(report[1]);
 	report[1] = -1;
 	do {
@@ -205,26 +227,39 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct err *e)
 	return start(spec, NULL, ret_pid, e);
 }
 
+static int64_t deadline_after(int64_t timeout_ns)
+{
+	int64_t deadline;
+
+	return __builtin_add_overflow(clock_ns(), timeout_ns, &deadline) ? INT64_MAX : deadline;
+}
+
 int proc_wait(pid_t pid, int64_t timeout_ns, int *ret_status, struct err *e)
 {
-	int64_t deadline = clock_ns() + timeout_ns;
-	int64_t nap = NS_PER_MS;
+	int64_t deadline = deadline_after(timeout_ns);
+	struct pollfd ended = {.fd = timeout_ns < 0 ? -1 : pidfd_open(pid, 0), .events = POLLIN};
+	int r = 0;
 
 	for (;;) {
 		pid_t got = waitpid(pid, ret_status, timeout_ns < 0 ? 0 : WNOHANG);
 
 		if (got == pid)
-			return 0;
-		if (got < 0 && errno != EINTR)
-			return err_set_errno(e, ERR_IO, errno, "cannot wait for process %d", (int)pid);
-		if (timeout_ns >= 0 && clock_ns() >= deadline)
-			return err_set(e, ERR_TIMEOUT, "process %d still runs", (int)pid);
-		if (got == 0) {
-			clock_sleep_ns(nap);
-			if (nap < 50 * NS_PER_MS)
-				nap *= 2;
+			break;
+		if (got < 0 && errno != EINTR) {
+			r = err_set_errno(e, ERR_IO, errno, "cannot wait for process %d", (int)pid);
+			break;
 		}
+		if (timeout_ns >= 0 && clock_ns() >= deadline) {
+			r = err_set(e, ERR_TIMEOUT, "process %d still runs", (int)pid);
+			break;
+		}
+		/* a kernel without pidfds: look every 20 ms */
+		if (got == 0)
+			poll(&ended, ended.fd >= 0 ? 1 : 0, ended.fd >= 0 ? clock_left_ms(deadline) : 20);
 	}
+	if (ended.fd >= 0)
+		close(ended.fd);
+	return r;
 }
 
 static int exit_code_of(int status)
@@ -232,61 +267,122 @@ static int exit_code_of(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Feed input and collect output until the child closes its end. */
-static int pump(struct pipes *p, const char *input, int64_t deadline, struct buf *out, struct err *e)
+/* Hand over what the pipe takes of the input; closes it at the end, or when nobody reads it. */
+static void feed(struct pipes *p, const char **input, size_t *left)
 {
-	size_t left = input ? strlen(input) : 0;
-	char chunk[16384];
+	ssize_t w = *left ? write(p->in[1], *input, *left) : 0;
 
-	if (left == 0) {
+	if (w > 0) {
+		*input += w;
+		*left -= (size_t)w;
+	}
+	if (*left == 0 || (w < 0 && errno != EINTR && errno != EAGAIN)) {
 		close(p->in[1]);
 		p->in[1] = -1;
 	}
-	for (;;) {
-		struct pollfd fds[2] = {
-			{.fd = p->out[0], .events = POLLIN}, {.fd = p->in[1], .events = POLLOUT}};
-		int n = poll(fds, p->in[1] >= 0 ? 2 : 1, clock_left_ms(deadline));
+}
+
+enum collected { COLLECTED_SOME, COLLECTED_NOTHING_NOW, COLLECTED_END };
+
+/* Read once what the child wrote. */
+static enum collected collect(struct pipes *p, struct buf *out)
+{
+	char chunk[OUTPUT_CHUNK];
+	ssize_t r = read(p->out[0], chunk, sizeof(chunk));
+
+	if (r > 0 && out && out->len < MAX_OUTPUT)
+		buf_add(out, chunk, (size_t)r);
+	if (r > 0 || (r < 0 && errno == EINTR))
+		return COLLECTED_SOME;
+	return r < 0 && errno == EAGAIN ? COLLECTED_NOTHING_NOW : COLLECTED_END;
+}
+
+/*
+ * Feed input and collect output until the child closed its end or ended. (A daemon that it left behind
+ * may hold the pipe for ever: what is in it when the child ends is all that is waited for.)
+ */
+static int pump(struct pipes *p, pid_t pid, const char *input, int64_t deadline, struct buf *out,
+	struct err *e)
+{
+	int ended = pidfd_open(pid, 0);
+	size_t left = input ? strlen(input) : 0;
+	int r = 0;
+
+	if (fcntl(p->in[1], F_SETFL, O_NONBLOCK) != 0 || fcntl(p->out[0], F_SETFL, O_NONBLOCK) != 0)
+		r = err_set_errno(e, ERR_IO, errno, "cannot prepare a child's pipes");
+	if (r == 0 && left == 0)
+		feed(p, &input, &left);
+	while (r == 0) {
+		/* poll(2) passes over negative file descriptors */
+		struct pollfd fds[3] = {{.fd = p->out[0], .events = POLLIN},
+			{.fd = p->in[1], .events = POLLOUT}, {.fd = ended, .events = POLLIN}};
+		int n = poll(fds, 3, clock_left_ms(deadline));
 
 		if (n < 0 && errno != EINTR)
-			return err_set_errno(e, ERR_IO, errno, "cannot poll a child's pipes");
-		if (n == 0)
-			return err_set(e, ERR_TIMEOUT, "it did not end in time");
-		if (n < 0)
+			r = err_set_errno(e, ERR_IO, errno, "cannot poll a child's pipes");
+		else if (n == 0)
+			r = err_set(e, ERR_TIMEOUT, "it did not end in time");
+		if (n <= 0)
 			continue;
-		if (p->in[1] >= 0 && fds[1].revents) {
-			ssize_t w = write(p->in[1], input, left);
-
-			if (w > 0) {
-				input += w;
-				left -= (size_t)w;
-			}
-			if (left == 0 || (w < 0 && errno != EINTR && errno != EAGAIN)) {
-				close(p->in[1]);
-				p->in[1] = -1;
-			}
+		if (fds[1].revents)
+			feed(p, &input, &left);
+		if (fds[2].revents) {
+			while (collect(p, out) == COLLECTED_SOME)
+				;
+			break;
 		}
-		if (fds[0].revents) {
-			ssize_t r = read(p->out[0], chunk, sizeof(chunk));
+		if (fds[0].revents && collect(p, out) == COLLECTED_END)
+			break;
+	}
+	if (ended >= 0)
+		close(ended);
+	return r;
+}
 
-			if (r == 0 || (r < 0 && errno != EINTR))
-				return 0;
-			if (r > 0 && out && out->len < MAX_OUTPUT)
-				buf_add(out, chunk, (size_t)r);
-		}
+/* Block SIGPIPE in this thread: a child that does not read its input must not kill us. */
+static void sigpipe_block(sigset_t *before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, before);
+}
+
+static void sigpipe_restore(const sigset_t *before)
+{
+	const struct timespec now = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	if (!sigismember(before, SIGPIPE)) {
+		while (sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR)
+			;
+	}
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static void pipes_close(struct pipes *p)
+{
+	for (int i = 0; i < 2; i++) {
+		if (p->in[i] >= 0)
+			close(p->in[i]);
+		if (p->out[i] >= 0)
+			close(p->out[i]);
 	}
 }
 
 int proc_run(const struct proc_spec *spec, const char *input, bool with_stderr, int64_t timeout_ns,
 	struct buf *out, int *ret_exit, struct err *e)
 {
-	int64_t deadline = clock_ns() + timeout_ns;
+	int64_t deadline = deadline_after(timeout_ns), left;
 	struct pipes p = {{-1, -1}, {-1, -1}, with_stderr};
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+	sigset_t before;
 	pid_t pid = -1;
 	int status, r;
 
-	/* a child that does not read its input must not kill us */
-	sigaction(SIGPIPE, &ignore, &before);
+	sigpipe_block(&before);
 	if (pipe2(p.in, O_CLOEXEC) != 0 || pipe2(p.out, O_CLOEXEC) != 0) {
 		r = err_set_errno(e, ERR_IO, errno, "cannot make a pipe");
 		goto out;
@@ -297,9 +393,10 @@ int proc_run(const struct proc_spec *spec, const char *input, bool with_stderr, 
 	close(p.in[0]);
 	close(p.out[1]);
 	p.in[0] = p.out[1] = -1;
-	r = pump(&p, input, deadline, out, e);
+	r = pump(&p, pid, input, deadline, out, e);
+	left = deadline - clock_ns();
 	if (r == 0)
-		r = proc_wait(pid, deadline - clock_ns() > 0 ? deadline - clock_ns() : 0, &status, e);
+		r = proc_wait(pid, left > 0 ? left : 0, &status, e);
 	if (r) {
 		kill(pid, SIGKILL);
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -309,13 +406,8 @@ int proc_run(const struct proc_spec *spec, const char *input, bool with_stderr, 
 		*ret_exit = exit_code_of(status);
 	}
 out:
-	for (int i = 0; i < 2; i++) {
-		if (p.in[i] >= 0)
-			close(p.in[i]);
-		if (p.out[i] >= 0)
-			close(p.out[i]);
-	}
-	sigaction(SIGPIPE, &before, NULL);
+	pipes_close(&p);
+	sigpipe_restore(&before);
 	return r;
 }
 
@@ -343,9 +435,11 @@ int proc_check(
 	char tail[400];
 	int code = 0, r;
 
-	buf_init(&own, MAX_OUTPUT + sizeof(tail));
+	buf_init(&own, MAX_OUTPUT + OUTPUT_CHUNK);
 	spec.argv = argv;
 	r = proc_run(&spec, input, true, timeout_ns, &own, &code, e);
+	if (r == 0 && buf_failed(&own))
+		r = err_set(e, buf_failed(&own), "'%s' said more than %zu bytes", argv[0], MAX_OUTPUT);
 	if (r == 0 && code != 0) {
 		last_lines(&own, tail, sizeof(tail));
 		r = err_set(e, ERR_IO, "'%s %s' ended with %d: %s", argv[0], argv[1] ? argv[1] : "", code,
@@ -400,5 +494,13 @@ bool proc_alive(pid_t pid, uint64_t start_time)
 
 bool proc_signal(pid_t pid, uint64_t start_time, int sig)
 {
-	return proc_alive(pid, start_time) && kill(pid, sig) == 0;
+	int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+	bool sent;
+
+	/* opened first, looked at then: the pid cannot pass to another process in between */
+	sent = proc_alive(pid, start_time) &&
+		(fd >= 0 ? pidfd_send_signal(fd, sig, NULL, 0) : kill(pid, sig)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return sent;
 }

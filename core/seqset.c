@@ -221,44 +221,141 @@ static int insert(struct seqset *s, struct seqset_iter at, struct seqrange r)
 	return 0;
 }
 
-/* Take out the range at `at`; at then points to what followed it. */
-static void delete(struct seqset *s, struct seqset_iter *at)
+/* Take `n` blocks out of the array from `at` on, freeing them. */
+static void drop_blocks(struct seqset *s, size_t at, size_t n)
 {
-	struct block *b = s->blocks[at->block];
+	for (size_t i = at; i < at + n; i++)
+		free(s->blocks[i]);
+	memmove(&s->blocks[at], &s->blocks[at + n], (s->n_blocks - at - n) * sizeof(*s->blocks));
+	s->n_blocks -= n;
+}
 
-	memmove(&b->r[at->slot], &b->r[at->slot + 1], (b->n - at->slot - 1) * sizeof(b->r[0]));
-	b->n--;
-	s->n_ranges--;
-	if (b->n == 0) {
-		free(b);
-		memmove(&s->blocks[at->block], &s->blocks[at->block + 1],
-			(s->n_blocks - at->block - 1) * sizeof(*s->blocks));
-		s->n_blocks--;
-		at->slot = 0;
-	} else if (at->slot == b->n) {
-		at->block++;
-		at->slot = 0;
+/*
+ * Merge block `at` with the one behind it when both together fill half a block at most: so no two
+ * neighbours ever hold fewer than that, and memory follows the number of ranges also after removals.
+ */
+static void merge_behind(struct seqset *s, size_t at)
+{
+	struct block *a, *b;
+
+	if (at + 1 >= s->n_blocks)
+		return;
+	a = s->blocks[at];
+	b = s->blocks[at + 1];
+	if (a->n + b->n > SEQSET_BLOCK / 2)
+		return;
+	memcpy(&a->r[a->n], b->r, b->n * sizeof(b->r[0]));
+	a->n += b->n;
+	drop_blocks(s, at + 1, 1);
+}
+
+/* Take out the ranges from `from` up to, not including, `to` (which may be the end). */
+static void erase(struct seqset *s, struct seqset_iter from, struct seqset_iter to)
+{
+	struct block *b;
+	size_t first_gone;
+
+	if (from.block == to.block) {
+		if (from.slot == to.slot)
+			return;
+		b = s->blocks[from.block];
+		memmove(&b->r[from.slot], &b->r[to.slot], (b->n - to.slot) * sizeof(b->r[0]));
+		b->n -= to.slot - from.slot;
+		s->n_ranges -= to.slot - from.slot;
+	} else {
+		s->n_ranges -= s->blocks[from.block]->n - from.slot;
+		s->blocks[from.block]->n = from.slot;
+		for (size_t i = from.block + 1; i < to.block; i++)
+			s->n_ranges -= s->blocks[i]->n;
+		if (to.slot > 0) {
+			b = s->blocks[to.block];
+			memmove(b->r, &b->r[to.slot], (b->n - to.slot) * sizeof(b->r[0]));
+			b->n -= to.slot;
+			s->n_ranges -= to.slot;
+		}
 	}
+	first_gone = from.block + (s->blocks[from.block]->n > 0 ? 1 : 0);
+	if (to.block > first_gone)
+		drop_blocks(s, first_gone, to.block - first_gone);
+	else if (first_gone == from.block)
+		drop_blocks(s, from.block, 1);
+	/* every pair of neighbours of which one shrank, the last first */
+	merge_behind(s, from.block + 1);
+	merge_behind(s, from.block);
+	if (from.block > 0)
+		merge_behind(s, from.block - 1);
+}
+
+/* The place behind `at`. */
+static struct seqset_iter behind(const struct seqset *s, struct seqset_iter at)
+{
+	if (++at.slot == s->blocks[at.block]->n) {
+		at.block++;
+		at.slot = 0;
+	}
+	return at;
+}
+
+/* Extend the last range when [lo, hi] begins right behind it. */
+static bool extend_last(struct seqset *s, uint64_t lo, uint64_t hi)
+{
+	struct block *last;
+	struct seqrange *r;
+
+	if (s->n_blocks == 0)
+		return false;
+	last = s->blocks[s->n_blocks - 1];
+	r = &last->r[last->n - 1];
+	if (r->hi == UINT64_MAX || lo != r->hi + 1)
+		return false;
+	r->hi = hi;
+	s->count += hi - lo + 1;
+	return true;
+}
+
+/* Make the range at `at`, which [lo, hi] touches, hold [lo, hi] too. Returns how many were new. */
+static uint64_t widen(struct seqset *s, struct seqset_iter at, uint64_t lo, uint64_t hi)
+{
+	struct seqrange *r = range_at(s, &at);
+	struct seqset_iter next = behind(s, at);
+	uint64_t added = 0;
+
+	if (lo < r->lo) {
+		added += r->lo - lo;
+		r->lo = lo;
+	}
+	/* swallow what lies behind, as far as hi reaches */
+	while (r->hi < hi) {
+		const struct seqrange *follower;
+
+		if (next.block == s->n_blocks)
+			break;
+		follower = range_at(s, &next);
+		if (hi != UINT64_MAX && follower->lo > hi + 1)
+			break;
+		added += follower->lo - r->hi - 1;
+		r->hi = follower->hi;
+		next = behind(s, next);
+	}
+	if (r->hi < hi) {
+		added += hi - r->hi;
+		r->hi = hi;
+	}
+	erase(s, behind(s, at), next);
+	return added;
 }
 
 int seqset_add(struct seqset *s, uint64_t lo, uint64_t hi, uint64_t *ret_added)
 {
-	struct seqset_iter at, next;
-	struct seqrange *r;
+	struct seqset_iter at;
 	uint64_t added = hi - lo + 1;
 	int rc;
 
-	if (s->n_blocks > 0) {
-		struct block *last = s->blocks[s->n_blocks - 1];
-
-		r = &last->r[last->n - 1];
-		if (r->hi != UINT64_MAX && lo == r->hi + 1) {
-			r->hi = hi;
-			s->count += added;
-			if (ret_added)
-				*ret_added = added;
-			return 0;
-		}
+	BUG_ON(lo > hi);
+	if (extend_last(s, lo, hi)) {
+		if (ret_added)
+			*ret_added = added;
+		return 0;
 	}
 	/* the first range that touches or overlaps [lo, hi], adjacency included */
 	if (!find(s, lo ? lo - 1 : 0, &at) ||
@@ -267,30 +364,7 @@ int seqset_add(struct seqset *s, uint64_t lo, uint64_t hi, uint64_t *ret_added)
 		if (rc)
 			return rc;
 	} else {
-		r = range_at(s, &at);
-		added = 0;
-		if (lo < r->lo) {
-			added += r->lo - lo;
-			r->lo = lo;
-		}
-		/* swallow what lies behind, as far as hi reaches */
-		while (r->hi < hi) {
-			next = at;
-			if (++next.slot == s->blocks[next.block]->n) {
-				next.block++;
-				next.slot = 0;
-			}
-			if (next.block == s->n_blocks ||
-				(hi != UINT64_MAX && range_at(s, &next)->lo > hi + 1)) {
-				added += hi - r->hi;
-				r->hi = hi;
-				break;
-			}
-			added += range_at(s, &next)->lo - r->hi - 1;
-			r->hi = range_at(s, &next)->hi;
-			delete (s, &next);
-			r = range_at(s, &at);
-		}
+		added = widen(s, at, lo, hi);
 	}
 	s->count += added;
 	if (ret_added)
@@ -298,54 +372,69 @@ int seqset_add(struct seqset *s, uint64_t lo, uint64_t hi, uint64_t *ret_added)
 	return 0;
 }
 
-int seqset_remove(struct seqset *s, uint64_t lo, uint64_t hi)
+/* Cut [lo, hi] out of the middle of the range at `at`: the one case that needs a range more. */
+static int split(struct seqset *s, struct seqset_iter at, uint64_t lo, uint64_t hi)
 {
-	struct seqset_iter at;
-	struct seqrange *r, cut;
-	int rc;
+	uint64_t end = range_at(s, &at)->hi;
+	int rc = insert(s, behind(s, at), (struct seqrange){hi + 1, end});
 
-	if (!find(s, lo, &at) || range_at(s, &at)->lo > hi)
-		return 0;
-	r = range_at(s, &at);
-	if (r->lo < lo && r->hi > hi) {
-		cut = *r;
-		if (++at.slot == s->blocks[at.block]->n && at.block + 1 < s->n_blocks) {
-			at.block++;
-			at.slot = 0;
-		}
-		rc = insert(s, at, (struct seqrange){hi + 1, cut.hi});
-		if (rc)
-			return rc;
-		(void)find(s, lo, &at);
-		range_at(s, &at)->hi = lo - 1;
-		s->count -= hi - lo + 1;
-		return 0;
-	}
-	while (at.block < s->n_blocks && range_at(s, &at)->lo <= hi) {
-		r = range_at(s, &at);
-		if (r->lo >= lo && r->hi <= hi) {
-			s->count -= r->hi - r->lo + 1;
-			delete (s, &at);
-		} else if (r->lo < lo) {
-			s->count -= r->hi - lo + 1;
-			r->hi = lo - 1;
-			if (++at.slot == s->blocks[at.block]->n) {
-				at.block++;
-				at.slot = 0;
-			}
-		} else {
-			s->count -= hi - r->lo + 1;
-			r->lo = hi + 1;
-			break;
-		}
-	}
+	if (rc)
+		return rc;
+	/* the insertion may have moved it; until now it is still the first that ends at or above lo */
+	BUG_ON(!find(s, lo, &at));
+	range_at(s, &at)->hi = lo - 1;
+	s->count -= hi - lo + 1;
 	return 0;
 }
 
-/* Append a range that lies at or behind the end of s. */
+int seqset_remove(struct seqset *s, uint64_t lo, uint64_t hi)
+{
+	struct seqset_iter at, from;
+	struct seqrange *r;
+
+	BUG_ON(lo > hi);
+	if (!find(s, lo, &at) || range_at(s, &at)->lo > hi)
+		return 0;
+	r = range_at(s, &at);
+	if (r->lo < lo && r->hi > hi)
+		return split(s, at, lo, hi);
+	if (r->lo < lo) {
+		s->count -= r->hi - lo + 1;
+		r->hi = lo - 1;
+		at = behind(s, at);
+	}
+	for (from = at; at.block < s->n_blocks && range_at(s, &at)->hi <= hi; at = behind(s, at))
+		s->count -= range_at(s, &at)->hi - range_at(s, &at)->lo + 1;
+	if (at.block < s->n_blocks && range_at(s, &at)->lo <= hi) {
+		r = range_at(s, &at);
+		s->count -= hi - r->lo + 1;
+		r->lo = hi + 1;
+	}
+	erase(s, from, at);
+	return 0;
+}
+
+/* Add a range that begins at or behind the begin of the last range: no search. */
 static int append(struct seqset *s, uint64_t lo, uint64_t hi)
 {
-	return seqset_add(s, lo, hi, NULL);
+	struct seqset_iter end = {s->n_blocks, 0};
+	struct seqrange *last;
+	int rc;
+
+	if (s->n_blocks > 0) {
+		last = &s->blocks[s->n_blocks - 1]->r[s->blocks[s->n_blocks - 1]->n - 1];
+		if (last->hi == UINT64_MAX || lo <= last->hi + 1) {
+			if (hi > last->hi) {
+				s->count += hi - last->hi;
+				last->hi = hi;
+			}
+			return 0;
+		}
+	}
+	rc = insert(s, end, (struct seqrange){lo, hi});
+	if (rc == 0)
+		s->count += hi - lo + 1;
+	return rc;
 }
 
 int seqset_union(const struct seqset *a, const struct seqset *b, struct seqset *ret)

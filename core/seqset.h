@@ -51,7 +51,10 @@ void seqset_clear(struct seqset *s);
  */
 MUST_CHECK int seqset_add(struct seqset *s, uint64_t lo, uint64_t hi, uint64_t *ret_added);
 
-/* Remove every number of [lo, hi]; the same rules, costs and errors as seqset_add(). */
+/*
+ * Remove every number of [lo, hi]; the same rules, costs and errors as seqset_add(). Only a hole inside
+ * one range can fail.
+ */
 MUST_CHECK int seqset_remove(struct seqset *s, uint64_t lo, uint64_t hi);
 
 /* Is n a member? */
@@ -63,7 +66,7 @@ bool seqset_has_range(const struct seqset *s, uint64_t lo, uint64_t hi);
 /* Is any number of [lo, hi] a member? */
 bool seqset_overlaps(const struct seqset *s, uint64_t lo, uint64_t hi);
 
-/* How many members; how many ranges. O(1). */
+/* How many members; how many ranges. O(1). The full set, [0, UINT64_MAX], is the one whose count is 0. */
 uint64_t seqset_count(const struct seqset *s);
 size_t seqset_ranges(const struct seqset *s);
 

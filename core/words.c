@@ -116,14 +116,18 @@ int promise_parse(const char *text, struct promise *ret, struct err *e)
 
 	if (i < 0) {
 		err_set(e, ERR_USAGE, "unknown promise '%s'", text);
-		return err_hint(e, "one of at-most-once, at-least-once, exactly-once, "
-				   "each with or without ',ordered'");
+		err_hint(e, "one of at-most-once, at-least-once, exactly-once, "
+			    "each with or without ',ordered'");
+		return ERR_USAGE;
 	}
 	memset(ret, 0, sizeof(*ret));
 	ret->delivery = (enum delivery)(i % 3);
 	ret->ordered = i >= 3;
 	return 0;
 }
+
+/* " lost, duplicated, ..." */
+#define WORDS_LIST_(name, text, amo, alo, eo, ordered) " " text
 
 int promise_kinds_parse(const char *text, uint64_t *mask, struct err *e)
 {
@@ -140,9 +144,8 @@ int promise_kinds_parse(const char *text, uint64_t *mask, struct err *e)
 		word[len] = '\0';
 		if (!finding_parse(word, &k)) {
 			err_set(e, ERR_USAGE, "unknown kind of finding '%s'", word);
-			return err_hint(e, "kinds are lost, duplicated, corrupted, phantom, inconsistent, "
-					   "reordered, stuck, aborted-read, unread, expired, "
-					   "unacknowledged, refused, false-refusal, redelivered");
+			err_hint(e, "kinds are" WORDS_FINDINGS(WORDS_LIST_));
+			return ERR_USAGE;
 		}
 		bits |= UINT64_C(1) << k;
 		text += strcspn(text, ",");

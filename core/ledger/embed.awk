@@ -24,7 +24,7 @@ FNR == 1 {
 		if ($0 ~ /^[ \t]*(--.*)?$/) next
 		open_string(base)
 	}
-	gsub(/\\/, "\\\\")
+	gsub(/\\/, "\\\\\\\\")
 	gsub(/"/, "\\\"")
 	printf "\t\"%s\\n\"\n", $0
 }
