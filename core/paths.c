@@ -93,7 +93,7 @@ static int write_all(int fd, const char *p, size_t len)
 	return 0;
 }
 
-int paths_write_file(const char *path, const void *data, size_t len, struct err *e)
+static int write_file(const char *path, mode_t mode, const void *data, size_t len, struct err *e)
 {
 	char tmp[PATHS_MAX + 16];
 	int fd, r = 0;
@@ -101,7 +101,7 @@ int paths_write_file(const char *path, const void *data, size_t len, struct err 
 	if (strlen(path) >= PATHS_MAX)
 		return err_set(e, ERR_LIMIT, "the path '%.60s...' is too long", path);
 	snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)gettid());
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_set_errno(e, ERR_IO, errno, "cannot write '%s'", tmp);
 	if (write_all(fd, data, len) != 0 || fsync(fd) != 0)
@@ -113,6 +113,16 @@ int paths_write_file(const char *path, const void *data, size_t len, struct err 
 	if (r)
 		unlink(tmp);
 	return r;
+}
+
+int paths_write_file(const char *path, const void *data, size_t len, struct err *e)
+{
+	return write_file(path, 0644, data, len, e);
+}
+
+int paths_write_secret(const char *path, const void *data, size_t len, struct err *e)
+{
+	return write_file(path, 0600, data, len, e);
 }
 
 int paths_read_file(const char *path, size_t max, char **ret, size_t *ret_len, struct err *e)

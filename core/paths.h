@@ -28,6 +28,9 @@ MUST_CHECK int paths_make(const char *path, mode_t mode, struct err *e);
  */
 MUST_CHECK int paths_write_file(const char *path, const void *data, size_t len, struct err *e);
 
+/* As paths_write_file(), readable by the owner alone (mode 0600) from its first byte on. */
+MUST_CHECK int paths_write_secret(const char *path, const void *data, size_t len, struct err *e);
+
 /* Read a whole file of at most max bytes into a malloc'ed, NUL-terminated buffer that the caller frees.
  * ERR_NOTFOUND when there is none, ERR_LIMIT when it is larger. */
 MUST_CHECK int paths_read_file(
