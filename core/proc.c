@@ -90,7 +90,7 @@ static void child_files(const struct proc_spec *spec, const struct pipes *pipes,
 		child_fail(report, "dup2");
 }
 
-static void child_identity(const struct proc_spec *spec, int report)
+static void child_identity(const struct proc_spec *spec, pid_t parent, int report)
 {
 	if (spec->netns_fd >= 0 && setns(spec->netns_fd, CLONE_NEWNET) != 0)
 		child_fail(report, "enter the network namespace");
@@ -101,8 +101,11 @@ static void child_identity(const struct proc_spec *spec, int report)
 			child_fail(report, "change the user");
 	}
 	/* after the change of user, which would clear it */
-	if (spec->death_signal)
+	if (spec->death_signal) {
 		prctl(PR_SET_PDEATHSIG, spec->death_signal);
+		if (getppid() != parent) /* it ended before we asked to be told */
+			_exit(127);
+	}
 	if (spec->cwd && chdir(spec->cwd) != 0)
 		child_fail(report, "change the folder");
 }
@@ -134,7 +137,7 @@ static char **child_env(const char *const *add)
 }
 
 static void child_main(const struct proc_spec *spec, const char *program, char **env,
-	const struct pipes *pipes, int report)
+	const struct pipes *pipes, pid_t parent, int report)
 {
 	sigset_t none;
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
@@ -145,7 +148,7 @@ static void child_main(const struct proc_spec *spec, const char *program, char *
 		if (sig != SIGKILL && sig != SIGSTOP)
 			sigaction(sig, &dfl, NULL);
 	child_files(spec, pipes, report);
-	child_identity(spec, report);
+	child_identity(spec, parent, report);
 	execve(program, (char *const *)(uintptr_t)spec->argv, env);
 	child_fail(report, "execute");
 }
@@ -157,7 +160,7 @@ static int start(const struct proc_spec *spec, const struct pipes *pipes, pid_t 
 	int report[2] = {-1, -1};
 	char **env = NULL;
 	ssize_t n;
-	pid_t pid;
+	pid_t pid, parent = getpid();
 	int r = 0;
 
 	if (strchr(spec->argv[0], '/'))
@@ -177,7 +180,7 @@ static int start(const struct proc_spec *spec, const struct pipes *pipes, pid_t 
 		goto out;
 	}
 	if (pid == 0)
-		child_main(spec, program, env, pipes, report[1]);
+		child_main(spec, program, env, pipes, parent, report[1]);
 	close(report[1]);
 	report[1] = -1;
 	do {
