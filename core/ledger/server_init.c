@@ -296,7 +296,7 @@ int server_init_data(const struct layout *l, const struct server_programs *p, st
 /* ---- settings ---- */
 
 static const char settings[] =
-	"# Written by mqaudit at each start of its ledger; your own settings go into local.conf.\n"
+	"# Written by mqaudit at each start of its ledger; your own go into local.conf beside it.\n"
 	"listen_addresses = ''\n"
 	"port = 5432\n"
 	"unix_socket_permissions = 0700\n"
@@ -312,6 +312,7 @@ static const char settings[] =
 	"huge_pages = off\n"
 	"wal_level = minimal\n"
 	"max_wal_senders = 0\n"
+	"max_logical_replication_workers = 0\n"
 	"min_wal_size = 80MB\n"
 	"max_wal_size = 512MB\n"
 	"jit = off\n"
@@ -349,13 +350,16 @@ static void add_setting(struct buf *b, const char *name, const char *value)
 
 int server_write_conf(const struct layout *l, struct err *e)
 {
+	char local[PATHS_MAX + 20];
 	struct buf b;
 	int r;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
 	buf_str_add(&b, settings);
 	add_setting(&b, "unix_socket_directories", l->socket);
-	buf_str_add(&b, "\ninclude_if_exists 'local.conf'\n");
+	snprintf(local, sizeof(local), "%s/local.conf", l->dir);
+	if (access(local, R_OK) == 0)
+		buf_str_add(&b, "\ninclude 'local.conf'\n");
 	r = buf_failed(&b);
 	if (r)
 		err_set(e, r, "out of memory for the ledger's settings");

@@ -328,7 +328,8 @@ int layout_touch(const struct layout *l, struct err *e)
 
 /* ---- conninfo ---- */
 
-char *layout_conninfo(const struct layout *l, const char *database, bool pinned, char *ret)
+char *layout_conninfo(
+	const struct layout *l, const char *database, const char *application, char *ret)
 {
 	/* what the environment (PGPORT, PGOPTIONS, ...) must not change */
 	static const char *const pins[][2] = {
@@ -337,7 +338,6 @@ char *layout_conninfo(const struct layout *l, const char *database, bool pinned,
 		{"sslmode", "disable"},
 		{"gssencmode", "disable"},
 		{"target_session_attrs", "any"},
-		{"application_name", "mqaudit"},
 	};
 	struct buf b;
 
@@ -345,8 +345,10 @@ char *layout_conninfo(const struct layout *l, const char *database, bool pinned,
 	pg_conninfo_add(&b, "host", l->socket);
 	pg_conninfo_add(&b, "dbname", database);
 	pg_conninfo_add(&b, "user", LAYOUT_ROLE);
-	for (size_t i = 0; pinned && i < sizeof(pins) / sizeof(pins[0]); i++)
+	for (size_t i = 0; application && i < sizeof(pins) / sizeof(pins[0]); i++)
 		pg_conninfo_add(&b, pins[i][0], pins[i][1]);
+	if (application)
+		pg_conninfo_add(&b, "application_name", application);
 	snprintf(ret, LAYOUT_CONNINFO_MAX, "%s", buf_str(&b));
 	buf_release(&b);
 	return ret;

@@ -80,13 +80,18 @@ void layout_read_pids(const struct layout *l, struct server_pids *ret);
 MUST_CHECK int layout_write_pids(const struct layout *l, const struct server_pids *p, struct err *e);
 
 /*
- * The conninfo of the server's database: for mqaudit's own use with every setting pinned, or short, for
- * a person to paste. ret of at least LAYOUT_CONNINFO_MAX bytes is a precondition. Returns ret.
+ * The conninfo of one of the server's databases: for mqaudit's own use with every setting pinned and
+ * this application name, or (application NULL) short, for a person to paste. Connections named
+ * LAYOUT_SERVICE do not count as clients.
+ * ret of at least LAYOUT_CONNINFO_MAX bytes is a precondition. Returns ret.
  */
 #define LAYOUT_CONNINFO_MAX (2 * PATHS_MAX + 400)
 #define LAYOUT_DATABASE "mqaudit"
 #define LAYOUT_ROLE "mqaudit"
-char *layout_conninfo(const struct layout *l, const char *database, bool pinned, char *ret);
+#define LAYOUT_SERVICE "mqaudit ledger"
+#define LAYOUT_SERVICE_DATABASE "postgres" /* for the connections named so */
+char *layout_conninfo(
+	const struct layout *l, const char *database, const char *application, char *ret);
 
 /* Remember in `used` that somebody needs the server now. */
 MUST_CHECK int layout_touch(const struct layout *l, struct err *e);
