@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/ledger/pg_text.h"
 #include "core/ledger/server.h"
 #include "sql_data.h"
 

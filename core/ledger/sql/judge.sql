@@ -1,0 +1,2 @@
+-- the judge
+select 1;
