@@ -65,6 +65,7 @@ UNIT_SRCS  := $(sort $(wildcard tests/unit/*_test.c tests/prop/*_test.c tests/in
 UNIT_BINS  := $(UNIT_SRCS:%.c=$(B)/%)
 BENCH_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 SQL        := $(sort $(wildcard core/ledger/sql/*.sql))
+LAB_TEXTS  := $(sort $(wildcard scenarios/lab/*/*.xml scenarios/lab/*/*.properties))
 
 ifeq ($(V),1)
 Q :=
@@ -98,10 +99,15 @@ $(B)/gen/sql_data.h: $(SQL) core/ledger/embed.awk
 	@mkdir -p $(@D)
 	$(Q)awk -f core/ledger/embed.awk $(SQL) >$@.new && mv $@.new $@
 
+$(B)/gen/lab_data.h: $(LAB_TEXTS) scenarios/lab/embed.awk
+	$(SAY) GEN $@
+	@mkdir -p $(@D)
+	$(Q)awk -f scenarios/lab/embed.awk $(LAB_TEXTS) >$@.new && mv $@.new $@
+
 $(B)/core/version.o: ALL_CPPFLAGS += -DMQAUDIT_VERSION='"$(VERSION)"'
 $(B)/core/version.o: $(B)/.version
 
-$(B)/%.o: %.c $(B)/.flags | $(B)/gen/sql_data.h
+$(B)/%.o: %.c $(B)/.flags | $(B)/gen/sql_data.h $(B)/gen/lab_data.h
 	$(SAY) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

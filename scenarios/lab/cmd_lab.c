@@ -1,0 +1,594 @@
+/* mqaudit lab up, down, heal, restart, fault; and the guard that cleans up behind them. */
+#include "scenarios/lab/cmd_lab.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/units.h"
+#include "core/words.h"
+#include "scenarios/lab/cmd_lab_common.h"
+#include "scenarios/lab/fault.h"
+#include "scenarios/lab/lab_process.h"
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_stop(int sig)
+{
+	(void)sig;
+	stop_asked = 1;
+}
+
+/* The first signal is an orderly stop; the second ends the process, and the guard cleans up behind
+ * it. */
+static void catch_stop(void)
+{
+	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
+static double seconds_since(int64_t start_ns)
+{
+	return (double)(clock_ns() - start_ns) / (double)NS_PER_S;
+}
+
+/* --- up */
+
+struct up_opts {
+	const char *lab;
+	const char *version;
+	uint64_t nodes;
+	bool secure;
+	struct opt_list broker_config;
+	uint64_t until_pid;
+	int64_t timeout;
+};
+
+static void print_up(const struct labfile *file, bool was_there, int started, double seconds)
+{
+	if (was_there && !started)
+		printf("lab '%s' was up already: %s %s, %zu nodes%s\n", file->name, file->kind,
+			file->version, file->n_nodes, file->secure ? ", secure" : "");
+	else if (was_there)
+		printf("lab '%s' was up: %d of %zu nodes started again in %.1f s\n", file->name,
+			started, file->n_nodes, seconds);
+	else
+		printf("lab '%s' is up after %.1f s: %s %s, %zu nodes%s\n", file->name, seconds,
+			file->kind, file->version, file->n_nodes, file->secure ? ", secure" : "");
+	printf("bootstrap %s, reached from within: mqaudit lab exec %s -- COMMAND\n",
+		file->bootstrap, file->kind);
+	if (file->secure)
+		printf("client properties %s\n", file->client_config);
+}
+
+static int up_run(struct cmdline *cl)
+{
+	const struct up_opts *o = cl->opts;
+	const struct lab_wish wish = {
+		.nodes = (int)(o->nodes > 1000 ? 1000 : o->nodes),
+		.version = o->version,
+		.secure = o->secure,
+		.secure_given = opt_given(cl, "secure"),
+		.setting = o->broker_config.item,
+		.n_settings = o->broker_config.n,
+		.until_pid = (pid_t)(o->until_pid > INT32_MAX ? INT32_MAX : o->until_pid),
+		.timeout_ns = o->timeout,
+	};
+	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say, .stop = &stop_asked};
+	int64_t start = clock_ns();
+	const struct lab_kind *kind = NULL;
+	struct err e = {0};
+	bool was_there = false;
+	int started = 0, r;
+
+	r = cmd_lab_kind(cl->argv[0], &kind, &e);
+	if (r == 0 && opt_given(cl, "nodes") && o->nodes == 0)
+		r = err_set(&e, ERR_USAGE, "--nodes: from 1 to %d", LABFILE_MAX_NODES);
+	if (r == 0)
+		r = lab_check_rights(&e);
+	if (r == 0)
+		r = lab_open(&lab, o->lab, kind, CMD_LAB_LOCK_NS, &e);
+	catch_stop();
+	if (r == 0)
+		r = lab_up(&lab, &wish, &was_there, &started, &e);
+	cmd_lab_said_all();
+	if (r == 0)
+		print_up(lab.file, was_there, started, seconds_since(start));
+	lab_close(&lab);
+	return r ? cmd_lab_fail(&e) : EXIT_PASS;
+}
+
+static const struct opt up_rows[] = {
+	CMD_LAB_ROW(struct up_opts),
+	{.name = "nodes",
+		.type = OPT_COUNT,
+		.arg = "N",
+		.offset = offsetof(struct up_opts, nodes),
+		.help = "How many nodes, 1 to 5; 3 for a new lab."},
+	{.name = "version",
+		.type = OPT_STRING,
+		.arg = "V",
+		.offset = offsetof(struct up_opts, version),
+		.help = "Version of the broker: 4.1.0 for a new lab; 3.9.1 runs as well. With "
+			"KAFKA_HOME, "
+			"the one that is there."},
+	{.name = "secure",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct up_opts, secure),
+		.help = "TLS, passwords (SCRAM-SHA-256) and permissions; users admin, alice (all "
+			"on what "
+			"starts with alice) and mallory (nothing), each with a file of client "
+			"properties in "
+			"the lab's folder."},
+	{.name = "broker-config",
+		.type = OPT_LIST,
+		.arg = "NAME=VALUE",
+		.offset = offsetof(struct up_opts, broker_config),
+		.help = "A broker setting for every node, over the lab's own; may be repeated."},
+	{.name = "until-pid",
+		.type = OPT_COUNT,
+		.arg = "PID",
+		.offset = offsetof(struct up_opts, until_pid),
+		.help = "Take the lab down when that process has ended, however it ends."},
+	{.name = "timeout",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.offset = offsetof(struct up_opts, timeout),
+		.dflt = "120s",
+		.help = "How long the nodes may take until they answer."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_up = {
+	.name = "lab up",
+	.args = "kafka",
+	.summary = "start a real cluster on this machine, for tests",
+	.description = "Each node is a host of its own: a network namespace with an address of "
+		       "198.18.0.0/15, the "
+		       "range set aside for benchmarks, on a bridge that is in a namespace too. "
+		       "Nothing of it "
+		       "touches the machine's own network but one blackhole route: a client that "
+		       "is started outside "
+		       "by mistake fails at once. Use mqaudit lab exec, or a URL such as "
+		       "kafka://lab/TOPIC.\n\n"
+		       "If the lab is up already it says so, and starts nodes that have died. "
+		       "Stopped half-way "
+		       "(Ctrl-C), or failed, it leaves nothing behind. Needs root. Kafka's program "
+		       "files come from "
+		       "$KAFKA_HOME, or once through Maven.",
+	.examples = "# three Kafka nodes\nmqaudit lab up kafka\n"
+		    "# a second lab beside it, gone when this shell ends\n"
+		    "mqaudit lab up kafka --lab tls --secure --nodes 1 --until-pid $$\n",
+	.opts = up_rows,
+	.opts_size = sizeof(struct up_opts),
+	.min_args = 1,
+	.max_args = 1,
+	.run = up_run,
+};
+
+/* --- down */
+
+struct down_opts {
+	const char *lab;
+	bool all;
+};
+
+static int down_one(
+	const char *name, const struct lab_kind *kind, bool *ret_was_there, struct err *e)
+{
+	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
+	int64_t start = clock_ns();
+	int r = lab_open(&lab, name, kind, CMD_LAB_LOCK_NS, e);
+
+	*ret_was_there = r == 0 && lab.file;
+	if (r == 0)
+		r = lab_down(&lab, e);
+	cmd_lab_said_all();
+	lab_close(&lab);
+	if (r == 0 && *ret_was_there)
+		printf("lab '%s' (%s) is down after %.1f s\n", name, kind->name,
+			seconds_since(start));
+	return r;
+}
+
+/* Take down all that match: one lab or all, one kind (NULL: each). The first failure is returned.
+ */
+static int down_matching(const char *name, const struct lab_kind *only, int *ret_n, struct err *e)
+{
+	struct labfile_entry *list = NULL;
+	size_t n = 0;
+	int r = labfile_list(only ? only->name : NULL, &list, &n, e);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct lab_kind *kind = lab_kind_find(list[i].kind);
+		bool was_there = false;
+		int r_one;
+
+		if (!kind || (name && strcmp(list[i].name, name) != 0))
+			continue;
+		r_one = down_one(list[i].name, kind, &was_there, r ? NULL : e);
+		r = r ? r : r_one;
+		*ret_n += was_there;
+	}
+	free(list);
+	return r;
+}
+
+static int down_run(struct cmdline *cl)
+{
+	const struct down_opts *o = cl->opts;
+	const struct lab_kind *kind = NULL;
+	struct err e = {0};
+	int n = 0, r = lab_check_rights(&e);
+
+	if (r == 0 && cl->argc)
+		r = cmd_lab_kind(cl->argv[0], &kind, &e);
+	if (r == 0)
+		r = labfile_check_name(o->lab, &e);
+	if (r == 0)
+		r = down_matching(o->all ? NULL : o->lab, kind, &n, &e);
+	if (r)
+		return cmd_lab_fail(&e);
+	if (n == 0 && o->all)
+		printf("no lab is up\n");
+	else if (n == 0)
+		printf("no lab '%s' is up\n", o->lab);
+	return EXIT_PASS;
+}
+
+static const struct opt down_rows[] = {
+	CMD_LAB_ROW(struct down_opts),
+	{.name = "all",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct down_opts, all),
+		.help = "All labs, whatever their name."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_down = {
+	.name = "lab down",
+	.args = "[kafka]",
+	.summary = "take a lab down, and leave nothing behind",
+	.description =
+		"Kills the lab's processes, and clients within its namespaces, and removes its "
+		"namespaces, route and files: also those of a lab that is half made, because its "
+		"tool "
+		"was killed. Nothing to take down is no failure.",
+	.examples = "mqaudit lab down\nmqaudit lab down --all\n",
+	.opts = down_rows,
+	.opts_size = sizeof(struct down_opts),
+	.min_args = 0,
+	.max_args = 1,
+	.run = down_run,
+};
+
+/* --- heal and restart */
+
+struct wait_opts {
+	const char *lab;
+	int64_t timeout;
+};
+
+static const struct opt wait_rows[] = {
+	CMD_LAB_ROW(struct wait_opts),
+	{.name = "timeout",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.offset = offsetof(struct wait_opts, timeout),
+		.dflt = "120s",
+		.help = "How long nodes may take until they answer."},
+	{.name = NULL},
+};
+
+static void print_fault(const struct labfile_fault *fault, const char *head)
+{
+	printf("%s%s  %s %s%s%s  %s\n", head, fault->id, fault->kind, fault->node,
+		*fault->args ? "  " : "", fault->args,
+		*fault->proof ? fault->proof : "NO PROOF THAT IT BIT");
+}
+
+static void print_healed(const struct labfile_fault *fault)
+{
+	cmd_lab_said_all();
+	print_fault(fault, "healed ");
+	fflush(stdout);
+}
+
+static int heal_kind(
+	const char *name, const struct lab_kind *kind, int64_t timeout_ns, struct err *e)
+{
+	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
+	int r = cmd_lab_open_up(&lab, name, kind, e);
+
+	if (r == 0)
+		r = fault_heal_all(&lab, timeout_ns, print_healed, e);
+	cmd_lab_said_all();
+	if (r == 0)
+		printf("all %d nodes of lab '%s' (%s) answer\n", lab_n_expected(lab.file), name,
+			kind->name);
+	lab_close(&lab);
+	return r;
+}
+
+static int heal_run(struct cmdline *cl)
+{
+	const struct wait_opts *o = cl->opts;
+	struct labfile_entry *list = NULL;
+	struct err e = {0};
+	size_t n = 0, found = 0;
+	int r = lab_check_rights(&e);
+
+	if (r == 0)
+		r = labfile_check_name(o->lab, &e);
+	if (r == 0)
+		r = labfile_list(NULL, &list, &n, &e);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct lab_kind *kind = lab_kind_find(list[i].kind);
+
+		if (!kind || strcmp(list[i].name, o->lab) != 0)
+			continue;
+		found++;
+		r = heal_kind(o->lab, kind, o->timeout, &e);
+	}
+	free(list);
+	if (r == 0 && !found) {
+		r = err_set(&e, ERR_NOTFOUND, "no lab '%s' is up", o->lab);
+		err_hint(&e, "mqaudit lab status lists them");
+	}
+	return r ? cmd_lab_fail(&e) : EXIT_PASS;
+}
+
+const struct command cmd_lab_heal = {
+	.name = "lab heal",
+	.args = "",
+	.summary = "undo every fault that is on, and wait until every node answers",
+	.description = "Says of each fault what proves that it bit. Nodes that were killed, or "
+		       "have died, are "
+		       "started again.",
+	.opts = wait_rows,
+	.opts_size = sizeof(struct wait_opts),
+	.min_args = 0,
+	.max_args = 0,
+	.run = heal_run,
+};
+
+static int restart_run(struct cmdline *cl)
+{
+	const struct wait_opts *o = cl->opts;
+	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
+	const struct lab_kind *kind = NULL;
+	struct labfile_node *node = NULL;
+	int64_t start = clock_ns();
+	struct err e = {0};
+	bool ran = false;
+	int r = lab_check_rights(&e);
+
+	if (r == 0)
+		r = cmd_lab_kind_of_node(o->lab, cl->argv[0], &kind, &e);
+	if (r == 0)
+		r = cmd_lab_open_up(&lab, o->lab, kind, &e);
+	if (r == 0)
+		r = cmd_lab_node(lab.file, cl->argv[0], &node, &e);
+	if (r == 0) {
+		ran = labfile_node_alive(lab.file, node);
+		r = lab_restart_node(&lab, node, o->timeout, &e);
+	}
+	cmd_lab_said_all();
+	if (r == 0)
+		printf("%s answers again after %.1f s (%s)\n", node->name, seconds_since(start),
+			ran ? "ended in order and started" : "it did not run");
+	lab_close(&lab);
+	return r ? cmd_lab_fail(&e) : EXIT_PASS;
+}
+
+const struct command cmd_lab_restart = {
+	.name = "lab restart",
+	.args = "NODE",
+	.summary = "start a node again that was killed, or end and start one that runs",
+	.description =
+		"A node that runs is asked to end in order, which moves its leaderships away "
+		"(controlled shutdown). Waits until every node answers.",
+	.examples = "mqaudit lab restart kafka2\n",
+	.opts = wait_rows,
+	.opts_size = sizeof(struct wait_opts),
+	.min_args = 1,
+	.max_args = 1,
+	.run = restart_run,
+};
+
+/* --- fault */
+
+struct fault_opts {
+	const char *lab;
+	const char *from;
+	const char *direction;
+};
+
+static int find_fault(const char *word, const struct fault_ops **ret, struct err *e)
+{
+	char all[320] = "";
+	size_t at = 0;
+
+	*ret = fault_find(word);
+	if (*ret)
+		return 0;
+	for (size_t i = 0; fault_table[i]; i++)
+		at += (size_t)snprintf(
+			all + at, sizeof(all) - at, "%s%s", i ? ", " : "", fault_table[i]->name);
+	err_set(e, ERR_USAGE, "there is no fault '%s'", word);
+	return err_hint(e, "%s", all);
+}
+
+/* All nodes are looked up before the first is touched. */
+static int fault_nodes(struct lab *lab, const struct fault_ops *ops, const struct fault_opts *o,
+	int n, char **names, struct err *e)
+{
+	struct fault_arg args[2];
+	size_t n_args = 0;
+	struct labfile_node *node;
+	struct labfile_fault *fault = NULL;
+	int r = 0;
+
+	if (o->from)
+		args[n_args++] = (struct fault_arg){"from", o->from};
+	if (o->direction)
+		args[n_args++] = (struct fault_arg){"direction", o->direction};
+	for (int i = 0; i < n && r == 0; i++)
+		r = cmd_lab_node(lab->file, names[i], &node, e);
+	for (int i = 0; i < n && r == 0; i++) {
+		r = cmd_lab_node(lab->file, names[i], &node, e);
+		if (r == 0)
+			r = fault_apply(lab, ops, node, args, n_args, &fault, e);
+		if (r == 0)
+			print_fault(fault, "");
+	}
+	return r;
+}
+
+static int fault_run(struct cmdline *cl)
+{
+	const struct fault_opts *o = cl->opts;
+	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
+	const struct fault_ops *ops = NULL;
+	const struct lab_kind *kind = NULL;
+	struct err e = {0};
+	int r = lab_check_rights(&e);
+
+	if (r == 0)
+		r = find_fault(cl->argv[0], &ops, &e);
+	if (r == 0)
+		r = cmd_lab_kind_of_node(o->lab, cl->argv[1], &kind, &e);
+	if (r == 0)
+		r = cmd_lab_open_up(&lab, o->lab, kind, &e);
+	if (r == 0)
+		r = fault_nodes(&lab, ops, o, cl->argc - 1, cl->argv + 1, &e);
+	cmd_lab_said_all();
+	lab_close(&lab);
+	return r ? cmd_lab_fail(&e) : EXIT_PASS;
+}
+
+static const struct opt fault_rows[] = {
+	CMD_LAB_ROW(struct fault_opts),
+	{.name = "from",
+		.type = OPT_STRING,
+		.arg = "WHOM",
+		.offset = offsetof(struct fault_opts, from),
+		.group = "isolate",
+		.help = "Whom the node cannot talk to any more: brokers (all other nodes, on all "
+			"ports; clients "
+			"still reach it), controllers (only the controllers' port), clients, or "
+			"fetches (only "
+			"what other nodes ask of its client port: replication stands still)."},
+	{.name = "direction",
+		.type = OPT_STRING,
+		.arg = "WAY",
+		.offset = offsetof(struct fault_opts, direction),
+		.help = "Drop what comes in, out, or both; both if it is not given."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_fault = {
+	.name = "lab fault",
+	.args = "KIND NODE...",
+	.summary = "do harm to nodes of a lab: kill, isolate",
+	.description =
+		"kill: SIGKILL of the node's process; what it had written is in the page cache.\n\n"
+		"isolate: drop all packets between the node and others, without a word, by "
+		"nftables in "
+		"the node's namespace.\n\n"
+		"Prints the fault's id, and what proves that it bites: nothing is taken for "
+		"granted. "
+		"mqaudit lab heal undoes all.",
+	.examples = "# cut the leader from the other brokers; clients still reach it\n"
+		    "mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
+		    "mqaudit lab fault kill kafka1\n",
+	.opts = fault_rows,
+	.opts_size = sizeof(struct fault_opts),
+	.min_args = 2,
+	.max_args = LABFILE_MAX_NODES + 1,
+	.run = fault_run,
+};
+
+/* --- the guard */
+
+struct guard_opts {
+	const char *lab;
+	uint64_t until_pid;
+	uint64_t until_start;
+	bool only_unfinished;
+};
+
+/* Is there still something to do? Asked without the lock: an `up` that goes on holds it for long.
+ */
+static bool is_needed(const char *name, const struct lab_kind *kind)
+{
+	struct labfile *file = NULL;
+	bool there = labfile_read(name, kind->name, &file, NULL) == 0;
+
+	labfile_free(file);
+	return there;
+}
+
+static int guard_run(struct cmdline *cl)
+{
+	const struct guard_opts *o = cl->opts;
+	struct lab lab = {.lock_fd = -1};
+	const struct lab_kind *kind = NULL;
+	struct err e = {0};
+	int r = cmd_lab_kind(cl->argv[0], &kind, &e);
+
+	if (r == 0)
+		r = lab_wait_end_of((pid_t)o->until_pid, o->until_start, &e);
+	if (r || !is_needed(o->lab, kind))
+		return r ? cmd_lab_fail(&e) : EXIT_PASS;
+	r = lab_open(&lab, o->lab, kind, CMD_LAB_LOCK_NS, &e);
+	/* a lab that another process made meanwhile is none of ours */
+	if (r == 0 && lab.file &&
+		(o->only_unfinished ? lab.file->state == LABFILE_STARTING
+				    : lab.file->guard_pid == getpid()))
+		r = lab_down(&lab, &e);
+	lab_close(&lab);
+	return r ? cmd_lab_fail(&e) : EXIT_PASS;
+}
+
+static const struct opt guard_rows[] = {
+	CMD_LAB_ROW(struct guard_opts),
+	{.name = "until-pid",
+		.type = OPT_COUNT,
+		.arg = "PID",
+		.offset = offsetof(struct guard_opts, until_pid),
+		.hidden = true,
+		.help = "The process to wait for."},
+	{.name = "until-start",
+		.type = OPT_COUNT,
+		.arg = "TICKS",
+		.offset = offsetof(struct guard_opts, until_start),
+		.hidden = true,
+		.help = "When that process started."},
+	{.name = "only-unfinished",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct guard_opts, only_unfinished),
+		.hidden = true,
+		.help = "Only if the lab is half made."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_guard = {
+	.name = "lab guard",
+	.args = "kafka",
+	.summary = "wait for a process to end, then take the lab down",
+	.description = "For mqaudit itself.",
+	.opts = guard_rows,
+	.opts_size = sizeof(struct guard_opts),
+	.min_args = 1,
+	.max_args = 1,
+	.run = guard_run,
+	.hidden = true,
+};

@@ -1,0 +1,434 @@
+/* mqaudit lab status, exec, logs, leader: they read the lab's state and change nothing. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/units.h"
+#include "core/words.h"
+#include "scenarios/lab/cmd_lab.h"
+#include "scenarios/lab/cmd_lab_common.h"
+#include "scenarios/lab/fault.h"
+#include "scenarios/lab/kafka_tools.h"
+#include "scenarios/lab/lab_process.h"
+
+/* --- status */
+
+struct status_opts {
+	const char *lab;
+	const char *format;
+	int64_t timeout;
+};
+
+static uint64_t rss_bytes(pid_t pid)
+{
+	char path[48];
+	unsigned long pages = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	f = fopen(path, "re");
+	if (f) {
+		if (fscanf(f, "%*u %lu", &pages) != 1)
+			pages = 0;
+		fclose(f);
+	}
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void print_node(const struct labfile *file, const struct labfile_node *node)
+{
+	static const char *const answers[] = {
+		[LABFILE_NOT_ASKED] = "-", [LABFILE_ANSWERS] = "yes", [LABFILE_SILENT] = "NO"};
+	char address[64], rss[UNITS_LEN] = "-", pid[16] = "-";
+
+	snprintf(address, sizeof(address), "%s:%d", node->address, node->port);
+	if (labfile_node_alive(file, node)) {
+		units_bytes(rss_bytes(node->pid), rss);
+		snprintf(pid, sizeof(pid), "%d", (int)node->pid);
+	}
+	printf("  %-10s %-9s %-8s %-9s %-19s %s\n", node->name,
+		labfile_node_state_text(node->state), answers[node->answer], pid, address, rss);
+}
+
+static void print_faults(const struct labfile *file)
+{
+	if (file->n_faults)
+		printf("  faults that are on\n");
+	for (size_t i = 0; i < file->n_faults; i++) {
+		const struct labfile_fault *f = &file->fault[i];
+		char since[CLOCK_ISO_LEN];
+
+		printf("  %-4s %s  %s %s%s%s  %s%s%s\n", f->id,
+			clock_hms(f->since_wall_ns, false, since, sizeof(since)), f->kind, f->node,
+			*f->args ? "  " : "", f->args,
+			f->state == LABFILE_FAULT_ON ? "" : labfile_fault_state_text(f->state),
+			f->state == LABFILE_FAULT_ON ? "" : "  ",
+			*f->proof ? f->proof : "no proof yet that it bites");
+	}
+}
+
+static void print_status(const struct labfile *file)
+{
+	printf("lab '%s'  %s %s%s  %s\n", file->name, file->kind, file->version,
+		file->secure ? ", secure" : "", labfile_state_text(file->state));
+	if (!labfile_same_boot(file))
+		printf("  the machine was restarted since: mqaudit lab down cleans up\n");
+	if (file->bootstrap[0])
+		printf("  bootstrap  %s\n", file->bootstrap);
+	if (file->client_config[0])
+		printf("  properties %s\n", file->client_config);
+	printf("  %-10s %-9s %-8s %-9s %-19s %s\n", "NODE", "STATE", "ANSWERS", "PID", "ADDRESS",
+		"MEMORY");
+	for (size_t i = 0; i < file->n_nodes; i++)
+		print_node(file, &file->node[i]);
+	print_faults(file);
+	if (file->until_pid)
+		printf("  taken down when process %d ends\n", (int)file->until_pid);
+}
+
+/* Bring the picture up to date: who lives, who answers, what each fault has done by now. */
+static void look(const struct lab_kind *kind, struct labfile *file, int64_t timeout_ns)
+{
+	struct lab lab = {.kind = kind, .file = file, .lock_fd = -1};
+
+	labfile_refresh(file);
+	if (file->state != LABFILE_UP || !labfile_same_boot(file))
+		return;
+	kind->ask(file, timeout_ns, NULL);
+	for (size_t i = 0; i < file->n_faults; i++) {
+		const struct fault_ops *ops = fault_find(file->fault[i].kind);
+
+		if (ops)
+			IGNORE_RESULT(ops->prove(&lab, &file->fault[i], 0, NULL));
+	}
+}
+
+static int show_one(const char *name, const struct lab_kind *kind, const struct status_opts *o,
+	bool json, struct err *e)
+{
+	struct labfile *file = NULL;
+	struct buf out;
+	int r = labfile_read(name, kind->name, &file, e);
+
+	if (r)
+		return r;
+	look(kind, file, o->timeout);
+	buf_init(&out, BUF_MAX_DEFAULT);
+	if (json) {
+		labfile_format(file, &out);
+		r = buf_failed(&out);
+		if (r)
+			err_set(e, r, "cannot format the status: %s", err_code_text(r));
+		else
+			fputs(buf_str(&out), stdout);
+	} else {
+		print_status(file);
+	}
+	buf_release(&out);
+	labfile_free(file);
+	return r;
+}
+
+/* Those of all labs that are asked for. With neither --lab nor a kind: every one. */
+static int show_all(const char *name, const struct status_opts *o, bool json, struct err *e)
+{
+	struct labfile_entry *list = NULL;
+	size_t n = 0, shown = 0;
+	int r = labfile_list(NULL, &list, &n, e);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct lab_kind *kind = lab_kind_find(list[i].kind);
+
+		if (!kind || (name && strcmp(name, list[i].name) != 0))
+			continue;
+		if (json && shown)
+			r = err_set(e, ERR_USAGE, "several labs are up: say which, for JSON");
+		else
+			r = show_one(list[i].name, kind, o, json, e);
+		shown++;
+	}
+	free(list);
+	if (r == 0 && !shown) {
+		r = err_set(e, ERR_NOTFOUND, "no lab is up");
+		err_hint(e, "mqaudit lab up starts one");
+	}
+	return r;
+}
+
+static int status_run(struct cmdline *cl)
+{
+	const struct status_opts *o = cl->opts;
+	bool json = strcmp(o->format, "json") == 0;
+	const struct lab_kind *kind = NULL;
+	struct err e = {0};
+	int r = 0;
+
+	if (cl->argc)
+		r = cmd_lab_kind(cl->argv[0], &kind, &e);
+	if (r == 0 && kind)
+		r = show_one(o->lab, kind, o, json, &e);
+	else if (r == 0)
+		r = show_all(opt_given(cl, "lab") ? o->lab : NULL, o, json, &e);
+	return r ? cmd_lab_fail(&e) : EXIT_PASS;
+}
+
+static const struct opt status_rows[] = {
+	CMD_LAB_ROW(struct status_opts),
+	{.name = "format",
+		.type = OPT_CHOICE,
+		.arg = "FORMAT",
+		.offset = offsetof(struct status_opts, format),
+		.dflt = "text",
+		.choices = "text|json",
+		.help = "text, or json for programs."},
+	{.name = "timeout",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.offset = offsetof(struct status_opts, timeout),
+		.dflt = "2s",
+		.help = "How long a node may take to answer."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_status = {
+	.name = "lab status",
+	.args = "[kafka]",
+	.summary = "what is up, which nodes answer, which faults are on",
+	.description =
+		"Asks every node on a connection of its own. Without kafka and --lab it shows all "
+		"labs. No lab is an error (exit code 3).",
+	.examples = "mqaudit lab status kafka --format json\n",
+	.opts = status_rows,
+	.opts_size = sizeof(struct status_opts),
+	.min_args = 0,
+	.max_args = 1,
+	.run = status_run,
+};
+
+/* --- exec */
+
+struct name_opts {
+	const char *lab;
+};
+
+static const struct opt name_rows[] = {
+	CMD_LAB_ROW(struct name_opts),
+	{.name = NULL},
+};
+
+#define EXIT_CANNOT_EXECUTE 126
+#define EXIT_NO_COMMAND 127
+
+static int set_environment(const struct labfile *file, struct err *e)
+{
+	char state_path[PATHS_MAX], tools[PATHS_MAX + 8], path[8192];
+	const char *before = getenv("PATH");
+	int r = labfile_path(file->name, file->kind, state_path, sizeof(state_path), e);
+
+	if (r)
+		return r;
+	state_path[strlen(state_path) - strlen(".json")] = '\0';
+	kafka_tools_folder(state_path, tools, sizeof(tools));
+	snprintf(path, sizeof(path), "%s:%s", tools, before && *before ? before : "/usr/bin:/bin");
+	if (setenv("PATH", path, 1) != 0 || setenv("KAFKA_BOOTSTRAP", file->bootstrap, 1) != 0 ||
+		setenv("MQAUDIT_LAB", file->name, 1) != 0 ||
+		(file->secure && setenv("KAFKA_CLIENT_CONFIG", file->client_config, 1) != 0))
+		return err_set_errno(e, ERR_NOMEM, errno, "cannot set the environment");
+	return 0;
+}
+
+static int enter(const char *netns, struct err *e)
+{
+	int fd = -1, r = lab_open_netns(netns, &fd, e);
+
+	if (r)
+		return r;
+	if (setns(fd, CLONE_NEWNET) != 0)
+		r = err_set_errno(e, ERR_IO, errno, "cannot enter the lab's network namespace");
+	close(fd);
+	return r;
+}
+
+static int exec_run(struct cmdline *cl)
+{
+	const struct name_opts *o = cl->opts;
+	const struct lab_kind *kind = NULL;
+	struct labfile *file = NULL;
+	struct err e = {0};
+	int r = lab_check_rights(&e);
+
+	if (r == 0)
+		r = cmd_lab_kind(cl->argv[0], &kind, &e);
+	if (r == 0)
+		r = labfile_read(o->lab, kind->name, &file, &e);
+	if (r == 0)
+		r = set_environment(file, &e);
+	if (r == 0)
+		r = enter(file->client_netns, &e);
+	labfile_free(file);
+	if (r)
+		return cmd_lab_fail(&e);
+	execvp(cl->argv[1], cl->argv + 1);
+	r = errno == ENOENT ? EXIT_NO_COMMAND : EXIT_CANNOT_EXECUTE;
+	log_error("cannot execute '%s': %s", cl->argv[1], strerror(errno));
+	return r;
+}
+
+const struct command cmd_lab_exec = {
+	.name = "lab exec",
+	.args = "kafka -- COMMAND...",
+	.summary = "run a command where the lab's clients live",
+	.description = "The command finds the brokers in $KAFKA_BOOTSTRAP, the file of client "
+		       "properties of a "
+		       "secure lab in $KAFKA_CLIENT_CONFIG, and Kafka's own tools (kafka-topics, "
+		       "kafka-console-producer, ...) in its PATH. Its exit code is passed on; 127 "
+		       "if there is no "
+		       "such command, 126 if it cannot be executed.",
+	.examples = "mqaudit lab exec kafka -- sh -c 'kcat -b $KAFKA_BOOTSTRAP -L'\n"
+		    "mqaudit lab exec kafka -- sh -c 'kafka-topics --bootstrap-server "
+		    "$KAFKA_BOOTSTRAP --list'\n",
+	.opts = name_rows,
+	.opts_size = sizeof(struct name_opts),
+	.min_args = 2,
+	.max_args = -1,
+	.run = exec_run,
+};
+
+/* --- logs */
+
+struct logs_opts {
+	const char *lab;
+	bool follow;
+};
+
+/* tail does it all: from the start, on and on, with each file's name. */
+static int run_tail(struct labfile *file, const struct labfile_node *only, bool follow)
+{
+	const char *argv[LABFILE_MAX_NODES + 6] = {"tail", "-n", "+1"};
+	size_t n = 3;
+
+	if (follow)
+		argv[n++] = "-F";
+	argv[n++] = "--";
+	for (size_t i = 0; i < file->n_nodes; i++)
+		if (!only || only == &file->node[i])
+			argv[n++] = file->node[i].log;
+	execvp(argv[0], (char *const *)(uintptr_t)argv);
+	log_error("cannot execute 'tail': %s", strerror(errno));
+	return EXIT_ERROR;
+}
+
+static int logs_run(struct cmdline *cl)
+{
+	const struct logs_opts *o = cl->opts;
+	const struct lab_kind *kind = NULL;
+	struct labfile_node *node = NULL;
+	struct labfile *file = NULL;
+	struct err e = {0};
+	int r = cmd_lab_kind(cl->argv[0], &kind, &e);
+
+	if (r == 0)
+		r = labfile_read(o->lab, kind->name, &file, &e);
+	if (r == 0 && cl->argc == 2)
+		r = cmd_lab_node(file, cl->argv[1], &node, &e);
+	r = r ? cmd_lab_fail(&e) : run_tail(file, node, o->follow);
+	labfile_free(file);
+	return r;
+}
+
+static const struct opt logs_rows[] = {
+	CMD_LAB_ROW(struct logs_opts),
+	{.name = "follow",
+		.letter = 'f',
+		.type = OPT_FLAG,
+		.offset = offsetof(struct logs_opts, follow),
+		.help = "Go on with what comes."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_logs = {
+	.name = "lab logs",
+	.args = "kafka [NODE]",
+	.summary = "what the nodes have written into their logs",
+	.description =
+		"Warnings, and what tells where messages went: leadership, truncation, recovery.",
+	.opts = logs_rows,
+	.opts_size = sizeof(struct logs_opts),
+	.min_args = 1,
+	.max_args = 2,
+	.run = logs_run,
+};
+
+/* --- leader */
+
+struct leader_opts {
+	const char *lab;
+	int64_t timeout;
+};
+
+static int parse_partition(const char *text, int *ret, struct err *e)
+{
+	uint64_t n;
+	int r = units_parse_count(text, &n, e);
+
+	if (r || n > INT32_MAX)
+		return err_set(e, ERR_USAGE, "'%s' is no partition", text);
+	*ret = (int)n;
+	return 0;
+}
+
+static int leader_run(struct cmdline *cl)
+{
+	const struct leader_opts *o = cl->opts;
+	const struct labfile_node *node = NULL;
+	const struct lab_kind *kind = NULL;
+	struct labfile *file = NULL;
+	struct err e = {0};
+	int partition = 0, r = lab_check_rights(&e);
+
+	if (r == 0)
+		r = cmd_lab_kind(cl->argv[0], &kind, &e);
+	if (r == 0 && cl->argc == 3)
+		r = parse_partition(cl->argv[2], &partition, &e);
+	if (r == 0)
+		r = labfile_read(o->lab, kind->name, &file, &e);
+	if (r == 0)
+		labfile_refresh(file);
+	if (r == 0)
+		r = kind->leader(file, cl->argv[1], partition, o->timeout, &node, &e);
+	if (r == 0)
+		printf("%s\n", node->name);
+	labfile_free(file);
+	return r ? cmd_lab_fail(&e) : EXIT_PASS;
+}
+
+static const struct opt leader_rows[] = {
+	CMD_LAB_ROW(struct leader_opts),
+	{.name = "timeout",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.offset = offsetof(struct leader_opts, timeout),
+		.dflt = "30s",
+		.help = "How long to wait for a majority that agrees."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_leader = {
+	.name = "lab leader",
+	.args = "kafka TOPIC [PARTITION]",
+	.summary = "the node that leads a partition, as the majority sees it",
+	.description = "Every node is asked by itself, and more than half of all nodes must agree: "
+		       "a leader "
+		       "that is cut off still believes in itself. Partition 0 if none is given.",
+	.examples = "mqaudit lab leader kafka orders\n",
+	.opts = leader_rows,
+	.opts_size = sizeof(struct leader_opts),
+	.min_args = 2,
+	.max_args = 3,
+	.run = leader_run,
+};

@@ -1,0 +1,81 @@
+#ifndef SCENARIOS_LAB_FAULT_H
+#define SCENARIOS_LAB_FAULT_H
+
+#include "scenarios/lab/lab.h"
+
+/*
+ * Faults. A new one is one file with one `const struct fault_ops`, and its line in the table in
+ * fault.c.
+ *
+ * The life of a fault: written down (applying) -> apply -> written down (on) -> heal -> gone from
+ * the state file. What happens in between is in the lab's events. A tool that is killed in between
+ * leaves a fault that heal must be able to undo however far it had got.
+ */
+struct fault_ops {
+	const char *name;
+	const char *summary; /* for --help: one line */
+	/*
+	 * Names of the arguments that it takes, each with a space behind: "from direction ". It
+	 * reads them with fault_arg(), which gives "" for those that were not given.
+	 */
+	const char *args;
+	/* Optional: are the arguments and the node's state fit for it? Nothing was changed yet.
+	 * ERR_USAGE. */
+	int (*check)(struct lab *lab, const struct labfile_fault *fault, struct err *e);
+	/* Required: put it on. Fault and node are written down. On failure it is healed by the
+	 * caller. */
+	int (*apply)(struct lab *lab, struct labfile_fault *fault, struct err *e);
+	/*
+	 * Required: fill fault->proof with what shows that it bites, as known now; waits up to
+	 * timeout_ns for a first sign. "" when there is none yet. No failure but of asking.
+	 */
+	int (*prove)(
+		struct lab *lab, struct labfile_fault *fault, int64_t timeout_ns, struct err *e);
+	/* Required: take it off, wherever it stands; fine when it is off. prove was called before.
+	 */
+	int (*heal)(struct lab *lab, struct labfile_fault *fault, struct err *e);
+	/* Heals in this order: links first (0), then processes (1), so that who comes back can
+	 * talk. */
+	int heal_rank;
+};
+
+extern const struct fault_ops fault_kill;
+extern const struct fault_ops fault_isolate;
+
+/* All faults, ended by NULL; and one by name: NULL when there is none. */
+extern const struct fault_ops *const fault_table[];
+const struct fault_ops *fault_find(const char *name);
+
+struct fault_arg {
+	const char *name;
+	const char *value;
+};
+
+/*
+ * Put a fault on a node: record, apply, record. The recorded fault is *ret_fault, valid until the
+ * next call that changes lab->file. A fault that cannot be applied is healed again. Returns 0,
+ * ERR_USAGE (arguments), ERR_STATE (the node is not fit for it), ERR_LIMIT, ERR_IO, ...
+ */
+MUST_CHECK int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_node *node,
+	const struct fault_arg *args, size_t n_args, struct labfile_fault **ret_fault,
+	struct err *e);
+
+/*
+ * Undo every fault that is on; told (may be NULL) hears of each, with its last proof. All are
+ * tried; the first failure is returned. Then starts nodes that have died, and waits until all nodes
+ * answer.
+ */
+MUST_CHECK int fault_heal_all(struct lab *lab, int64_t timeout_ns,
+	void (*told)(const struct labfile_fault *fault), struct err *e);
+
+/* Faults of that kind on that node are over by other means (a restart): record it, heal nothing. */
+MUST_CHECK int fault_forget(struct lab *lab, const struct fault_ops *ops,
+	const struct labfile_node *node, struct err *e);
+
+/* The value of an argument, into ret ("" when it was not given). Returns ret. */
+const char *fault_arg(const struct labfile_fault *fault, const char *name, char *ret, size_t len);
+
+/* The node of a recorded fault. */
+struct labfile_node *fault_node(struct lab *lab, const struct labfile_fault *fault);
+
+#endif

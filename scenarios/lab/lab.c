@@ -1,0 +1,561 @@
+#include "scenarios/lab/lab.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "scenarios/lab/fault.h"
+#include "scenarios/lab/lab_event.h"
+#include "scenarios/lab/lab_kafka.h"
+#include "scenarios/lab/lab_net.h"
+#include "scenarios/lab/lab_process.h"
+
+#define CAP_BIT_NET_ADMIN 12
+#define CAP_BIT_SYS_ADMIN 21
+#define GONE_NS (30 * NS_PER_S)
+#define ASK_NS (2 * NS_PER_S)
+
+const struct lab_kind *const lab_kinds[] = {&lab_kafka, NULL};
+
+const struct lab_kind *lab_kind_find(const char *name)
+{
+	for (size_t i = 0; lab_kinds[i]; i++)
+		if (strcmp(lab_kinds[i]->name, name) == 0)
+			return lab_kinds[i];
+	return NULL;
+}
+
+int lab_check_rights(struct err *e)
+{
+	unsigned long long caps = 0, need = 1ULL << CAP_BIT_NET_ADMIN | 1ULL << CAP_BIT_SYS_ADMIN;
+	char *text = NULL;
+	const char *line;
+
+	if (paths_read_file("/proc/self/status", 65536, &text, NULL, NULL) == 0) {
+		line = strstr(text, "\nCapEff:");
+		if (line && sscanf(line, "\nCapEff: %llx", &caps) != 1)
+			caps = 0;
+	}
+	free(text);
+	if (geteuid() == 0 && (caps & need) == need)
+		return 0;
+	err_set(e, ERR_DENIED,
+		"a lab needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN: it makes network "
+		"namespaces");
+	return err_hint(e, "sudo mqaudit lab ...");
+}
+
+/* --- holding it */
+
+static int lock_path(const char *name, char *ret, size_t len, struct err *e)
+{
+	char root[PATHS_MAX];
+	int r = paths_state("lab", root, sizeof(root), e), n;
+
+	if (r == 0)
+		r = paths_make(root, 0755, e);
+	if (r)
+		return r;
+	n = snprintf(ret, len, "%s/%s.lock", root, name);
+	return n < 0 || (size_t)n >= len
+		       ? err_set(e, ERR_LIMIT, "the state folder's name is too long")
+		       : 0;
+}
+
+static int take_lock(struct lab *lab, int64_t timeout_ns, struct err *e)
+{
+	char path[PATHS_MAX];
+	int r = lock_path(lab->name, path, sizeof(path), e);
+
+	if (r)
+		return r;
+	r = paths_lock(path, timeout_ns < NS_PER_S ? timeout_ns : NS_PER_S, &lab->lock_fd, e);
+	if (r == ERR_TIMEOUT && timeout_ns > NS_PER_S) {
+		lab_say(lab, "another command works on lab '%s': waiting for it", lab->name);
+		r = paths_lock(path, timeout_ns - NS_PER_S, &lab->lock_fd, e);
+	}
+	if (r == ERR_TIMEOUT)
+		r = err_set(e, r, "another command works on lab '%s'", lab->name);
+	return r;
+}
+
+int lab_open(struct lab *lab, const char *name, const struct lab_kind *kind, int64_t timeout_ns,
+	struct err *e)
+{
+	char path[PATHS_MAX];
+	int r;
+
+	lab->kind = kind;
+	lab->file = NULL;
+	lab->lock_fd = -1;
+	r = labfile_path(name, kind->name, path, sizeof(path), e);
+	if (r)
+		return r;
+	snprintf(lab->name, sizeof(lab->name), "%s", name);
+	/* the folder is the state file's path without ".json" */
+	snprintf(lab->folder, sizeof(lab->folder), "%.*s", (int)(strlen(path) - 5), path);
+	r = take_lock(lab, timeout_ns, e);
+	if (r)
+		return r;
+	r = labfile_read(name, kind->name, &lab->file, e);
+	return r == ERR_NOTFOUND ? 0 : r;
+}
+
+/* The lock file goes with the lab: its folder's state file is gone. */
+static void remove_lock(const struct lab *lab)
+{
+	char path[PATHS_MAX];
+
+	if (lock_path(lab->name, path, sizeof(path), NULL) == 0)
+		(void)unlink(path);
+}
+
+void lab_close(struct lab *lab)
+{
+	if (lab->lock_fd >= 0) {
+		if (!lab->file)
+			remove_lock(lab);
+		close(lab->lock_fd);
+	}
+	lab->lock_fd = -1;
+	labfile_free(lab->file);
+	lab->file = NULL;
+}
+
+int lab_save(struct lab *lab, struct err *e)
+{
+	return labfile_write(lab->file, e);
+}
+
+void lab_say(struct lab *lab, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!lab->say)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	lab->say(text);
+}
+
+int lab_check_stop(const struct lab *lab, struct err *e)
+{
+	return lab->stop && *lab->stop ? err_set(e, ERR_STOPPED, "stopped on request") : 0;
+}
+
+/* --- nodes */
+
+bool lab_is_expected(const struct labfile_node *node)
+{
+	return node->state != LABFILE_NODE_STOPPED && node->state != LABFILE_NODE_STOPPING &&
+	       node->state != LABFILE_NODE_KILLED && node->state != LABFILE_NODE_DIED;
+}
+
+int lab_n_expected(const struct labfile *file)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < file->n_nodes; i++)
+		n += lab_is_expected(&file->node[i]);
+	return n;
+}
+
+int lab_start_node(struct lab *lab, struct labfile_node *node, struct err *e)
+{
+	int r = lab_check_stop(lab, e);
+
+	return r ? r : lab->kind->start(lab, node, e);
+}
+
+static int check_processes(struct lab *lab, struct err *e)
+{
+	for (size_t i = 0; i < lab->file->n_nodes; i++) {
+		const struct labfile_node *node = &lab->file->node[i];
+		char words[360];
+
+		if (!lab_is_expected(node) || labfile_node_alive(lab->file, node))
+			continue;
+		lab_last_words(node->log, words, sizeof(words));
+		err_set(e, ERR_STATE, "%s ended by itself: ...%s", node->name, words);
+		return err_hint(e, "its log: %s", node->log);
+	}
+	return 0;
+}
+
+static int n_silent(const struct labfile *file)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < file->n_nodes; i++)
+		n += lab_is_expected(&file->node[i]) && file->node[i].answer != LABFILE_ANSWERS;
+	return n;
+}
+
+int lab_wait_answers(struct lab *lab, int64_t timeout_ns, struct err *e)
+{
+	int64_t start = clock_ns(), deadline = start + timeout_ns, said = start;
+	int r;
+
+	for (;;) {
+		struct err why = {0};
+
+		r = lab_check_stop(lab, e);
+		if (r == 0)
+			r = check_processes(lab, e);
+		if (r)
+			return r;
+		lab->kind->ask(lab->file, ASK_NS, &why);
+		if (n_silent(lab->file) == 0)
+			return 0;
+		if (clock_ns() >= deadline)
+			return err_set(e, ERR_TIMEOUT, "%d of %d nodes do not answer: %s",
+				n_silent(lab->file), lab_n_expected(lab->file), why.msg);
+		if (clock_ns() - said > 2 * NS_PER_S) {
+			said = clock_ns();
+			lab_say(lab, "%d of %d nodes answer after %d s",
+				lab_n_expected(lab->file) - n_silent(lab->file),
+				lab_n_expected(lab->file), (int)((said - start) / NS_PER_S));
+		}
+		clock_sleep_ns(50 * NS_PER_MS);
+	}
+}
+
+static int stop_in_order(
+	struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e)
+{
+	int r;
+
+	node->state = LABFILE_NODE_STOPPING;
+	r = lab_save(lab, e);
+	if (r)
+		return r;
+	lab_event(lab, "node-stop", node->name, "controlled shutdown", LAB_EVENT_INSTANT);
+	lab_say(lab, "%s is asked to end", node->name);
+	proc_signal(node->pid, node->start_time, SIGTERM);
+	r = lab_wait_gone(node->pid, node->start_time, timeout_ns, e);
+	if (r) {
+		node->state = LABFILE_NODE_RUNNING;
+		IGNORE_RESULT(lab_save(lab, NULL));
+		err_wrap(e, "controlled shutdown of %s", node->name);
+		return err_hint(e, "mqaudit lab fault kill %s, then restart it", node->name);
+	}
+	return 0;
+}
+
+int lab_restart_node(struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e)
+{
+	int r = 0;
+
+	if (node->state == LABFILE_NODE_FROZEN)
+		return err_set(e, ERR_STATE, "%s is frozen: heal it first", node->name);
+	if (labfile_node_alive(lab->file, node))
+		r = stop_in_order(lab, node, timeout_ns, e);
+	if (r == 0)
+		r = lab_start_node(lab, node, e);
+	if (r == 0)
+		r = lab_wait_answers(lab, timeout_ns, e);
+	if (r == 0)
+		r = fault_forget(lab, &fault_kill, node, e);
+	return r;
+}
+
+/* --- up */
+
+static int check_wish(const struct lab_kind *kind, const struct lab_wish *wish, struct err *e)
+{
+	if (wish->nodes < 0 || wish->nodes > LABFILE_MAX_NODES)
+		return err_set(e, ERR_USAGE, "--nodes: from 1 to %d", LABFILE_MAX_NODES);
+	if (wish->version && (strspn(wish->version, "0123456789.") != strlen(wish->version) ||
+				     !*wish->version || strlen(wish->version) > 20))
+		return err_set(
+			e, ERR_USAGE, "'%s' is not a version of %s", wish->version, kind->name);
+	if (wish->n_settings > LABFILE_MAX_SETTINGS)
+		return err_set(e, ERR_USAGE, "at most %d settings", LABFILE_MAX_SETTINGS);
+	for (size_t i = 0; i < wish->n_settings; i++) {
+		const char *equals = strchr(wish->setting[i], '=');
+
+		if (!equals || equals == wish->setting[i] || strpbrk(wish->setting[i], "\n\r"))
+			return err_set(e, ERR_USAGE, "--broker-config '%s': not name=value",
+				wish->setting[i]);
+		if (strlen(wish->setting[i]) >= sizeof(((struct labfile *)0)->setting[0]))
+			return err_set(e, ERR_USAGE, "--broker-config '%.60s...' is too long",
+				wish->setting[i]);
+	}
+	if (wish->until_pid && !proc_alive(wish->until_pid, 0))
+		return err_set(
+			e, ERR_USAGE, "--until-pid: there is no process %d", (int)wish->until_pid);
+	return 0;
+}
+
+static bool same_settings(const struct labfile *file, const struct lab_wish *wish)
+{
+	if (wish->n_settings != file->n_settings)
+		return wish->n_settings == 0;
+	for (size_t i = 0; i < wish->n_settings; i++)
+		if (strcmp(wish->setting[i], file->setting[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Is the lab that is there the one that is wished for? What was not asked for may be anything. */
+static int check_same(const struct labfile *file, const struct lab_wish *wish, struct err *e)
+{
+	const char *what = NULL;
+
+	if (wish->nodes && (size_t)wish->nodes != file->n_nodes)
+		what = "another number of nodes";
+	else if (wish->version && strcmp(wish->version, file->version) != 0)
+		what = "another version";
+	else if (wish->secure_given && wish->secure != file->secure)
+		what = file->secure ? "--secure" : "no --secure";
+	else if (!same_settings(file, wish))
+		what = "other broker settings";
+	if (!what)
+		return 0;
+	err_set(e, ERR_EXISTS, "lab '%s' is up with %s: %s %s, %zu nodes", file->name, what,
+		file->kind, file->version, file->n_nodes);
+	return err_hint(e, "mqaudit lab down %s --lab %s, or another name with --lab", file->kind,
+		file->name);
+}
+
+static int check_boot(const struct labfile *file, struct err *e)
+{
+	if (labfile_same_boot(file))
+		return 0;
+	err_set(e, ERR_STATE, "lab '%s' was cut off by a restart of the machine", file->name);
+	return err_hint(e, "mqaudit lab down %s --lab %s", file->kind, file->name);
+}
+
+static int guard_until(struct lab *lab, const struct lab_wish *wish, struct err *e)
+{
+	struct labfile *file = lab->file;
+	pid_t old = file->guard_pid;
+	uint64_t old_start = file->guard_start_time;
+	int r;
+
+	if (!wish->until_pid)
+		return 0;
+	file->until_pid = wish->until_pid;
+	file->until_start_time = proc_start_time(wish->until_pid);
+	r = lab_start_guard(lab, file->until_pid, file->until_start_time, false, &file->guard_pid,
+		&file->guard_start_time, e);
+	if (r == 0)
+		r = lab_save(lab, e);
+	if (r == 0 && old)
+		proc_signal(old, old_start, SIGKILL);
+	return r;
+}
+
+int lab_start_missing(struct lab *lab, int *ret_started, struct err *e)
+{
+	int r = 0;
+
+	*ret_started = 0;
+	labfile_refresh(lab->file);
+	for (size_t i = 0; i < lab->file->n_nodes && r == 0; i++) {
+		struct labfile_node *node = &lab->file->node[i];
+
+		if (labfile_node_alive(lab->file, node) || node->state == LABFILE_NODE_KILLED)
+			continue;
+		r = lab_start_node(lab, node, e);
+		*ret_started += r == 0;
+	}
+	return r;
+}
+
+static int up_again(struct lab *lab, const struct lab_wish *wish, int *ret_started, struct err *e)
+{
+	int r = check_boot(lab->file, e);
+
+	if (r == 0)
+		r = check_same(lab->file, wish, e);
+	if (r == 0)
+		r = lab_start_missing(lab, ret_started, e);
+	if (r == 0)
+		r = lab_wait_answers(lab, wish->timeout_ns, e);
+	if (r == 0)
+		r = guard_until(lab, wish, e);
+	return r;
+}
+
+static int new_file(struct lab *lab, const struct lab_wish *wish, struct err *e)
+{
+	struct labfile *file = labfile_new(lab->name, lab->kind->name);
+
+	if (!file)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	file->state = LABFILE_STARTING;
+	file->secure = wish->secure;
+	file->up_wall_ns = clock_wall_ns();
+	file->n_settings = wish->n_settings;
+	for (size_t i = 0; i < wish->n_settings; i++)
+		snprintf(file->setting[i], sizeof(file->setting[i]), "%s", wish->setting[i]);
+	file->n_nodes = wish->nodes ? (size_t)wish->nodes : 3;
+	for (size_t i = 0; i < file->n_nodes; i++) {
+		struct labfile_node *node = &file->node[i];
+
+		node->id = (int)i + 1;
+		node->port = lab->kind->client_port;
+		snprintf(node->name, sizeof(node->name), "%.16s%d", lab->kind->name, node->id);
+		snprintf(node->data, sizeof(node->data), "%.400s/%s/data", lab->folder, node->name);
+		snprintf(node->log, sizeof(node->log), "%.400s/%s/%s.log", lab->folder, node->name,
+			node->name);
+	}
+	lab->file = file;
+	return lab_save(lab, e);
+}
+
+static int make(struct lab *lab, const struct lab_wish *wish, int *ret_started, struct err *e)
+{
+	int r = paths_make(lab->folder, 0755, e);
+
+	if (r == 0)
+		r = lab->kind->programs(lab, wish, e);
+	if (r == 0)
+		r = lab_net_up(lab, e);
+	if (r == 0)
+		r = lab->kind->configure(lab, e);
+	for (size_t i = 0; i < lab->file->n_nodes && r == 0; i++) {
+		r = lab_start_node(lab, &lab->file->node[i], e);
+		*ret_started += r == 0;
+	}
+	if (r == 0)
+		r = lab_wait_answers(lab, wish->timeout_ns, e);
+	if (r == 0)
+		r = lab->kind->finish(lab, e);
+	if (r == 0)
+		r = guard_until(lab, wish, e);
+	if (r == 0)
+		r = lab_check_stop(lab, e);
+	if (r)
+		return r;
+	lab->file->state = LABFILE_UP;
+	return lab_save(lab, e);
+}
+
+static int up_new(struct lab *lab, const struct lab_wish *wish, int *ret_started, struct err *e)
+{
+	uint64_t guard_start;
+	pid_t guard;
+	int r = new_file(lab, wish, e);
+
+	/* should this process be killed half-way, somebody must clean up behind it */
+	if (r == 0)
+		r = lab_start_guard(
+			lab, getpid(), proc_start_time(getpid()), true, &guard, &guard_start, e);
+	if (r == 0)
+		r = make(lab, wish, ret_started, e);
+	if (r && lab->file) {
+		struct err later = {0};
+
+		lab_say(lab, "taking down again what was made");
+		if (lab_down(lab, &later))
+			err_hint(e, "%.200s; mqaudit lab down tries again", later.msg);
+	}
+	return r;
+}
+
+int lab_up(struct lab *lab, const struct lab_wish *wish, bool *ret_was_there, int *ret_started,
+	struct err *e)
+{
+	int r;
+
+	*ret_was_there = false;
+	*ret_started = 0;
+	r = check_wish(lab->kind, wish, e);
+	if (r)
+		return r;
+	if (lab->file && lab->file->state != LABFILE_UP) {
+		lab_say(lab, "taking down what an earlier command left half made");
+		r = lab_down(lab, e);
+		if (r)
+			return r;
+	}
+	*ret_was_there = lab->file != NULL;
+	return lab->file ? up_again(lab, wish, ret_started, e) : up_new(lab, wish, ret_started, e);
+}
+
+/* --- down */
+
+static void kill_known(struct labfile *file)
+{
+	if (file->guard_pid != getpid())
+		proc_signal(file->guard_pid, file->guard_start_time, SIGKILL);
+	for (size_t i = 0; i < file->n_nodes; i++)
+		proc_signal(file->node[i].pid, file->node[i].start_time, SIGKILL);
+}
+
+static int wait_known(const struct labfile *file, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < file->n_nodes; i++)
+		if (file->node[i].pid && lab_wait_gone(file->node[i].pid, file->node[i].start_time,
+						 GONE_NS, r ? NULL : e))
+			r = ERR_TIMEOUT;
+	return r;
+}
+
+static int end_processes(struct lab *lab, struct err *e)
+{
+	struct labfile *file = lab->file;
+	int n = 0, r = 0;
+
+	if (labfile_same_boot(file)) {
+		kill_known(file);
+		r = wait_known(file, e);
+	}
+	/* whoever is not written down: a start that was cut off, and clients */
+	for (size_t i = 0; i < file->n_nodes && r == 0 && lab_net_is_ours(lab); i++)
+		r = lab_clear_netns(file->node[i].netns, false, NULL, e);
+	if (r == 0 && lab_net_is_ours(lab))
+		r = lab_clear_netns(file->client_netns, true, &n, e);
+	if (n)
+		lab_say(lab, "%d client%s within the lab ended with it", n, n == 1 ? "" : "s");
+	return r;
+}
+
+/* Remove the state file last, and the lab's folder when no lab of another kind is in it. */
+static int remove_files(struct lab *lab, struct err *e)
+{
+	char path[PATHS_MAX];
+	int r = paths_remove_tree(lab->folder, e);
+
+	if (r == 0)
+		r = labfile_path(lab->name, lab->kind->name, path, sizeof(path), e);
+	if (r)
+		return r;
+	(void)unlink(path);
+	*strrchr(path, '/') = '\0';
+	(void)rmdir(path);
+	return 0;
+}
+
+int lab_down(struct lab *lab, struct err *e)
+{
+	int r;
+
+	if (!lab->file)
+		return 0;
+	lab->file->state = LABFILE_STOPPING;
+	r = lab_save(lab, e);
+	if (r == 0 || r == ERR_NOSPACE)
+		r = end_processes(lab, e);
+	if (r == 0)
+		r = lab_net_down(lab, e);
+	if (r == 0)
+		r = remove_files(lab, e);
+	if (r)
+		return err_wrap(e, "take lab '%s' down", lab->name);
+	labfile_free(lab->file);
+	lab->file = NULL;
+	return 0;
+}

@@ -1,0 +1,155 @@
+#ifndef SCENARIOS_LAB_LAB_H
+#define SCENARIOS_LAB_LAB_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/labfile.h"
+#include "core/paths.h"
+
+/*
+ * A lab: a real cluster on this machine, each node a host of its own in a network namespace.
+ *
+ * Whoever changes a lab holds it: lab_open() takes its lock, lab_close() gives it back. Before each
+ * step lab_save() writes down what the step is about to make, so that after a SIGKILL at any
+ * instant lab_down() finds all that may be there. Every step of lab_down() is fine when it was done
+ * before.
+ */
+
+struct lab_kind;
+
+/* What the user asked of `lab up`; a member that is not given (NULL, 0) leaves the choice to the
+ * lab. */
+struct lab_wish {
+	int nodes;           /* 0: 3 */
+	const char *version; /* of the broker */
+	bool secure;
+	bool secure_given;
+	const char *const *setting; /* "name=value", for each node */
+	size_t n_settings;
+	pid_t until_pid;    /* take the lab down when it ends; 0: no such process */
+	int64_t timeout_ns; /* from the start of the nodes until they answer */
+};
+
+struct lab {
+	char name[LABFILE_NAME_MAX + 1];
+	const struct lab_kind *kind;
+	char folder[PATHS_MAX]; /* <state>/lab/<name>/<kind>: all files but the state file */
+	struct labfile *file;   /* NULL: there is no such lab */
+	int lock_fd;
+	void (*say)(const char *what);     /* progress, one line; NULL: nobody listens */
+	volatile const sig_atomic_t *stop; /* waits end with ERR_STOPPED when it is set; or NULL */
+};
+
+/*
+ * What differs between brokers. All hooks are required; they run under the lab's lock, and fail as
+ * any function does. Node structs point into lab->file.
+ */
+struct lab_kind {
+	const char *name;
+	const char *default_version; /* NULL: whatever is installed */
+	int client_port;
+	int controller_port; /* what nodes agree by; 0: no port of its own */
+	/* Find or fetch the programs; sets file->version. Before the network is there. Slow at
+	 * first. */
+	int (*programs)(struct lab *lab, const struct lab_wish *wish, struct err *e);
+	/* Write all configuration below lab->folder and make the nodes' data folders. Addresses are
+	 * set. */
+	int (*configure)(struct lab *lab, struct err *e);
+	/* Start the process of a node, as lab_spawn() does; does not wait for it to serve. */
+	int (*start)(struct lab *lab, struct labfile_node *node, struct err *e);
+	/*
+	 * Ask every node whether it serves: sets node->answer. Needs no lock, changes nothing else.
+	 * A node's answer counts only when it sees all nodes that should run. Blocks up to
+	 * timeout_ns. ret_why (may be NULL) says what the first silent node lacks; "" when all
+	 * answer.
+	 */
+	void (*ask)(struct labfile *file, int64_t timeout_ns, struct err *ret_why);
+	/* What is to be done once, when the new cluster serves: users, permissions. */
+	int (*finish)(struct lab *lab, struct err *e);
+	/*
+	 * The node that leads a topic's partition (or a queue), as the majority of all nodes sees
+	 * it; blocks up to timeout_ns for such a majority. Needs no lock.
+	 */
+	int (*leader)(struct labfile *file, const char *topic, int partition, int64_t timeout_ns,
+		const struct labfile_node **ret_node, struct err *e);
+};
+
+/* All kinds, ended by NULL; and one by its name: NULL when there is none. */
+extern const struct lab_kind *const lab_kinds[];
+const struct lab_kind *lab_kind_find(const char *name);
+
+/* Is this process allowed to make namespaces and networks? Returns 0 or ERR_DENIED. */
+MUST_CHECK int lab_check_rights(struct err *e);
+
+/*
+ * Take hold of lab `name`, there or not: waits up to timeout_ns for its lock.
+ *
+ * lab->say and lab->stop may be set before (the rest is overwritten). Returns 0, ERR_TIMEOUT
+ * (another command holds it), ERR_USAGE, ERR_FORMAT, ERR_IO, ERR_NOMEM. lab_close() also after a
+ * failure.
+ */
+MUST_CHECK int lab_open(struct lab *lab, const char *name, const struct lab_kind *kind,
+	int64_t timeout_ns, struct err *e);
+void lab_close(struct lab *lab);
+
+/* Write the state down, durably. Returns 0 or ERR_IO, ERR_NOSPACE, ERR_NOMEM. */
+MUST_CHECK int lab_save(struct lab *lab, struct err *e);
+
+/* Say how far it is, to lab->say. */
+void lab_say(struct lab *lab, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* 0, or ERR_STOPPED when the user asked to stop. */
+MUST_CHECK int lab_check_stop(const struct lab *lab, struct err *e);
+
+/*
+ * Bring the lab up: a new one as wished, or start those nodes of an existing one that have died or
+ * were stopped; a half-made one is taken down first. Blocks until all nodes that should run answer.
+ *
+ * A new lab that fails or is stopped half-way is taken down again. ret_was_there tells whether one
+ * was up, ret_started how many nodes were started. Returns 0, ERR_EXISTS (one is up and not as
+ * wished), ERR_TIMEOUT, ERR_STOPPED, ERR_NOTFOUND (a program is missing), ERR_DENIED, ERR_IO, ...
+ */
+MUST_CHECK int lab_up(struct lab *lab, const struct lab_wish *wish, bool *ret_was_there,
+	int *ret_started, struct err *e);
+
+/*
+ * Take the lab down: its processes by SIGKILL, its namespaces, route and folder. Fine when half of
+ * it, or nothing, is there. Blocks until the last thread is gone (at most some 30 s).
+ *
+ * Processes of others within its namespaces are ended as well (but never this process or its
+ * parents). On failure all that could be removed is gone and the state file stays. Returns 0 or
+ * ERR_IO, ERR_TIMEOUT.
+ */
+MUST_CHECK int lab_down(struct lab *lab, struct err *e);
+
+/* Start a node that has no process. Does not wait. Returns 0 or what the kind's start says. */
+MUST_CHECK int lab_start_node(struct lab *lab, struct labfile_node *node, struct err *e);
+
+/*
+ * Start the nodes that have died or were stopped; those that a fault has killed stay down. Does not
+ * wait. ret_started: how many. Returns 0 or what the kind's start says.
+ */
+MUST_CHECK int lab_start_missing(struct lab *lab, int *ret_started, struct err *e);
+
+/*
+ * Wait until every node that should run answers. ERR_TIMEOUT says who does not and why; ERR_STATE:
+ * a process has ended meanwhile (with its last words); ERR_STOPPED.
+ */
+MUST_CHECK int lab_wait_answers(struct lab *lab, int64_t timeout_ns, struct err *e);
+
+/*
+ * Stop and start a node again: in order (SIGTERM) if it runs, at once if it does not; waits until
+ * all answer. A kill fault that is on for the node is over with that. timeout_ns for each of the
+ * two parts.
+ */
+MUST_CHECK int lab_restart_node(
+	struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e);
+
+/* How many nodes should run: neither stopped nor killed. */
+int lab_n_expected(const struct labfile *file);
+bool lab_is_expected(const struct labfile_node *node);
+
+#endif

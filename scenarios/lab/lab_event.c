@@ -1,0 +1,50 @@
+#include "scenarios/lab/lab_event.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/clock.h"
+
+#define LINE_LIMIT 4096
+
+static void add_text(struct buf *b, const char *name, const char *value)
+{
+	buf_printf(b, ",\"%s\":", name);
+	buf_json_str(b, value);
+}
+
+static void append(const char *path, const struct buf *line)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	n = write(fd, buf_str(line), line->len);
+	(void)n; /* see the header */
+	close(fd);
+}
+
+void lab_event(struct lab *lab, const char *kind, const char *subject, const char *detail,
+	enum lab_event_edge edge)
+{
+	static const char *const edges[] = {"instant", "begin", "end"};
+	char path[PATHS_MAX + 16];
+	struct buf line;
+
+	buf_init(&line, LINE_LIMIT);
+	buf_printf(&line, "{\"wall_ns\":%lld", (long long)clock_wall_ns());
+	add_text(&line, "lab", lab->name);
+	add_text(&line, "broker", lab->kind->name);
+	add_text(&line, "kind", kind);
+	add_text(&line, "subject", subject);
+	add_text(&line, "detail", detail);
+	add_text(&line, "edge", edges[edge]);
+	buf_str_add(&line, "}\n");
+	snprintf(path, sizeof(path), "%s/events.jsonl", lab->folder);
+	if (buf_failed(&line) == 0)
+		append(path, &line);
+	buf_release(&line);
+}

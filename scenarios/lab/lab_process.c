@@ -1,0 +1,298 @@
+#include "scenarios/lab/lab_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/proc.h"
+#include "scenarios/lab/lab_event.h"
+
+#define MAX_FOUND 1024
+#define POLL_NS (10 * NS_PER_MS)
+
+struct found {
+	pid_t pid;
+	uint64_t start_time;
+};
+
+int lab_open_netns(const char *path, int *ret_fd, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set_errno(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, errno,
+			"cannot open network namespace '%s'", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* How many threads /proc still shows; 0: the process is gone. */
+static int count_threads(pid_t pid)
+{
+	char path[40];
+	struct dirent *d;
+	DIR *dir;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	while ((d = readdir(dir)))
+		n += d->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+static bool is_gone(pid_t pid, uint64_t start_time)
+{
+	/* ours to reap or somebody else's: either way a zombie of one thread holds nothing */
+	(void)waitpid(pid, NULL, WNOHANG);
+	if (proc_start_time(pid) != start_time)
+		return true;
+	return !proc_alive(pid, start_time) && count_threads(pid) <= 1;
+}
+
+int lab_wait_gone(pid_t pid, uint64_t start_time, int64_t timeout_ns, struct err *e)
+{
+	int64_t deadline = clock_ns() + timeout_ns;
+
+	while (!is_gone(pid, start_time)) {
+		if (clock_ns() >= deadline)
+			return err_set(e, ERR_TIMEOUT, "process %d does not end", (int)pid);
+		clock_sleep_ns(POLL_NS);
+	}
+	return 0;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[40], line[1024];
+	const char *p;
+	int parent = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+	if (!p || sscanf(p + 1, " %*c %d", &parent) != 1)
+		parent = 0;
+	fclose(f);
+	return parent;
+}
+
+static bool is_self_or_parent(pid_t pid)
+{
+	for (pid_t p = getpid(); p > 0; p = parent_of(p))
+		if (p == pid)
+			return true;
+	return false;
+}
+
+static bool lives_in(pid_t pid, const struct stat *ns)
+{
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	return stat(path, &st) == 0 && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev;
+}
+
+/* Who lives in that namespace. The start time is read before the question, so it is that process's.
+ */
+static size_t find_inside(const struct stat *ns, struct found *found, size_t max)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *d;
+	size_t n = 0;
+
+	while (dir && n < max && (d = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+		uint64_t start_time = pid > 0 ? proc_start_time(pid) : 0;
+
+		if (start_time && lives_in(pid, ns) && !is_self_or_parent(pid) &&
+			proc_alive(pid, start_time))
+			found[n++] = (struct found){pid, start_time};
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static int signal_and_wait(
+	const struct found *found, size_t n, int sig, int64_t timeout_ns, struct err *e)
+{
+	int64_t deadline = clock_ns() + timeout_ns;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		proc_signal(found[i].pid, found[i].start_time, sig);
+	for (size_t i = 0; i < n; i++) {
+		int64_t left = deadline - clock_ns();
+
+		if (lab_wait_gone(found[i].pid, found[i].start_time, left > 0 ? left : 0, e))
+			r = ERR_TIMEOUT;
+	}
+	return r;
+}
+
+int lab_clear_netns(const char *path, bool ask_first, int *ret_n, struct err *e)
+{
+	struct found found[MAX_FOUND];
+	struct stat ns;
+	size_t n;
+	int r = 0;
+
+	if (ret_n)
+		*ret_n = 0;
+	if (stat(path, &ns) != 0)
+		return errno == ENOENT ? 0
+				       : err_set_errno(e, ERR_IO, errno, "cannot see '%s'", path);
+	n = find_inside(&ns, found, MAX_FOUND);
+	if (ret_n)
+		*ret_n = (int)n;
+	if (n && ask_first && signal_and_wait(found, n, SIGTERM, 2 * NS_PER_S, NULL) == 0)
+		n = find_inside(&ns, found, MAX_FOUND);
+	/* again until there is nobody: a process may have started another one meanwhile */
+	for (int round = 0; n && r == 0; round++) {
+		if (round == 20)
+			return err_set(e, ERR_TIMEOUT, "processes keep appearing in '%s'", path);
+		r = signal_and_wait(found, n, SIGKILL, 20 * NS_PER_S, e);
+		n = find_inside(&ns, found, MAX_FOUND);
+	}
+	return r;
+}
+
+int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *argv, struct err *e)
+{
+	struct proc_spec spec = PROC_SPEC_INIT;
+	int fd = -1, r;
+
+	r = lab_clear_netns(node->netns, false, NULL, e);
+	if (r)
+		goto out;
+	node->state = LABFILE_NODE_STARTING;
+	node->pid = 0;
+	node->start_time = 0;
+	r = lab_save(lab, e);
+	if (r)
+		goto out;
+	r = lab_open_netns(node->netns, &fd, e);
+	if (r)
+		goto out;
+	spec.argv = argv;
+	spec.output_file = node->log;
+	spec.netns_fd = fd;
+	spec.new_session = true;
+	r = proc_start(&spec, &node->pid, e);
+	if (r)
+		goto out;
+	node->start_time = proc_start_time(node->pid);
+	node->state = LABFILE_NODE_RUNNING;
+	r = lab_save(lab, e);
+	lab_event(lab, "node-start", node->name, "", LAB_EVENT_INSTANT);
+out:
+	if (fd >= 0)
+		close(fd);
+	return r ? err_wrap(e, "start %s", node->name) : 0;
+}
+
+int lab_run_inside(const char *netns, const char *const *argv, const char *input,
+	int64_t timeout_ns, struct buf *out, struct err *e)
+{
+	struct proc_spec spec = PROC_SPEC_INIT;
+	struct buf own;
+	int fd = -1, code = 0, r;
+
+	buf_init(&own, BUF_MAX_DEFAULT);
+	r = lab_open_netns(netns, &fd, e);
+	if (r)
+		goto out;
+	spec.argv = argv;
+	spec.netns_fd = fd;
+	r = proc_run(&spec, input, true, timeout_ns, &own, &code, e);
+	if (r == 0 && code != 0)
+		r = err_set(e, ERR_IO, "'%s %s' ended with %d: %.400s", argv[0],
+			argv[1] ? argv[1] : "", code, buf_str(&own));
+	if (r == 0 && out)
+		buf_add(out, buf_str(&own), own.len);
+out:
+	if (fd >= 0)
+		close(fd);
+	buf_release(&own);
+	return r;
+}
+
+int lab_start_guard(const struct lab *lab, pid_t pid, uint64_t start_time, bool only_unfinished,
+	pid_t *ret_pid, uint64_t *ret_start_time, struct err *e)
+{
+	char until[24], start[24];
+	const char *argv[] = {"/proc/self/exe", "lab", "guard", lab->kind->name, "--lab", lab->name,
+		"--until-pid", until, "--until-start", start,
+		only_unfinished ? "--only-unfinished" : NULL, NULL};
+	struct proc_spec spec = PROC_SPEC_INIT;
+	int r;
+
+	snprintf(until, sizeof(until), "%d", (int)pid);
+	snprintf(start, sizeof(start), "%llu", (unsigned long long)start_time);
+	spec.argv = argv;
+	spec.new_session = true;
+	spec.cwd = "/";
+	r = proc_start(&spec, ret_pid, e);
+	if (r)
+		return err_wrap(e, "start the lab's guard");
+	*ret_start_time = proc_start_time(*ret_pid);
+	return 0;
+}
+
+int lab_wait_end_of(pid_t pid, uint64_t start_time, struct err *e)
+{
+	struct pollfd pfd = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+	int r = 0;
+
+	if (pfd.fd < 0)
+		return errno == ESRCH ? 0 : err_set_errno(e, ERR_IO, errno, "cannot watch process");
+	/* the descriptor is of whoever has the pid now: is it still the one meant? */
+	while (r == 0 && proc_alive(pid, start_time)) {
+		int n = poll(&pfd, 1, -1);
+
+		if (n < 0 && errno != EINTR)
+			r = err_set_errno(e, ERR_IO, errno, "cannot watch process %d", (int)pid);
+		if (n > 0)
+			break;
+	}
+	close(pfd.fd);
+	return r;
+}
+
+void lab_last_words(const char *path, char *ret, size_t len)
+{
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	ret[0] = '\0';
+	if (!f)
+		return;
+	if (fseek(f, -(long)(len - 1), SEEK_END) != 0)
+		rewind(f);
+	n = fread(ret, 1, len - 1, f);
+	ret[n] = '\0';
+	fclose(f);
+	while (n && ret[n - 1] == '\n')
+		ret[--n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (ret[i] == '\n' || ret[i] == '\t')
+			ret[i] = ' ';
+}
