@@ -63,6 +63,7 @@ OBJS       := $(SRCS:%.c=$(B)/%.o)
 LIB_OBJS   := $(filter-out $(B)/main.o,$(OBJS))
 UNIT_SRCS  := $(sort $(wildcard tests/unit/*_test.c tests/prop/*_test.c tests/inject/*_test.c tests/sim/*_test.c))
 UNIT_BINS  := $(UNIT_SRCS:%.c=$(B)/%)
+LEDGER_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/ledger/*.c)))
 BENCH_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 SQL        := $(sort $(wildcard core/ledger/sql/*.sql))
 
@@ -75,7 +76,7 @@ SAY := @printf '  %-6s %s\n'
 endif
 
 .PHONY: all check test test-full deps demo bench sanitize fuzz lint format tags help install uninstall dist clean \
-        unit FORCE
+        unit ledger-test FORCE
 .PRECIOUS: $(B)/%.o
 
 all: $(B)/mqaudit ## build the program: build/mqaudit
@@ -123,10 +124,13 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libmqaudit.a
 unit: $(UNIT_BINS)
 	$(Q)prove --exec 'env CMOCKA_MESSAGE_OUTPUT=tap' $(UNIT_BINS)
 
+ledger-test: $(B)/mqaudit $(LEDGER_BINS) ## the embedded ledger, on the real server
+	$(Q)prove --exec 'env B=$(B) bash' tests/ledger/*_test.sh
+
 clean: ## remove everything that was built
 	rm -rf build
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
--include $(OBJS:.o=.d) $(UNIT_BINS:=.d) $(BENCH_BINS:=.d)
+-include $(OBJS:.o=.d) $(UNIT_BINS:=.d) $(LEDGER_BINS:=.d) $(BENCH_BINS:=.d)
