@@ -63,6 +63,7 @@ OBJS       := $(SRCS:%.c=$(B)/%.o)
 LIB_OBJS   := $(filter-out $(B)/main.o,$(OBJS))
 UNIT_SRCS  := $(sort $(wildcard tests/unit/*_test.c tests/prop/*_test.c tests/inject/*_test.c tests/sim/*_test.c))
 UNIT_BINS  := $(UNIT_SRCS:%.c=$(B)/%)
+LEDGER_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/ledger/*.c)))
 BENCH_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 SQL        := $(sort $(wildcard core/ledger/sql/*.sql))
 LAB_TEXTS  := $(sort $(wildcard scenarios/lab/*/*.xml scenarios/lab/*/*.properties))
@@ -76,7 +77,7 @@ SAY := @printf '  %-6s %s\n'
 endif
 
 .PHONY: all check test test-full deps demo bench sanitize fuzz lint format tags help install uninstall dist clean \
-        unit FORCE
+        unit ledger-test FORCE
 .PRECIOUS: $(B)/%.o
 
 all: $(B)/mqaudit ## build the program: build/mqaudit
@@ -146,6 +147,8 @@ format: ## put every C file into the house's format
 # gcc has no libFuzzer. `make fuzz FUZZ=url TIME=60`; without FUZZ all targets share the time.
 fuzz: ## fuzz the parsers: FUZZ=name (all without), TIME=seconds
 	$(Q)tests/fuzz/run.sh '$(FUZZ)' '$(or $(TIME),60)'
+ledger-test: $(B)/mqaudit $(LEDGER_BINS) ## the embedded ledger, on the real server
+	$(Q)prove --exec 'env B=$(B) bash' tests/ledger/*_test.sh
 
 clean: ## remove everything that was built
 	rm -rf build
@@ -153,4 +156,4 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
--include $(OBJS:.o=.d) $(UNIT_BINS:=.d) $(BENCH_BINS:=.d)
+-include $(OBJS:.o=.d) $(UNIT_BINS:=.d) $(LEDGER_BINS:=.d) $(BENCH_BINS:=.d)

@@ -1,0 +1,105 @@
+#include "core/broker/destination.h"
+
+#include <string.h>
+
+#include "core/broker/kafka_props.h"
+
+/* A properties file in anybody's names into the library's. */
+static int read_config(const char *file, enum kafka_role role, struct props *to, struct props *warnings,
+	struct err *e)
+{
+	struct props *raw;
+	int r;
+
+	if (!file)
+		return 0;
+	raw = props_new();
+	if (!raw)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	r = props_read_file(file, raw, e);
+	if (r == 0)
+		r = kafka_props_translate(raw, role, to, warnings, e);
+	props_free(raw);
+	return r;
+}
+
+static int merge_connection(const struct props *from, struct props *to, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < props_count(from); i++)
+		if (kafka_props_is_connection(props_name(from, i)))
+			r = props_set(to, props_name(from, i), props_value(from, i), e);
+	return r;
+}
+
+static int read_properties(const struct destination_opts *o, struct destination *d,
+	struct props *warnings, struct err *e)
+{
+	int r = read_config(o->producer_config, KAFKA_ROLE_PRODUCER, d->producer, warnings, e);
+
+	for (size_t i = 0; r == 0 && i < o->property.n; i++)
+		r = props_parse_option(o->property.item[i], d->producer, e);
+	if (r == 0)
+		r = merge_connection(d->producer, d->consumer, e);
+	if (r == 0)
+		r = read_config(o->consumer_config, KAFKA_ROLE_CONSUMER, d->consumer, warnings, e);
+	if (r == 0 && !o->fence_config)
+		r = merge_connection(d->producer, d->fence, e);
+	if (r == 0)
+		r = read_config(o->fence_config, KAFKA_ROLE_OTHER, d->fence, warnings, e);
+	return r;
+}
+
+int destination_open(const char *text, const struct destination_opts *o, struct destination *ret,
+	struct props **warnings, struct err *e)
+{
+	struct props *told = props_new();
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->producer = props_new();
+	ret->consumer = props_new();
+	ret->fence = props_new();
+	if (!told || !ret->producer || !ret->consumer || !ret->fence)
+		r = err_set(e, ERR_NOMEM, "out of memory");
+	else
+		r = url_parse(text, &ret->url, e);
+	if (r == 0) {
+		url_text(&ret->url, ret->text, sizeof(ret->text));
+		ret->ops = broker_find(url_scheme_text(ret->url.scheme));
+		if (!ret->ops)
+			r = err_set(e, ERR_STATE, "'%s' destinations are not built into this mqaudit",
+				url_scheme_text(ret->url.scheme));
+	}
+	if (r == 0)
+		r = read_properties(o, ret, told, e);
+	ret->config = (struct broker_config){
+		.url = &ret->url,
+		.props = ret->producer,
+		.consumer = ret->consumer,
+		.client_id = "mqaudit",
+		.timeout_ns = o->timeout_ns,
+	};
+	if (warnings)
+		*warnings = told;
+	else
+		props_free(told);
+	return r;
+}
+
+struct broker_config destination_fence_config(const struct destination *d)
+{
+	struct broker_config c = d->config;
+
+	c.props = d->fence;
+	return c;
+}
+
+void destination_release(struct destination *d)
+{
+	props_free(d->producer);
+	props_free(d->consumer);
+	props_free(d->fence);
+	memset(d, 0, sizeof(*d));
+}
