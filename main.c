@@ -1,18 +1,152 @@
 /* The only file that sees every room: one table of commands. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
+#include "core/broker/broker.h"
+#include "core/ledger/cmd_ledger.h"
 #include "core/log.h"
 #include "core/opt.h"
 #include "core/version.h"
 #include "core/words.h"
+#include "checker/cmd_check.h"
+#include "probe/cmd_probe.h"
+#include "probe/cmd_recover.h"
+#include "reporters/cmd_report.h"
+#include "reporters/cmd_run.h"
 #include "scenarios/lab/cmd_lab.h"
 
-static const struct command *const table[] = {&cmd_lab_up, &cmd_lab_down, &cmd_lab_status,
-	&cmd_lab_exec, &cmd_lab_logs, &cmd_lab_fault, &cmd_lab_heal, &cmd_lab_restart,
-	&cmd_lab_leader, &cmd_lab_guard};
+static int help_run(struct cmdline *cl);
+
+struct help_opts {
+	bool man;
+	const char *completion;
+};
+
+static const struct opt help_opts[] = {
+	{.name = "man", .type = OPT_FLAG, .offset = offsetof(struct help_opts, man), .group = "Forms",
+		.help = "Print the man page (roff): mqaudit help --man | man -l -"},
+	{.name = "completion", .type = OPT_STRING, .arg = "SHELL",
+		.offset = offsetof(struct help_opts, completion),
+		.help = "Print the completion script for bash, zsh or fish."},
+	{.name = NULL},
+};
+
+static const struct command cmd_help = {
+	.name = "help",
+	.args = "[COMMAND...]",
+	.summary = "explain a command, print the man page or a completion script",
+	.description = "Explains one command, or lists all.",
+	.opts = help_opts,
+	.opts_size = sizeof(struct help_opts),
+	.max_args = 3,
+	.run = help_run,
+};
+
+static const struct command *const table[] = {
+	&cmd_run,
+	&cmd_probe,
+	&cmd_check,
+	&cmd_report,
+	&cmd_explain,
+	&cmd_runs,
+	&cmd_runs_delete,
+	&cmd_recover,
+	&cmd_lab_up,
+	&cmd_lab_down,
+	&cmd_lab_status,
+	&cmd_lab_exec,
+	&cmd_lab_logs,
+	&cmd_lab_fault,
+	&cmd_lab_heal,
+	&cmd_lab_restart,
+	&cmd_lab_leader,
+	&cmd_lab_guard,
+	&cmd_ledger_start,
+	&cmd_ledger_stop,
+	&cmd_ledger_status,
+	&cmd_ledger_keeper,
+	&cmd_help,
+};
 #define N_COMMANDS (sizeof(table) / sizeof(table[0]))
+
+static int help_run(struct cmdline *cl)
+{
+	const struct help_opts *o = cl->opts;
+	const struct command *command;
+	struct err e = {0};
+	int words;
+
+	if (o->man) {
+		opt_man(cl->all, cl->n_all, stdout);
+		return EXIT_PASS;
+	}
+	if (o->completion) {
+		if (opt_completion(cl->all, cl->n_all, o->completion, stdout, &e)) {
+			err_print(&e);
+			return EXIT_USAGE;
+		}
+		return EXIT_PASS;
+	}
+	if (cl->argc == 0) {
+		opt_overview(cl->all, cl->n_all, stdout);
+		return EXIT_PASS;
+	}
+	command = opt_find(cl->all, cl->n_all, cl->argc, cl->argv, &words);
+	if (!command) {
+		log_error("there is no command '%s'", cl->argv[0]);
+		return EXIT_USAGE;
+	}
+	opt_help(command, stdout);
+	return EXIT_PASS;
+}
+
+static int print_version(void)
+{
+	printf("mqaudit %s\n", version_text());
+	for (size_t i = 0; broker_all()[i]; i++)
+		printf("  %-12s %s\n", broker_all()[i]->scheme, broker_all()[i]->library());
+	printf("  %-12s %s\n", "allocator", version_allocator());
+	printf("  %-12s jansson %s, libpq, XXH3, inih\n", "libraries", JANSSON_VERSION);
+	return EXIT_PASS;
+}
+
+/* "mqaudit lab" and the like: the commands that begin so. */
+static int family(const struct command *all, const char *word)
+{
+	size_t len = strlen(word);
+	bool any = false;
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (all[i].hidden || strncmp(all[i].name, word, len) != 0 || all[i].name[len] != ' ')
+			continue;
+		if (!any)
+			fprintf(stderr, "mqaudit %s needs one of:\n\n", word);
+		any = true;
+		fprintf(stderr, "  mqaudit %-16s %s\n", all[i].name, all[i].summary);
+	}
+	if (any)
+		return EXIT_USAGE;
+	log_error("there is no command '%s'", word);
+	log_hint("mqaudit help lists the commands");
+	return EXIT_USAGE;
+}
+
+static int without_command(const struct command *all, int argc, char **argv)
+{
+	if (argc < 2) {
+		opt_overview(all, N_COMMANDS, stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		opt_overview(all, N_COMMANDS, stdout);
+		return EXIT_PASS;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		return print_version();
+	return family(all, argv[1]);
+}
 
 int main(int argc, char **argv)
 {
@@ -25,10 +159,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		all[i] = *table[i];
 	command = opt_find(all, N_COMMANDS, argc - 1, argv + 1, &words);
-	if (!command) {
-		opt_overview(all, N_COMMANDS, stderr);
-		return EXIT_USAGE;
-	}
+	if (!command)
+		return without_command(all, argc, argv);
 	r = opt_parse(command, argc - 1 - words, argv + 1 + words, &cl, &e);
 	if (r) {
 		err_print(&e);

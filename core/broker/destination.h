@@ -20,24 +20,24 @@ struct destination_opts {
 };
 
 /* Rows for a command's option table; `member` is its struct destination_opts. */
-#define DESTINATION_OPTS(type, member)                                                                  \
+#define DESTINATION_OPTS(owner, member)                                                                 \
 	{.name = "property", .letter = 'X', .type = OPT_LIST, .arg = "NAME=VALUE",                      \
-		.offset = offsetof(type, member.property), .group = "Broker client",                    \
+		.offset = offsetof(owner, member.property), .group = "Broker client",                    \
 		.help = "A property of the client library, in its own name (librdkafka); "              \
 			"NAME=@FILE reads the value from a file, as secrets must be. Repeatable."},     \
 		{.name = "producer-config", .type = OPT_STRING, .arg = "FILE",                          \
-			.offset = offsetof(type, member.producer_config),                               \
+			.offset = offsetof(owner, member.producer_config),                               \
 			.help = "A properties file for the producer, in librdkafka's or Java's names."},\
 		{.name = "consumer-config", .type = OPT_STRING, .arg = "FILE",                          \
-			.offset = offsetof(type, member.consumer_config),                               \
+			.offset = offsetof(owner, member.consumer_config),                               \
 			.help = "A properties file for the checker's readers; without it they take "    \
 				"what is needed to connect from --producer-config and -X."},            \
 		{.name = "fence-config", .type = OPT_STRING, .arg = "FILE",                             \
-			.offset = offsetof(type, member.fence_config),                                  \
+			.offset = offsetof(owner, member.fence_config),                                  \
 			.help = "A properties file for the client that writes the fence, if it needs "  \
 				"other credentials."},                                                  \
 		{.name = "timeout", .type = OPT_DURATION, .arg = "TIME", .dflt = "15s",                 \
-			.offset = offsetof(type, member.timeout_ns),                                    \
+			.offset = offsetof(owner, member.timeout_ns),                                    \
 			.help = "How long the broker may take to answer a question."}
 
 struct destination {

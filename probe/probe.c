@@ -1,0 +1,851 @@
+#include "probe/probe.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/envelope.h"
+#include "core/ledger/produced.h"
+#include "core/log.h"
+#include "core/paths.h"
+#include "core/rng.h"
+#include "core/status.h"
+#include "core/stop.h"
+#include "core/units.h"
+#include "probe/shipper.h"
+
+#define MAX_PRODUCERS 1000
+#define TICK_NS (100 * NS_PER_MS)
+#define STATUS_NS (200 * NS_PER_MS)
+#define PLAIN_LINE_NS (5 * NS_PER_S)
+
+/* Everything that one probe holds, in the order in which it comes to be. */
+struct probe {
+	const struct cmdline *cl;
+	const struct probe_opts *o;
+	struct destination d;
+	struct destination target;
+	bool has_target;
+	struct broker_topic topic;
+	struct ledger *ledger;
+	struct run run;
+	int32_t *partitions;
+	size_t n_partitions;
+	struct producer_plan plan;
+	struct producer **producer;
+	struct journal **journal;
+	struct props **props;          /* one a producer when they differ (transactional.id) */
+	struct broker_config *config;
+	size_t n_producers;
+	size_t n_made;
+	struct shipper *shipper;
+	char source[128];
+	char journal_folder[PATHS_MAX];
+	int64_t started_ns;
+	uint64_t outcomes_before;
+	int64_t outcomes_at_ns;
+	double rate_now;
+};
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static int add_partition(
+	unsigned long a, unsigned long b, size_t n, uint8_t *wanted, const char *text, struct err *e)
+{
+	if (a > b)
+		return err_set(e, ERR_USAGE, "'%s' is not a list of partitions like 0,2,4-7", text);
+	if (b >= n)
+		return err_set(e, ERR_USAGE, "partition %lu does not exist: there are 0 to %zu", b, n - 1);
+	memset(wanted + a, 1, b - a + 1);
+	return 0;
+}
+
+int probe_parse_partitions(
+	const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e)
+{
+	uint8_t *wanted = calloc(n, 1);
+	int32_t *list = calloc(n, sizeof(*list));
+	size_t count = 0;
+	int r = 0;
+
+	if (!wanted || !list) {
+		r = err_set(e, ERR_NOMEM, "out of memory");
+		goto out;
+	}
+	if (!text)
+		memset(wanted, 1, n);
+	for (const char *p = text; r == 0 && p;) {
+		char *end;
+		unsigned long a = strtoul(p, &end, 10), b = a;
+		bool digits = end != p && *p != '-' && *p != '+' && *p != ' ';
+
+		if (digits && *end == '-') {
+			p = end + 1;
+			b = strtoul(p, &end, 10);
+			digits = end != p && *p != '-' && *p != '+' && *p != ' ';
+		}
+		if (!digits || (*end && *end != ',')) {
+			r = err_set(e, ERR_USAGE, "'%s' is not a list of partitions like 0,2,4-7", text);
+			break;
+		}
+		r = add_partition(a, b, n, wanted, text, e);
+		p = *end == ',' ? end + 1 : NULL;
+	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (wanted[i])
+			list[count++] = (int32_t)i;
+out:
+	free(wanted);
+	if (r) {
+		free(list);
+		return r;
+	}
+	*ret = list;
+	*ret_n = count;
+	return 0;
+}
+
+static int parse_keys(const char *text, struct producer_plan *plan, struct err *e)
+{
+	uint64_t n;
+
+	if (strcmp(text, "none") == 0) {
+		plan->keys = KEYS_NONE;
+	} else if (strcmp(text, "seq") == 0) {
+		plan->keys = KEYS_SEQ;
+	} else if (units_parse_count(text, &n, e) == 0 && n > 0) {
+		plan->keys = KEYS_MODULO;
+		plan->n_keys = n;
+	} else {
+		return err_set(e, ERR_USAGE, "--keys: '%s' is neither none, seq nor a number", text);
+	}
+	return 0;
+}
+
+/* "N[:abort-every=K]" */
+static int parse_transaction(const char *text, struct producer_plan *plan, struct err *e)
+{
+	char number[32];
+	size_t len;
+
+	if (!text)
+		return 0;
+	len = strcspn(text, ":");
+	snprintf(number, sizeof(number), "%.*s", (int)len, text);
+	if (units_parse_count(number, &plan->transaction, e) || plan->transaction == 0 ||
+		plan->transaction > 1000000)
+		return err_set(e, ERR_USAGE, "--transaction: '%s' is not N[:abort-every=K], N 1 to 1M", text);
+	if (text[len] == '\0')
+		return 0;
+	if (strncmp(text + len, ":abort-every=", 13) != 0 ||
+		units_parse_count(text + len + 13, &plan->abort_every, e) || plan->abort_every == 0)
+		return err_set(e, ERR_USAGE, "--transaction: '%s' is not N[:abort-every=K]", text);
+	return 0;
+}
+
+static int parse_crash(const char *text, struct producer_plan *plan, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum crash_point point;
+	} points[] = {{"intent", CRASH_INTENT}, {"send", CRASH_SEND}, {"ack", CRASH_ACK}};
+	size_t len;
+
+	if (!text)
+		return 0;
+	len = strcspn(text, ":");
+	plan->crash_n = 1;
+	for (size_t i = 0; i < 3; i++)
+		if (strlen(points[i].name) == len && memcmp(points[i].name, text, len) == 0)
+			plan->crash_at = points[i].point;
+	if (plan->crash_at == CRASH_NEVER ||
+		(text[len] && units_parse_count(text + len + 1, &plan->crash_n, e)))
+		return err_set(e, ERR_USAGE, "--crash-at: '%s' is not intent, send or ack, with :N behind",
+			text);
+	return 0;
+}
+
+static int check_opts(struct probe *p, struct err *e)
+{
+	const struct probe_opts *o = p->o;
+	struct promise promise;
+	uint64_t mask = 0;
+	int r;
+
+	if (o->size < ENVELOPE_LEN)
+		return err_set(e, ERR_USAGE, "--size: a message has at least %d bytes", ENVELOPE_LEN);
+	if (o->size > 64 << 20)
+		return err_set(e, ERR_USAGE, "--size: at most 64 MiB");
+	if (opt_given(p->cl, "rate") && o->rate == 0)
+		return err_set(e, ERR_USAGE, "--rate 0 would never send; leave it out for full speed");
+	if (o->producers == 0 || o->producers > MAX_PRODUCERS)
+		return err_set(e, ERR_USAGE, "--producers: 1 to %d", MAX_PRODUCERS);
+	if (o->producer_id == 0 || o->producer_id + o->producers - 1 > UINT32_MAX)
+		return err_set(e, ERR_USAGE, "--producer-id: 1 to %u", UINT32_MAX);
+	r = promise_parse(o->promise, &promise, e);
+	if (r == 0 && o->fail_on)
+		r = promise_kinds_parse(o->fail_on, &mask, e);
+	if (r == 0 && o->allow)
+		r = promise_kinds_parse(o->allow, &mask, e);
+	if (r == 0)
+		r = parse_keys(o->keys, &p->plan, e);
+	if (r == 0)
+		r = parse_transaction(o->transaction, &p->plan, e);
+	if (r == 0)
+		r = parse_crash(o->crash_at, &p->plan, e);
+	return r;
+}
+
+/* ---- destination and run --------------------------------------------------------------------- */
+
+static void print_warnings(struct props *warnings)
+{
+	for (size_t i = 0; warnings && i < props_count(warnings); i++)
+		log_warn("%s", props_value(warnings, i));
+	props_free(warnings);
+}
+
+/* "PARTITIONS[:REPLICATION]", --topic-config name=value, --replica-assignment. */
+static int create_topic(struct probe *p, struct err *e)
+{
+	const struct probe_opts *o = p->o;
+	struct broker_create how = {.replication = -1, .assignment = o->replica_assignment};
+	const char **config = calloc(o->topic_config.n * 2 + 1, sizeof(*config));
+	char *copy = NULL, *end;
+	int r = 0;
+
+	if (!config)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	how.partitions = (int)strtol(o->create_topic, &end, 10);
+	if (*end == ':')
+		how.replication = (int)strtol(end + 1, &end, 10);
+	if (*end || how.partitions < 1 || how.replication == 0)
+		r = err_set(e, ERR_USAGE, "--create-topic: '%s' is not PARTITIONS[:REPLICATION]",
+			o->create_topic);
+	for (size_t i = 0; r == 0 && i < o->topic_config.n; i++) {
+		char *eq;
+
+		copy = strdup(o->topic_config.item[i]);
+		eq = copy ? strchr(copy, '=') : NULL;
+		config[2 * i] = copy;
+		if (!eq || eq == copy) {
+			r = err_set(e, ERR_USAGE, "--topic-config: '%s' is not name=value",
+				o->topic_config.item[i]);
+			break;
+		}
+		*eq = '\0';
+		config[2 * i + 1] = eq + 1;
+	}
+	how.config = config;
+	if (r == 0)
+		r = p->d.ops->create(&p->d.config, &how, e);
+	if (r == ERR_EXISTS)
+		r = 0;
+	for (size_t i = 0; i < o->topic_config.n; i++)
+		free((void *)(uintptr_t)config[2 * i]);
+	free(config);
+	return r;
+}
+
+/* The topic, made if asked for; a fresh one may take a moment to have leaders everywhere. */
+static int find_topic(struct probe *p, struct err *e)
+{
+	int64_t deadline = clock_ns() + p->o->destination.timeout_ns;
+	int r = 0;
+
+	if (p->o->create_topic)
+		r = create_topic(p, e);
+	while (r == 0) {
+		bool whole = true;
+
+		r = p->d.ops->topic(&p->d.config, &p->topic, e);
+		if (r == ERR_NOTFOUND && p->o->create_topic && clock_ns() < deadline) {
+			r = 0;
+			clock_sleep_ns(100 * NS_PER_MS);
+			continue;
+		}
+		for (size_t i = 0; r == 0 && i < p->topic.n_partitions; i++)
+			whole &= p->topic.partition[i].leader >= 0;
+		if (r || whole || clock_ns() >= deadline)
+			return r;
+		broker_topic_free(&p->topic);
+		clock_sleep_ns(100 * NS_PER_MS);
+	}
+	return r;
+}
+
+static int make_run(struct probe *p, struct err *e)
+{
+	const struct probe_opts *o = p->o;
+	int64_t *source = NULL, *target = NULL;
+	struct broker_topic topic = {0};
+	struct run_spec spec = {
+		.name = o->run,
+		.name_base = p->d.url.name,
+		.destination = p->d.text,
+		.broker = p->d.ops->scheme,
+		.lab = p->d.url.lab[0] ? p->d.url.lab : NULL,
+		.target = p->has_target ? p->target.text : NULL,
+		.target_lab = p->has_target && p->target.url.lab[0] ? p->target.url.lab : NULL,
+		.promise = o->promise,
+		.fail_on = o->fail_on,
+		.allow = o->allow,
+		.transactional = p->plan.transaction || props_get(p->d.producer, "transactional.id"),
+		.keys = o->keys,
+	};
+	bool made;
+	int r = probe_log_ends(&p->d, p->topic.n_partitions, &source, e);
+
+	spec.source_start = source;
+	spec.n_source = p->topic.n_partitions;
+	if (r == 0 && p->has_target) {
+		r = p->target.ops->topic(&p->target.config, &topic, e);
+		if (r == 0)
+			r = probe_log_ends(&p->target, topic.n_partitions, &target, e);
+		if (r)
+			err_wrap(e, "%s", p->target.text);
+		spec.target_start = target;
+		spec.n_target = topic.n_partitions;
+	}
+	if (r == 0)
+		r = run_make(p->ledger, &spec, &p->run, &made, e);
+	if (r == 0 && !made && spec.transactional && !p->run.transactional)
+		r = run_set_transactional(p->ledger, p->run.id, e);
+	broker_topic_free(&topic);
+	free(source);
+	free(target);
+	return r;
+}
+
+struct collected {
+	const char **name, **value;
+	size_t n, cap;
+	bool failed;
+};
+
+static void collect(void *arg, const char *name, const char *value)
+{
+	struct collected *c = arg;
+
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 256;
+		const char **names = realloc(c->name, cap * sizeof(*names));
+		const char **values = names ? realloc(c->value, cap * sizeof(*values)) : NULL;
+
+		c->name = names ? names : c->name;
+		c->value = values ? values : c->value;
+		if (!names || !values) {
+			c->failed = true;
+			return;
+		}
+		c->cap = cap;
+	}
+	c->name[c->n] = strdup(name);
+	c->value[c->n] = strdup(value);
+	c->failed |= !c->name[c->n] || !c->value[c->n];
+	c->n++;
+}
+
+static int store(struct probe *p, const char *scope, struct collected *c, struct err *e)
+{
+	int r = c->failed ? err_set(e, ERR_NOMEM, "out of memory")
+			  : run_put_settings(p->ledger, p->run.id, scope, c->name, c->value, c->n, e);
+
+	for (size_t i = 0; i < c->n; i++) {
+		free((void *)(uintptr_t)c->name[i]);
+		free((void *)(uintptr_t)c->value[i]);
+	}
+	free(c->name);
+	free(c->value);
+	memset(c, 0, sizeof(*c));
+	return r;
+}
+
+static void collect_u64(struct collected *c, const char *name, uint64_t n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	collect(c, name, text);
+}
+
+static int store_settings(struct probe *p, struct err *e)
+{
+	const struct probe_opts *o = p->o;
+	struct collected c = {0};
+	struct err ignored;
+	int r;
+
+	producer_settings(p->producer[0], collect, &c);
+	r = store(p, "client", &c, e);
+	if (r == 0 && p->d.ops->topic_settings &&
+		p->d.ops->topic_settings(&p->d.config, collect, &c, &ignored) == 0) {
+		collect_u64(&c, "partitions", p->topic.n_partitions);
+		collect_u64(&c, "replication.factor", (uint64_t)p->topic.partition[0].replicas);
+		r = store(p, "topic", &c, e);
+	}
+	if (r)
+		return r;
+	collect(&c, "library", p->d.ops->library());
+	collect_u64(&c, "size", o->size);
+	collect_u64(&c, "producers", o->producers);
+	if (o->rate)
+		collect_u64(&c, "rate", o->rate);
+	if (o->count != UINT64_MAX)
+		collect_u64(&c, "count", o->count);
+	collect(&c, "keys", o->keys);
+	collect(&c, "on-queue-full", o->on_queue_full);
+	if (o->exit_without_flush)
+		collect(&c, "exit-without-flush", "true");
+	if (o->transaction)
+		collect(&c, "transaction", o->transaction);
+	if (o->crash_at)
+		collect(&c, "crash-at", o->crash_at);
+	collect(&c, "fsync", o->fsync ? "true" : "false");
+	collect(&c, "cluster", p->topic.cluster_id);
+	return store(p, "probe", &c, e);
+}
+
+/* ---- producers ------------------------------------------------------------------------------- */
+
+static int make_epoch(struct probe *p, size_t i, struct producer_share *share, struct err *e)
+{
+	struct journal_id id = {.run_id = (uint64_t)p->run.id,
+		.producer_id = share->producer_id,
+		.nonce = share->nonce,
+		.fsync = p->o->fsync};
+	struct produced_start start = {.run_id = p->run.id,
+		.producer_id = share->producer_id,
+		.nonce = share->nonce,
+		.pid = (int)getpid(),
+		.fsync = p->o->fsync};
+	char host[64] = "", boot[40];
+	int r;
+
+	gethostname(host, sizeof(host) - 1);
+	journal_boot_id(boot, sizeof(boot));
+	start.host = host;
+	start.boot_id = boot;
+	r = produced_start(p->ledger, &start, &share->epoch, e);
+	if (r)
+		return r;
+	id.epoch = share->epoch;
+	r = journal_create(
+		p->journal_folder, &id, p->partitions, p->n_partitions, &p->journal[i], e);
+	if (r == 0)
+		r = produced_set_journal(p->ledger, p->run.id, share->producer_id, share->epoch,
+			journal_path(p->journal[i]), e);
+	return r;
+}
+
+/* A producer with a transactional id needs one of its own. */
+static int own_config(struct probe *p, size_t i, uint32_t producer_id, struct err *e)
+{
+	const char *given = props_get(p->d.producer, "transactional.id");
+	char text[300];
+	int r;
+
+	p->config[i] = p->d.config;
+	if (!p->plan.transaction)
+		return 0;
+	if (given && p->n_producers == 1)
+		return 0;
+	snprintf(text, sizeof(text), "%s-%u", given ? given : p->run.name, producer_id);
+	p->props[i] = props_new();
+	if (!p->props[i])
+		return err_set(e, ERR_NOMEM, "out of memory");
+	r = props_merge(p->props[i], p->d.producer, e);
+	if (r == 0)
+		r = props_set(p->props[i], "transactional.id", text, e);
+	p->config[i].props = p->props[i];
+	return r;
+}
+
+static int share_of(struct probe *p, size_t i, struct producer_share *ret, struct err *e)
+{
+	const struct probe_opts *o = p->o;
+	uint64_t n = p->n_producers, before = 0;
+	int r = 0;
+
+	*ret = (struct producer_share){
+		.producer_id = (uint32_t)(o->producer_id + i),
+		.nonce = (uint32_t)rng_system(),
+		.count = UINT64_MAX,
+		.rate = (double)o->rate / (double)n,
+		.phase = (double)i / (double)n,
+	};
+	if (o->count != UINT64_MAX)
+		ret->count = o->count / n + (i < o->count % n ? 1 : 0);
+	if (o->resume && ret->count != UINT64_MAX) {
+		r = produced_intended(p->ledger, p->run.id, ret->producer_id, &before, e);
+		ret->count = before < ret->count ? ret->count - before : 0;
+	}
+	return r;
+}
+
+static int make_producers(struct probe *p, struct err *e)
+{
+	size_t n = p->n_producers = (size_t)p->o->producers;
+	int r = 0;
+
+	p->producer = calloc(n, sizeof(*p->producer));
+	p->journal = calloc(n, sizeof(*p->journal));
+	p->props = calloc(n, sizeof(*p->props));
+	p->config = calloc(n, sizeof(*p->config));
+	if (!p->producer || !p->journal || !p->props || !p->config)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct producer_share share;
+
+		r = share_of(p, i, &share, e);
+		if (r == 0)
+			r = own_config(p, i, share.producer_id, e);
+		if (r == 0)
+			r = make_epoch(p, i, &share, e);
+		if (r)
+			break;
+		p->plan.broker = &p->config[i];
+		r = producer_new(&p->plan, &share, p->journal[i], &p->producer[i], e);
+		p->n_made = r ? i : i + 1;
+	}
+	return r;
+}
+
+/* Epochs that were taken but never sent anything: say so, or the run would wait for them. */
+static void abandon_epochs(struct probe *p)
+{
+	struct probe_recovered ignored;
+	struct err e;
+
+	for (size_t i = 0; p->journal && i < p->n_producers; i++) {
+		if (p->journal[i])
+			err_ignore(journal_set_ended(p->journal[i], &e));
+		journal_close(p->journal[i]);
+		p->journal[i] = NULL;
+	}
+	if (p->ledger && p->run.id)
+		err_ignore(probe_recover(p->ledger, p->run.id, &ignored, &e));
+}
+
+/* ---- while it works -------------------------------------------------------------------------- */
+
+static void gather(struct probe *p, const char *phase, struct status_probe *s)
+{
+	struct hist *recent = calloc(2, sizeof(*recent)), *sum = recent ? recent + 1 : NULL;
+	struct shipper_state ship = {0};
+	uint64_t outcomes = 0;
+	int64_t now = clock_ns();
+
+	memset(s, 0, sizeof(*s));
+	snprintf(s->run, sizeof(s->run), "%s", p->run.name);
+	snprintf(s->phase, sizeof(s->phase), "%s", phase);
+	for (size_t i = 0; i < p->n_made; i++) {
+		struct producer_counts c;
+		struct broker_health h;
+		struct hist *total = calloc(1, sizeof(*total));
+
+		producer_counts(p->producer[i], &c);
+		producer_health(p->producer[i], &h);
+		if (sum && total) {
+			producer_latency(p->producer[i], total, recent, false);
+			hist_merge(sum, recent->n ? recent : total);
+		}
+		free(total);
+		s->intended += c.intended;
+		s->acked += c.outcome[OUTCOME_ACKED];
+		s->unconfirmed += c.outcome[OUTCOME_UNCONFIRMED];
+		s->refused += c.outcome[OUTCOME_REFUSED];
+		s->unknown += c.outcome[OUTCOME_UNKNOWN];
+		s->outstanding += c.outstanding;
+		s->disconnects += h.disconnects;
+	}
+	outcomes = s->acked + s->unconfirmed + s->refused + s->unknown;
+	if (sum && sum->n) {
+		s->p50_ns = hist_percentile(sum, 0.5);
+		s->p99_ns = hist_percentile(sum, 0.99);
+	}
+	free(recent);
+	if (now - p->outcomes_at_ns > 50 * NS_PER_MS) {
+		double rate = (double)(outcomes - p->outcomes_before) * 1e9 /
+			(double)(now - p->outcomes_at_ns);
+
+		p->rate_now = p->rate_now > 0 ? p->rate_now * 0.7 + rate * 0.3 : rate;
+		p->outcomes_before = outcomes;
+		p->outcomes_at_ns = now;
+	}
+	s->rate = p->rate_now;
+	if (p->shipper)
+		shipper_state(p->shipper, &ship);
+	s->ledger_away = ship.away;
+	s->backlog = ship.backlog;
+}
+
+/* Say how it goes: to a parent, on the terminal, or as a line now and then. */
+static void show(struct probe *p, const char *phase, int64_t *next_line_ns)
+{
+	struct status_probe s;
+	char title[400];
+	struct buf b;
+
+	gather(p, phase, &s);
+	buf_init(&b, 65536);
+	if (p->o->status_fd) {
+		ssize_t ignored;
+
+		status_probe_line(&s, &b);
+		ignored = write((int)p->o->status_fd, buf_str(&b), b.len);
+		(void)ignored;
+	} else if (log_on_terminal() && !p->cl->quiet) {
+		snprintf(title, sizeof(title), "%s  %.120s", p->run.name, p->d.text);
+		status_render(title, clock_ns() - p->started_ns, &s, NULL, &b);
+		log_progress(buf_str(&b));
+	} else if (!p->cl->quiet && clock_ns() >= *next_line_ns) {
+		*next_line_ns = clock_ns() + PLAIN_LINE_NS;
+		status_render_line(&s, NULL, &b);
+		log_note("%s  %s", p->run.name, buf_str(&b));
+	}
+	buf_release(&b);
+}
+
+static bool all_finished(const struct probe *p)
+{
+	for (size_t i = 0; i < p->n_made; i++)
+		if (!producer_finished(p->producer[i]))
+			return false;
+	return true;
+}
+
+static void ask_all(struct probe *p, void (*fn)(struct producer *))
+{
+	for (size_t i = 0; i < p->n_made; i++)
+		fn(p->producer[i]);
+}
+
+/* Wait for the producers; stop them when asked, when the time is over, or when shipping failed. */
+static const char *work(struct probe *p)
+{
+	int64_t end_ns = p->o->duration_ns ? p->started_ns + p->o->duration_ns : INT64_MAX;
+	int64_t give_up_ns = INT64_MAX, next_show_ns = 0, next_line_ns = clock_ns() + PLAIN_LINE_NS;
+	const char *cause = "finished", *phase = "sending";
+
+	while (!all_finished(p)) {
+		int64_t now = clock_ns();
+		struct shipper_state ship;
+
+		shipper_state(p->shipper, &ship);
+		if (give_up_ns == INT64_MAX && (stop_asked() || now >= end_ns || ship.failure.code)) {
+			cause = stop_asked() ? "stopped" : ship.failure.code ? "failed" : "finished";
+			phase = "flushing";
+			ask_all(p, producer_stop);
+			/* the end of --duration waits for outcomes as the end of --count does */
+			give_up_ns = stop_asked() ? now + p->o->flush_timeout_ns : INT64_MAX - 1;
+		}
+		if (stop_asked() && give_up_ns == INT64_MAX - 1) {
+			cause = "stopped";
+			give_up_ns = now + p->o->flush_timeout_ns;
+		}
+		if (now >= give_up_ns)
+			ask_all(p, producer_give_up);
+		if (now >= next_show_ns) {
+			show(p, phase, &next_line_ns);
+			next_show_ns = now + STATUS_NS;
+		}
+		clock_sleep_ns(now + 10 * NS_PER_MS < next_show_ns ? 10 * NS_PER_MS : NS_PER_MS);
+	}
+	return cause;
+}
+
+static int finish(struct probe *p, const char *cause, struct err *e)
+{
+	int64_t next_line_ns = INT64_MAX;
+	struct err sending = {0};
+	int r;
+
+	for (size_t i = 0; i < p->n_made; i++) {
+		struct err one = {0};
+
+		if (producer_join(p->producer[i], &one) && !sending.code)
+			sending = one;
+		err_ignore(journal_set_ended(p->journal[i], &one));
+	}
+	show(p, "shipping", &next_line_ns);
+	if (sending.code)
+		cause = "failed";
+	r = shipper_finish(p->shipper, cause, stop_flag(), e);
+	if (r) {
+		err_hint(e, "the journals are kept: mqaudit recover brings them into the ledger");
+		return r;
+	}
+	for (size_t i = 0; i < p->n_made; i++) {
+		struct err ignored;
+
+		err_ignore(journal_remove(p->journal[i], &ignored));
+	}
+	show(p, "done", &next_line_ns);
+	if (sending.code) {
+		*e = sending;
+		return e->code;
+	}
+	return 0;
+}
+
+/* One line for people at the end: what was sent, what is not known. */
+static void say_end(struct probe *p)
+{
+	char a[UNITS_LEN], b[UNITS_LEN];
+	struct status_probe s;
+	uint64_t none;
+
+	gather(p, "done", &s);
+	log_progress(NULL);
+	if (p->o->status_fd)
+		return;
+	none = s.intended - s.acked - s.unconfirmed - s.refused - s.unknown;
+	log_note("%s: %s sent, %s acked", p->run.name, units_grouped(s.intended, a),
+		units_grouped(s.acked, b));
+	if (s.unconfirmed)
+		log_note("  %s unconfirmed: the library said yes, no broker did",
+			units_grouped(s.unconfirmed, a));
+	if (s.refused)
+		log_note("  %s refused", units_grouped(s.refused, a));
+	if (s.unknown + none)
+		log_note("  %s stayed unknown: nobody can say whether they are stored",
+			units_grouped(s.unknown + none, a));
+	log_note("mqaudit check %s --run %s judges it", p->d.text, p->run.name);
+}
+
+static int prepare(struct probe *p, const char *url, struct err *e)
+{
+	struct probe_recovered recovered;
+	struct props *warnings = NULL;
+	int r = check_opts(p, e);
+
+	if (r)
+		return r;
+	r = destination_open(url, &p->o->destination, &p->d, &warnings, e);
+	if (!p->o->status_fd || r)
+		print_warnings(warnings);
+	else
+		print_warnings(warnings);
+	if (r == 0 && p->o->check) {
+		p->has_target = true;
+		r = destination_open(p->o->check, &p->o->destination, &p->target, NULL, e);
+	}
+	if (r == 0 && p->plan.transaction && !(p->d.ops->caps & BROKER_CAP_TRANSACTIONS))
+		r = err_set(e, ERR_USAGE, "%s has no transactions", p->d.ops->scheme);
+	if (r == 0)
+		r = paths_state("journal", p->journal_folder, sizeof(p->journal_folder), e);
+	if (r == 0)
+		r = paths_make(p->journal_folder, 0755, e);
+	if (r == 0)
+		r = find_topic(p, e);
+	if (r == 0)
+		r = probe_parse_partitions(p->o->partitions, p->topic.n_partitions, &p->partitions,
+			&p->n_partitions, e);
+	if (r == 0 && !p->o->shared)
+		r = probe_check_unshared(&p->d, p->topic.n_partitions, e);
+	if (r == 0)
+		r = ledger_open(p->o->ledger, &p->ledger, e);
+	if (r == 0)
+		r = make_run(p, e);
+	/* what an earlier probe of this run left on this host goes first */
+	if (r == 0)
+		r = probe_recover(p->ledger, p->run.id, &recovered, e);
+	return r;
+}
+
+static void fill_plan(struct probe *p)
+{
+	p->plan.ops = p->d.ops;
+	p->plan.run_id = (uint64_t)p->run.id;
+	p->plan.partitions = p->partitions;
+	p->plan.n_partitions = p->n_partitions;
+	p->plan.size = (size_t)p->o->size;
+	p->plan.drop_when_full = strcmp(p->o->on_queue_full, "drop") == 0;
+	p->plan.exit_without_flush = p->o->exit_without_flush;
+	p->plan.transaction_timeout_ns = 60 * NS_PER_S;
+	p->plan.seed = opt_given(p->cl, "seed") ? p->o->seed : rng_system();
+}
+
+static int go(struct probe *p, struct err *e)
+{
+	struct shipper_plan ship = {
+		.ledger_url = p->o->ledger,
+		.run_id = p->run.id,
+		.source = p->source,
+		.ops = p->d.ops,
+		.producers = p->producer,
+		.n_producers = p->n_producers,
+		.rate = (double)p->o->rate,
+		.count = p->o->count,
+		.n_lanes = p->n_producers * p->n_partitions,
+	};
+	char host[64] = "";
+	int r = store_settings(p, e);
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(p->source, sizeof(p->source), "probe on %s (%d)", host, (int)getpid());
+	if (r == 0)
+		r = shipper_start(&ship, &p->shipper, e);
+	p->started_ns = clock_ns();
+	for (size_t i = 0; r == 0 && i < p->n_producers; i++)
+		r = producer_start(p->producer[i], e);
+	if (r)
+		return r;
+	return finish(p, work(p), e);
+}
+
+static void release(struct probe *p)
+{
+	for (size_t i = 0; p->producer && i < p->n_producers; i++)
+		producer_free(p->producer[i]);
+	shipper_free(p->shipper);
+	for (size_t i = 0; p->journal && i < p->n_producers; i++)
+		journal_close(p->journal[i]);
+	for (size_t i = 0; p->props && i < p->n_producers; i++)
+		props_free(p->props[i]);
+	free(p->producer);
+	free(p->journal);
+	free(p->props);
+	free(p->config);
+	free(p->partitions);
+	broker_topic_free(&p->topic);
+	ledger_close(p->ledger);
+	destination_release(&p->d);
+	if (p->has_target)
+		destination_release(&p->target);
+}
+
+int probe_run(const struct cmdline *cl, const struct probe_opts *o, const char *url, struct err *e)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	p->cl = cl;
+	p->o = o;
+	stop_install("mqaudit: ended at once; the journal is kept: mqaudit recover ships it\n");
+	r = prepare(p, url, e);
+	if (r == 0) {
+		int64_t never = INT64_MAX;
+
+		show(p, "connecting", &never);
+		fill_plan(p);
+		r = make_producers(p, e);
+		if (r)
+			abandon_epochs(p);
+	}
+	if (r == 0) {
+		r = go(p, e);
+		if (r == 0)
+			say_end(p);
+	}
+	log_progress(NULL);
+	release(p);
+	free(p);
+	return r;
+}

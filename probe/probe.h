@@ -1,0 +1,85 @@
+#ifndef PROBE_PROBE_H
+#define PROBE_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/broker/destination.h"
+#include "core/ledger/run.h"
+#include "core/opt.h"
+#include "core/words.h"
+#include "probe/producer.h"
+
+/* A probe from its options to its end: run, epochs, journals, producers, shipping. */
+
+struct probe_opts {
+	struct destination_opts destination;
+	const char *ledger;
+	const char *run;
+	const char *promise;
+	const char *fail_on;
+	const char *allow;
+	const char *check;          /* the URL that the checker reads, if it is another */
+	uint64_t count;
+	uint64_t rate;
+	int64_t duration_ns;
+	uint64_t size;
+	const char *partitions;
+	uint64_t producers;
+	uint64_t producer_id;
+	const char *keys;
+	const char *on_queue_full;
+	bool exit_without_flush;
+	const char *transaction;
+	const char *crash_at;
+	bool resume;
+	bool fsync;
+	int64_t flush_timeout_ns;
+	const char *create_topic;
+	struct opt_list topic_config;
+	const char *replica_assignment;
+	bool shared;
+	uint64_t seed;
+	uint64_t status_fd;         /* hidden: 0: none */
+};
+
+/*
+ * Run a probe to its end. Progress and notes go to standard error, or as status lines to the status
+ * file descriptor.
+ *
+ * Returns 0 when all that was asked for was sent (or Ctrl-C ended it in order) and is in the ledger.
+ * Findings are no error: the checker judges.
+ */
+MUST_CHECK int probe_run(
+	const struct cmdline *cl, const struct probe_opts *o, const char *url, struct err *e);
+
+/* "0,2,4-7" into a sorted array of partitions below n (malloc'ed); NULL text: all of them. */
+MUST_CHECK int probe_parse_partitions(
+	const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e);
+
+/* probe_safety.c: refuse a destination that others use. ERR_STATE, with what was found. */
+MUST_CHECK int probe_check_unshared(const struct destination *d, size_t n_partitions, struct err *e);
+
+/* Where each partition's log ends now, malloc'ed. */
+MUST_CHECK int probe_log_ends(
+	const struct destination *d, size_t n_partitions, int64_t **ret, struct err *e);
+
+/* recover.c: ship what dead probes left in the journal folder. */
+struct probe_recovered {
+	uint64_t journals;
+	uint64_t outcomes;
+	uint64_t incomplete;
+	uint64_t orphans;   /* their run is not in this ledger */
+	uint64_t running;   /* their probe still runs */
+	uint64_t failed;
+};
+
+/*
+ * Recover the journals of a run (run_id 0: of all). Journals of running probes, and of runs that this
+ * ledger does not know, are left alone. Returns 0 or the first error that is not about one journal.
+ */
+MUST_CHECK int probe_recover(
+	struct ledger *l, int64_t run_id, struct probe_recovered *ret, struct err *e);
+
+#endif
