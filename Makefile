@@ -41,7 +41,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || cat .v
 
 ALL_CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE $(shell $(PKG_CONFIG) --cflags $(PKGS)) $(CPPFLAGS)
 WARNINGS   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings \
-              -Wformat=2 -Wundef -Wconversion -Wno-sign-conversion
+              -Wformat=2 -Wundef -Wconversion -Wno-sign-conversion -Wno-format-truncation
 ifdef SAN
 HARDEN     := -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 OPT        ?= -O1

@@ -13,8 +13,6 @@
 #include "checker/cmd_check.h"
 #include "probe/cmd_probe.h"
 #include "probe/cmd_recover.h"
-#include "reporters/cmd_report.h"
-#include "reporters/cmd_run.h"
 #include "scenarios/lab/cmd_lab.h"
 
 static int help_run(struct cmdline *cl);
@@ -45,13 +43,8 @@ static const struct command cmd_help = {
 };
 
 static const struct command *const table[] = {
-	&cmd_run,
 	&cmd_probe,
 	&cmd_check,
-	&cmd_report,
-	&cmd_explain,
-	&cmd_runs,
-	&cmd_runs_delete,
 	&cmd_recover,
 	&cmd_lab_up,
 	&cmd_lab_down,

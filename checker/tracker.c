@@ -432,6 +432,19 @@ int tracker_load(struct tracker *t, int32_t partition, const struct tracker_run 
 	return r;
 }
 
+int tracker_load_others(struct tracker *t, int32_t partition, const struct tracker_totals *sums)
+{
+	struct part *p = part_of(t, partition);
+
+	if (!p)
+		return ERR_NOMEM;
+	p->sum_foreigners += sums->foreigners;
+	p->sum_fences += sums->fences;
+	p->sum_corrupted += sums->corrupted;
+	p->sum_records += sums->foreigners + sums->fences + sums->corrupted;
+	return 0;
+}
+
 size_t tracker_pending(const struct tracker *t)
 {
 	size_t n = 0;

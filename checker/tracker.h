@@ -78,6 +78,11 @@ struct tracker_lane {
 	uint64_t top;                   /* the highest seq seen */
 };
 
+/* Sums over everything that counts now. */
+struct tracker_totals {
+	uint64_t records, ours, foreigners, fences, corrupted;
+	uint64_t distinct, extra, reordered, missing; /* missing: below the top of a lane, not seen */
+};
 /* A tracker for a run. NULL: out of memory. */
 struct tracker *tracker_new(uint64_t run_id);
 void tracker_free(struct tracker *t);
@@ -100,6 +105,10 @@ MUST_CHECK int tracker_message(struct tracker *t, int32_t partition, int64_t off
  */
 MUST_CHECK int tracker_load(struct tracker *t, int32_t partition, const struct tracker_run *run);
 
+/* The same for counts that stand in no row: foreigners, fences and corrupted of `sums` are added. */
+MUST_CHECK int tracker_load_others(
+	struct tracker *t, int32_t partition, const struct tracker_totals *sums);
+
 /* How much evidence waits to be taken: rows of all partitions. */
 size_t tracker_pending(const struct tracker *t);
 
@@ -118,11 +127,6 @@ void tracker_drop(struct tracker *t, int32_t partition);
 /* Give the next lane; *at is 0 at the start. Returns false at the end. */
 MUST_CHECK bool tracker_next_lane(struct tracker *t, size_t *at, struct tracker_lane *ret);
 
-/* Sums over everything that counts now. */
-struct tracker_totals {
-	uint64_t records, ours, foreigners, fences, corrupted;
-	uint64_t distinct, extra, reordered, missing; /* missing: below the top of a lane, not seen */
-};
 void tracker_totals(struct tracker *t, struct tracker_totals *ret);
 
 #endif

@@ -145,7 +145,14 @@ struct broker_reader;
 
 enum broker_isolation { BROKER_UNCOMMITTED, BROKER_COMMITTED };
 
-struct broker_admin;
+struct broker_fence {
+	int32_t partition;
+	const void *key;
+	size_t key_len;
+	const void *payload;
+	size_t len;
+	int64_t offset; /* filled: where it is; BROKER_NO_OFFSET: not acked */
+};
 
 /* ---- the operations -------------------------------------------------------------------------- */
 
@@ -272,12 +279,12 @@ struct broker_ops {
 	void (*reader_close)(struct broker_reader *r);
 
 	/*
-	 * Write one fence record durably: with a client of its own, the strongest acknowledgement, never a
-	 * transactional id; of config->props only what is needed to connect. Blocks up to timeout_ns.
-	 * ret_offset is where it is.
+	 * Write fence records durably, one for each entry: with a client of its own, the strongest
+	 * acknowledgement, never a transactional id; of config->props only what is needed to connect. Blocks
+	 * up to timeout_ns. Each entry's offset says where it is.
 	 */
-	int (*fence)(const struct broker_config *c, int32_t partition, const void *key, size_t key_len,
-		const void *payload, size_t len, int64_t timeout_ns, int64_t *ret_offset, struct err *e);
+	int (*fence)(const struct broker_config *c, struct broker_fence *fence, size_t n,
+		int64_t timeout_ns, struct err *e);
 };
 
 /* The broker that serves a URL's scheme, or NULL. */

@@ -106,8 +106,8 @@ int kafka_txn_begin(struct broker_producer *p, struct err *e);
 int kafka_txn_end(struct broker_producer *p, bool commit, int64_t timeout_ns, bool *ret_committed,
 	struct err *e);
 void kafka_producer_close(struct broker_producer *p);
-int kafka_fence(const struct broker_config *c, int32_t partition, const void *key, size_t key_len,
-	const void *payload, size_t len, int64_t timeout_ns, int64_t *ret_offset, struct err *e);
+int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_t n, int64_t timeout_ns,
+	struct err *e);
 
 /* kafka_reader.c */
 int kafka_reader_open(const struct broker_config *c, enum broker_isolation isolation, bool small,

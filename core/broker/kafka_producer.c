@@ -298,54 +298,65 @@ void kafka_producer_close(struct broker_producer *p)
 	free(p);
 }
 
-int kafka_fence(const struct broker_config *c, int32_t partition, const void *key, size_t key_len,
-	const void *payload, size_t len, int64_t timeout_ns, int64_t *ret_offset, struct err *e)
+/* One event of a fence's client. Returns 0, or what makes waiting on vain. */
+static int fence_event(struct kafka_client *client, rd_kafka_event_t *ev, size_t *acked, struct err *e)
 {
-	struct kafka_client client;
-	rd_kafka_queue_t *queue = NULL;
-	rd_kafka_message_t m = {.payload = (void *)(uintptr_t)payload,
-		.len = len,
-		.key = (void *)(uintptr_t)key,
-		.key_len = key_len};
-	int64_t deadline = clock_ns() + timeout_ns;
-	bool done = false;
-	int r;
+	const rd_kafka_message_t *report;
 
-	r = kafka_client_open(c, KAFKA_FENCE, NULL, &client, e);
+	if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR) {
+		kafka_watch_error(
+			&client->watch, rd_kafka_event_error(ev), rd_kafka_event_error_string(ev));
+		return client->watch.denied ? kafka_error(client, rd_kafka_event_error(ev), "the fence", e)
+					    : 0;
+	}
+	if (rd_kafka_event_type(ev) != RD_KAFKA_EVENT_DR)
+		return 0;
+	while ((report = rd_kafka_event_message_next(ev))) {
+		struct broker_fence *f = report->_private;
+
+		if (report->err)
+			return kafka_error(client, report->err, "the fence", e);
+		f->offset = report->offset;
+		(*acked)++;
+	}
+	return 0;
+}
+
+int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_t n, int64_t timeout_ns,
+	struct err *e)
+{
+	int64_t deadline = clock_ns() + timeout_ns;
+	struct kafka_client client;
+	rd_kafka_queue_t *queue;
+	size_t acked = 0;
+	int r = kafka_client_open(c, KAFKA_FENCE, NULL, &client, e);
+
 	if (r)
 		return r;
 	queue = rd_kafka_queue_get_main(client.rk);
-	rd_kafka_produce_batch(client.topic, partition, RD_KAFKA_MSG_F_COPY, &m, 1);
-	if (m.err)
-		r = kafka_error(&client, m.err, "the fence", e);
-	while (r == 0 && !done) {
-		rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, clock_left_ms(deadline));
-		const rd_kafka_message_t *report;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		rd_kafka_message_t m = {.payload = (void *)(uintptr_t)fence[i].payload,
+			.len = fence[i].len,
+			.key = (void *)(uintptr_t)fence[i].key,
+			.key_len = fence[i].key_len,
+			._private = &fence[i]};
 
-		if (!ev && clock_ns() >= deadline) {
-			r = kafka_error(&client, RD_KAFKA_RESP_ERR__TIMED_OUT, "the fence", e);
-			break;
-		}
-		if (!ev)
-			continue;
-		if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR) {
-			kafka_watch_error(
-				&client.watch, rd_kafka_event_error(ev), rd_kafka_event_error_string(ev));
-			if (client.watch.denied)
-				r = kafka_error(&client, rd_kafka_event_error(ev), "the fence", e);
-		} else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_DR) {
-			report = rd_kafka_event_message_next(ev);
-			if (report && report->err) {
-				r = kafka_error(&client, report->err, "the fence", e);
-			} else if (report) {
-				*ret_offset = report->offset;
-				done = true;
-			}
-		}
-		rd_kafka_event_destroy(ev);
+		fence[i].offset = BROKER_NO_OFFSET;
+		rd_kafka_produce_batch(client.topic, fence[i].partition, RD_KAFKA_MSG_F_COPY, &m, 1);
+		if (m.err)
+			r = kafka_error(&client, m.err, "the fence", e);
 	}
-	if (queue)
-		rd_kafka_queue_destroy(queue);
+	while (r == 0 && acked < n) {
+		rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, clock_left_ms(deadline));
+
+		if (ev) {
+			r = fence_event(&client, ev, &acked, e);
+			rd_kafka_event_destroy(ev);
+		} else if (clock_ns() >= deadline) {
+			r = kafka_error(&client, RD_KAFKA_RESP_ERR__TIMED_OUT, "the fence", e);
+		}
+	}
+	rd_kafka_queue_destroy(queue);
 	kafka_client_close(&client);
 	return r;
 }

@@ -148,6 +148,53 @@ begin
 	return n + k;
 end $$;
 
+-- What looks lost while the run goes on: acked below the witness's position, some time ago, and not seen.
+-- New ranges become provisional findings and are returned; what came after all is withdrawn.
+create or replace function mqaudit.provisional(p_run int8) returns table (
+	kind text, stage text, producer_id int8, epoch int8, partition int8, lo int8, hi int8, count int8, why text)
+language plpgsql as $$
+begin
+	drop table if exists prov_now;
+	create temp table prov_now on commit drop as
+	with seen as (
+		select w.producer_id, w.epoch, w.lane, range_agg(int8range(w.lo, w.hi, '[]')) as seen
+		from mqaudit.witness w
+		where w.run_id = p_run and w.side = 'source' and w.isolation = 'uncommitted' and w.superseded is null
+		group by 1, 2, 3
+	), passed as (
+		select o.producer_id, o.epoch, o.partition, range_agg(int8range(o.lo, o.hi, '[]')) as acked
+		from mqaudit.outcome o
+		join mqaudit.witness_position p on p.run_id = o.run_id and p.partition = o.partition
+		     and p.side = 'source' and p.isolation = 'uncommitted'
+		where o.run_id = p_run and o.outcome = 'acked' and o.last_offset < p.next_offset
+		  and o.last_time < clock_timestamp() - interval '2 s'
+		group by 1, 2, 3
+	)
+	select a.producer_id, a.epoch, a.partition, a.acked - coalesce(s.seen, '{}') as absent
+	from passed a left join seen s on s.producer_id = a.producer_id and s.epoch = a.epoch and s.lane = a.partition;
+
+	update mqaudit.finding f set withdrawn = clock_timestamp()
+	where f.run_id = p_run and f.judgement is null and f.withdrawn is null
+	  and not exists (select from prov_now n where n.producer_id = f.producer_id and n.epoch = f.epoch
+	                  and n.partition = f.partition and n.absent @> int8range(f.lo, f.hi, '[]'));
+
+	return query
+	with known as (
+		select f.producer_id, f.epoch, f.partition, range_agg(int8range(f.lo, f.hi, '[]')) as known
+		from mqaudit.finding f
+		where f.run_id = p_run and f.judgement is null and f.withdrawn is null
+		group by 1, 2, 3
+	)
+	insert into mqaudit.finding as f (run_id, kind, stage, producer_id, epoch, partition, lo, hi, count, why)
+	select p_run, 'lost', 'broker', n.producer_id, n.epoch, n.partition, lower(r), upper(r) - 1,
+	       upper(r) - lower(r), 'acked, and not where the log is read already'
+	from prov_now n
+	left join known k on k.producer_id = n.producer_id and k.epoch = n.epoch and k.partition = n.partition
+	cross join lateral unnest(n.absent - coalesce(k.known, '{}')) r
+	returning f.kind, f.stage, f.producer_id, f.epoch, f.partition, f.lo, f.hi, f.count, f.why;
+	drop table prov_now;
+end $$;
+
 -- name: views
 
 create or replace view mqaudit.verdict as

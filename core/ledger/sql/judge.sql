@@ -1,2 +1,564 @@
--- the judge
-select 1;
+-- The final judge: from evidence to findings, in set arithmetic. Everything is computed from what is in
+-- the ledger now; nothing is remembered from before. design: "On the log", "Across a relay".
+
+-- name: judge
+
+-- What a run's lanes intended and heard, as sets. Best outcome of all attempts: acked, else unknown,
+-- else unconfirmed, else refused.
+create or replace function mqaudit.judge_lanes(p_run int8) returns table (
+	producer_id int8, epoch int8, partition int8, nonce int8, journal_state text, ended bool,
+	lease int8, intended_hi int8, intended int8multirange, acked int8multirange,
+	unknown int8multirange, unconfirmed int8multirange, refused int8multirange,
+	silent int8multirange)
+language sql stable as $$
+	with o as (
+		select producer_id, epoch, partition,
+		       coalesce(range_agg(int8range(lo, hi, '[]')) filter (where outcome = 'acked'), '{}') as acked,
+		       coalesce(range_agg(int8range(lo, hi, '[]')) filter (where outcome = 'unknown'), '{}') as unknown,
+		       coalesce(range_agg(int8range(lo, hi, '[]')) filter (where outcome = 'unconfirmed'), '{}') as unconfirmed,
+		       coalesce(range_agg(int8range(lo, hi, '[]')) filter (where outcome = 'refused'), '{}') as refused
+		from mqaudit.outcome where run_id = p_run group by 1, 2, 3
+	), l as (
+		select g.producer_id, g.epoch, g.partition, p.nonce, p.journal_state, p.ended is not null as ended,
+		       g.hi as lease,
+		       coalesce((select max(i.hi) from mqaudit.intent i
+		                 where i.run_id = p_run and i.producer_id = g.producer_id and i.epoch = g.epoch
+		                   and i.partition = g.partition), 0) as intended_hi
+		from mqaudit.lease g
+		join mqaudit.producer p using (run_id, producer_id, epoch)
+		where g.run_id = p_run
+	), s as (
+		select l.*,
+		       case when l.intended_hi > 0 then mqaudit.span(1, l.intended_hi) else '{}'::int8multirange end as intended,
+		       coalesce(o.acked, '{}') as acked,
+		       coalesce(o.unknown, '{}') - coalesce(o.acked, '{}') as unknown,
+		       coalesce(o.unconfirmed, '{}') - coalesce(o.acked, '{}') - coalesce(o.unknown, '{}') as unconfirmed,
+		       coalesce(o.refused, '{}') - coalesce(o.acked, '{}') - coalesce(o.unknown, '{}')
+		         - coalesce(o.unconfirmed, '{}') as refused
+		from l left join o using (producer_id, epoch, partition)
+	)
+	select producer_id, epoch, partition, nonce, journal_state, ended, lease, intended_hi, intended,
+	       acked, unknown, unconfirmed, refused,
+	       intended - acked - unknown - unconfirmed - refused
+	from s
+$$;
+
+-- p_complete: everything up to the fence was read. Without it only what is proved gone is lost (cut from
+-- the log after it was seen, or its offset acked again); the rest is pending.
+create or replace function mqaudit.judge(p_run int8, p_judgement int4, p_complete bool) returns void
+language plpgsql as $$
+declare
+	v_transactional bool;
+	v_target bool;
+	v_compact bool;
+	v_keys text;
+begin
+	select transactional, target is not null, keys into strict v_transactional, v_target, v_keys
+	from mqaudit.run where run_id = p_run;
+	v_compact := exists (select from mqaudit.setting where run_id = p_run and scope = 'topic'
+	                     and name = 'cleanup.policy' and value like '%compact%');
+
+	drop table if exists j_lane, j_row, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
+
+	create temp table j_lane on commit drop as select * from mqaudit.judge_lanes(p_run);
+
+	-- ---------------------------------------------------------------------------------------
+	-- rows that count, with the rank of each in its lane's log order; phantoms apart
+
+	create temp table j_row on commit drop as
+	select w.side, w.isolation, w.partition as read_partition, w.producer_id, w.epoch, w.lane as partition,
+	       w.nonce, w.attempt, w.lo, w.hi, w.first_offset, w.last_offset,
+	       w.last_offset - w.first_offset = w.hi - w.lo as exact,
+	       -- above what a closed, shipped journal intended (journal gone: above the lease)
+	       case when l.producer_id is null or l.nonce <> w.nonce then 0
+	            when l.journal_state = 'complete' then l.intended_hi
+	            when l.journal_state in ('incomplete', 'gone') then greatest(l.lease, l.intended_hi)
+	            else 9223372036854775806 end as bound,
+	       row_number() over (partition by w.side, w.isolation, w.producer_id, w.epoch, w.lane
+	                          order by w.partition, w.first_offset) as ord
+	from mqaudit.witness w
+	left join j_lane l on l.producer_id = w.producer_id and l.epoch = w.epoch and l.partition = w.lane
+	where w.run_id = p_run and w.superseded is null;
+
+	create temp table j_find (
+		kind text, stage text, producer_id int8, epoch int8, partition int8,
+		lo int8, hi int8, count int8, why text) on commit drop;
+
+	insert into j_find
+	select 'phantom', case side when 'source' then 'broker' else 'relay' end, producer_id, epoch, partition,
+	       greatest(lo, bound + 1), hi, hi - greatest(lo, bound + 1) + 1,
+	       case when bound = 0 then 'no such start of this producer' else 'never intended: above the last intent' end
+	from j_row where hi > bound and (side = 'target' or isolation = 'uncommitted');
+
+	delete from j_row where lo > bound;
+	update j_row set hi = bound, last_offset = case when exact then first_offset + (bound - lo) else last_offset end
+	where hi > bound;
+
+	-- committed reading alone says what is a copy, where there are transactions
+	create temp table j_seen on commit drop as
+	select side, producer_id, epoch, partition, range_agg(int8range(lo, hi, '[]')) as present,
+	       sum(hi - lo + 1)::int8 as positions
+	from j_row
+	where isolation = case when v_transactional and side = 'source' then 'committed'
+	                       else 'uncommitted' end::mqaudit.isolation_kind
+	group by 1, 2, 3, 4;
+
+	-- ---------------------------------------------------------------------------------------
+	-- repeats and order: only lanes that hold some are looked into
+
+	create temp table j_multi on commit drop as
+	select r.*, int8range(r.lo, r.hi, '[]') as range,
+	       max(r.hi) over (partition by r.side, r.producer_id, r.epoch, r.partition, r.read_partition
+	                       order by r.ord rows between unbounded preceding and 1 preceding) as before_hi
+	from j_row r
+	where r.isolation = case when v_transactional and r.side = 'source' then 'committed'
+	                         else 'uncommitted' end::mqaudit.isolation_kind
+	  and (r.side, r.producer_id, r.epoch, r.partition) in (
+		select side, producer_id, epoch, partition from j_row
+		group by 1, 2, 3, 4 having count(*) > 1);
+	create index on j_multi using gist (range);
+
+	-- of each row: what of it was seen in earlier rows of its lane (repeated), and what came first here
+	-- although something higher had come before (reordered)
+	create temp table j_part on commit drop as
+	with touched as (
+		select m.side, m.producer_id, m.epoch, m.partition, m.read_partition, m.ord, m.lo, m.hi,
+		       m.first_offset, m.last_offset, m.exact, m.before_hi, m.range,
+		       coalesce(e.earlier, '{}') as earlier
+		from j_multi m
+		left join lateral (
+			select range_agg(x.range) as earlier from j_multi x
+			where x.range && m.range and x.ord < m.ord and x.side = m.side
+			  and x.producer_id = m.producer_id and x.epoch = m.epoch and x.partition = m.partition
+		) e on true
+		where m.ord > 1
+	)
+	select side, producer_id, epoch, partition, read_partition, ord, lo, hi, first_offset, last_offset, exact,
+	       int8multirange(range) * earlier as repeated,
+	       case when before_hi is null or before_hi <= lo then '{}'::int8multirange
+	            else mqaudit.span(lo, least(hi, before_hi - 1)) - earlier end as reordered
+	from touched;
+
+	insert into j_find
+	select 'duplicated', 'produce', producer_id, epoch, partition, lower(g.r), upper(g.r) - 1,
+	       (select sum(mqaudit.card(p.repeated * int8multirange(g.r))) from j_part p
+	        where p.side = 'source' and p.producer_id = s.producer_id and p.epoch = s.epoch
+	          and p.partition = s.partition and p.repeated && g.r), ''
+	from (select producer_id, epoch, partition, range_agg(u) as seqs
+	      from j_part, unnest(repeated) u where side = 'source' group by 1, 2, 3) s, unnest(s.seqs) g (r);
+
+	insert into j_find
+	select 'reordered', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
+	from (select producer_id, epoch, partition, range_agg(u) as seqs
+	      from j_part, unnest(reordered) u where side = 'source' group by 1, 2, 3) s, unnest(s.seqs) r;
+
+	-- ---------------------------------------------------------------------------------------
+	-- damage
+
+	create temp table j_damage on commit drop as
+	select c.side, c.partition as read_partition, c."offset", c.producer_id, c.epoch, c.lane as partition, c.seq,
+	       c.nonce, c.what
+	from mqaudit.witness_corrupted c
+	where c.run_id = p_run and c.superseded is null and c.isolation = 'uncommitted';
+
+	-- a damaged header (or what looks foreign) is named when it lies at the acked offset of a message
+	-- that is otherwise absent
+	update j_damage d set producer_id = o.producer_id, epoch = o.epoch, partition = o.partition,
+	       seq = o.lo + (d."offset" - o.first_offset), nonce = l.nonce,
+	       what = case d.what when 'foreign' then 'header' else d.what end
+	from mqaudit.outcome o
+	join j_lane l on l.producer_id = o.producer_id and l.epoch = o.epoch and l.partition = o.partition
+	left join j_seen s on s.side = 'source' and s.producer_id = o.producer_id and s.epoch = o.epoch
+	                  and s.partition = o.partition
+	where d.producer_id is null and d.side = 'source' and o.run_id = p_run and o.outcome = 'acked'
+	  and o.partition = d.read_partition and d."offset" between o.first_offset and o.last_offset
+	  and o.last_offset - o.first_offset = o.hi - o.lo
+	  and not coalesce(s.present, '{}') @> (o.lo + (d."offset" - o.first_offset));
+	delete from j_damage where what = 'foreign';
+
+	-- ---------------------------------------------------------------------------------------
+	-- where the log began at the end, and what was seen before and is gone
+
+	create temp table j_start on commit drop as
+	select w.partition, max(w.log_start) as log_start, min(p.start_offset) as run_start
+	from mqaudit.witness_position w join mqaudit.run_partition p using (run_id, side, partition)
+	where w.run_id = p_run and w.side = 'source' and w.isolation = 'uncommitted'
+	group by 1;
+
+	create temp table j_offset on commit drop as
+	with gone as (
+		select w.producer_id, w.epoch, w.lane as partition,
+		       range_agg(int8range(w.lo, w.hi, '[]')) filter (where g.cause = 'sweep') as swept,
+		       range_agg(int8range(w.lo, w.hi, '[]')) filter (where g.cause = 'cut') as cut
+		from mqaudit.witness w
+		join mqaudit.generation g on g.run_id = w.run_id and g.side = w.side and g.isolation = w.isolation
+		     and g.partition = w.partition and g.generation = w.superseded
+		where w.run_id = p_run and w.side = 'source'
+		  and w.isolation = case when v_transactional then 'committed'
+		                         else 'uncommitted' end::mqaudit.isolation_kind
+		group by 1, 2, 3
+	), damaged as (
+		select producer_id, epoch, partition, range_agg(int8range(seq, seq, '[]')) as damaged
+		from j_damage where side = 'source' and producer_id is not null group by 1, 2, 3
+	), absent as (
+		select l.*, coalesce(s.present, '{}') as present, coalesce(g.swept, '{}') as swept,
+		       coalesce(g.cut, '{}') as cut, coalesce(d.damaged, '{}') as damaged,
+		       coalesce(st.log_start, 0) as log_start, coalesce(st.run_start, 0) as run_start,
+		       l.acked - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') as acked_absent,
+		       l.unconfirmed - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') as unconfirmed_absent,
+		       coalesce(s.positions, 0) as positions
+		from j_lane l
+		left join j_seen s on s.side = 'source' and s.producer_id = l.producer_id and s.epoch = l.epoch
+		                  and s.partition = l.partition
+		left join gone g on g.producer_id = l.producer_id and g.epoch = l.epoch and g.partition = l.partition
+		left join damaged d on d.producer_id = l.producer_id and d.epoch = l.epoch and d.partition = l.partition
+		left join j_start st on st.partition = l.partition
+	)
+	select a.*,
+	       -- acked at an offset that another acked message has too: a truncation, whoever reads
+	       coalesce((
+		select range_agg(int8range(o.lo + (greatest(o.first_offset, x.first_offset) - o.first_offset),
+		                           o.lo + (least(o.last_offset, x.last_offset) - o.first_offset), '[]'))
+		from mqaudit.outcome o
+		join mqaudit.outcome x on x.run_id = o.run_id and x.partition = o.partition and x.outcome = 'acked'
+		     and x.first_offset <= o.last_offset and x.last_offset >= o.first_offset
+		     and x.last_offset - x.first_offset = x.hi - x.lo
+		     and (x.producer_id, x.epoch, x.lo) <> (o.producer_id, o.epoch, o.lo)
+		where o.run_id = p_run and o.producer_id = a.producer_id and o.epoch = a.epoch
+		  and o.partition = a.partition and o.outcome = 'acked'
+		  and o.last_offset - o.first_offset = o.hi - o.lo
+		  and int8range(o.lo, o.hi, '[]') && a.acked_absent), '{}') as twice,
+	       -- acked below the log's present start: whether it was ever there cannot be told by reading
+	       coalesce((
+		select range_agg(int8range(o.lo, case when o.last_offset < a.log_start then o.hi
+		                                      else o.lo + (a.log_start - 1 - o.first_offset) end, '[]'))
+		from mqaudit.outcome o
+		where o.run_id = p_run and o.producer_id = a.producer_id and o.epoch = a.epoch
+		  and o.partition = a.partition and o.outcome = 'acked' and o.first_offset < a.log_start
+		  and (o.last_offset < a.log_start or o.last_offset - o.first_offset = o.hi - o.lo)
+		  and int8range(o.lo, o.hi, '[]') && a.acked_absent), '{}') as below,
+	       -- acked without an offset
+	       coalesce((
+		select range_agg(int8range(o.lo, o.hi, '[]')) from mqaudit.outcome o
+		where o.run_id = p_run and o.producer_id = a.producer_id and o.epoch = a.epoch
+		  and o.partition = a.partition and o.outcome = 'acked' and o.first_offset is null), '{}') as unplaced
+	from absent a;
+
+	-- acked and absent: expired, unread, or lost
+	insert into j_find
+	with c as (
+		select producer_id, epoch, partition, acked_absent, cut - swept as was_cut, twice,
+		       acked_absent * swept as expired,
+		       (acked_absent - swept - cut - twice)
+		         * case when v_compact then acked_absent
+		                when log_start > run_start then below + unplaced
+		                else '{}'::int8multirange end as unread
+		from j_offset where not isempty(acked_absent)
+	), named as (
+		select producer_id, epoch, partition, 'expired' as kind, expired as seqs, 'read before; removed by retention, deletion or compaction since' as why from c
+		union all
+		select producer_id, epoch, partition, 'unread', unread,
+		       case when v_compact then 'not there, and it was never read: compaction may have removed it'
+		            else 'its position was removed before it was read' end from c
+		union all
+		select producer_id, epoch, partition, 'lost', (acked_absent - expired - unread) * was_cut,
+		       'truncated: seen earlier, gone now' from c
+		union all
+		select producer_id, epoch, partition, 'lost', ((acked_absent - expired - unread) - was_cut) * twice,
+		       'truncated: its offset was acked twice' from c
+		union all
+		select producer_id, epoch, partition, 'lost', (acked_absent - expired - unread) - was_cut - twice,
+		       'never seen' from c
+	)
+	select kind, 'broker', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), why
+	from named, unnest(seqs) r;
+
+	-- unconfirmed and absent
+	insert into j_find
+	with c as (
+		select producer_id, epoch, partition, unconfirmed_absent, unconfirmed_absent * swept as expired,
+		       case when v_compact or log_start > run_start then unconfirmed_absent - swept - cut
+		            else '{}'::int8multirange end as unread, cut - swept as was_cut
+		from j_offset where not isempty(unconfirmed_absent)
+	), named as (
+		select producer_id, epoch, partition, 'expired' as kind, 'broker' as stage, expired as seqs,
+		       'read before; removed by retention, deletion or compaction since' as why from c
+		union all
+		select producer_id, epoch, partition, 'unread', 'broker', unread,
+		       'part of the log was removed before it was read' from c
+		union all
+		select producer_id, epoch, partition, 'lost', 'produce', (unconfirmed_absent - expired - unread) * was_cut,
+		       'seen earlier, gone now; no broker had confirmed it' from c
+		union all
+		select producer_id, epoch, partition, 'lost', 'produce', unconfirmed_absent - expired - unread - was_cut,
+		       'no broker had confirmed it' from c
+	)
+	select kind, stage, producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), why
+	from named, unnest(seqs) r;
+
+	-- never promised and not there
+	insert into j_find
+	select 'unacknowledged', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), why
+	from (
+		select producer_id, epoch, partition, unknown - present - damaged as seqs,
+		       case when log_start > run_start then 'nobody can say, and the log''s beginning is gone'
+		            else 'nobody could say; it is not there' end as why
+		from j_offset
+		union all
+		select producer_id, epoch, partition,
+		       case when ended and journal_state = 'complete' then silent - present - damaged
+		            else '{}'::int8multirange end,
+		       'no answer came before the producer ended; it is not there'
+		from j_offset
+	) s, unnest(seqs) r;
+
+	-- refused: as told, or falsely
+	insert into j_find
+	select 'refused', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
+	from (select producer_id, epoch, partition, refused - present - damaged as seqs from j_offset) s, unnest(seqs) r;
+	insert into j_find
+	select 'false-refusal', 'produce', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1, upper(r) - lower(r),
+	       'told no, yet stored'
+	from (select o.producer_id, o.epoch, o.partition,
+	             o.refused * o.present - coalesce((select range_agg(u) from j_part p, unnest(p.repeated) u
+	                where p.side = 'source' and p.producer_id = o.producer_id and p.epoch = o.epoch
+	                  and p.partition = o.partition), '{}') as seqs
+	      from j_offset o) s, unnest(seqs) r;
+
+	-- corrupted; named and not also lost
+	insert into j_find
+	select 'corrupted', 'broker', producer_id, epoch, partition, seq, seq, count(*),
+	       'the ' || min(what) || ' is damaged'
+	from j_damage where side = 'source' and producer_id is not null group by 3, 4, 5, 6;
+	insert into j_find
+	select 'corrupted', 'broker', 0, 0, read_partition, 0, 0, count(*), 'unnamed: the header is damaged'
+	from j_damage where side = 'source' and producer_id is null group by 5;
+
+	if v_target then
+		perform mqaudit.judge_relay(p_run, p_judgement);
+	end if;
+
+	if not p_complete then
+		update j_find set kind = 'pending'
+		where kind = 'unacknowledged'
+		   or (kind = 'lost' and (stage = 'relay' or why in ('never seen', 'no broker had confirmed it')));
+	end if;
+	perform mqaudit.judge_store(p_run, p_judgement, v_transactional);
+end $$;
+
+-- name: judge_relay
+
+-- A is what the probe wrote to, B what the checker read behind the relay.
+create or replace function mqaudit.judge_relay(p_run int8, p_judgement int4) returns void
+language plpgsql as $$
+begin
+	-- a lane is comparable when the fence of its A partition was read in B, on the one B partition that
+	-- the whole lane stayed on (or the user bounded the relay)
+	insert into j_find
+	with fenced as (
+		select distinct f.partition from mqaudit.fence f
+		where f.run_id = p_run and f.judgement = p_judgement and f.side = 'target' and f.read is not null
+	), bounded as (
+		select exists (select from mqaudit.setting where run_id = p_run and scope = 'checker'
+		               and name = 'relay-lag' and value <> '') as yes
+	), damaged as (
+		select producer_id, epoch, partition, range_agg(int8range(seq, seq, '[]')) as damaged
+		from j_damage where side = 'target' and producer_id is not null group by 1, 2, 3
+	), c as (
+		select o.producer_id, o.epoch, o.partition,
+		       o.present - coalesce(t.present, '{}') - coalesce(d.damaged, '{}') as absent,
+		       b.yes or o.partition in (select partition from fenced) as comparable
+		from j_offset o
+		cross join bounded b
+		left join j_seen t on t.side = 'target' and t.producer_id = o.producer_id and t.epoch = o.epoch
+		     and t.partition = o.partition
+		left join damaged d on d.producer_id = o.producer_id and d.epoch = o.epoch and d.partition = o.partition
+	)
+	select case when comparable then 'lost' else 'pending' end, 'relay', producer_id, epoch, partition,
+	       lower(r), upper(r) - 1, upper(r) - lower(r),
+	       case when comparable then 'on the source''s log, not behind the relay'
+	            else 'not behind the relay yet; its fence was not read there' end
+	from c, unnest(absent) r;
+
+	-- more copies in B than in A
+	insert into j_find
+	select 'duplicated', 'relay', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1,
+	       (select sum(mqaudit.card(p.repeated * int8multirange(r))) from j_part p
+	        where p.side = 'target' and p.producer_id = s.producer_id and p.epoch = s.epoch
+	          and p.partition = s.partition and p.repeated && r), ''
+	from (select p.producer_id, p.epoch, p.partition,
+	             range_agg(u) - coalesce((select range_agg(v) from j_part a, unnest(a.repeated) v
+	                where a.side = 'source' and a.producer_id = p.producer_id and a.epoch = p.epoch
+	                  and a.partition = p.partition), '{}') as seqs
+	      from j_part p, unnest(p.repeated) u where p.side = 'target' group by 1, 2, 3) s, unnest(s.seqs) r;
+
+	insert into j_find
+	select 'reordered', 'relay', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
+	from (select p.producer_id, p.epoch, p.partition,
+	             range_agg(u) - coalesce((select range_agg(v) from j_part a, unnest(a.reordered) v
+	                where a.side = 'source' and a.producer_id = p.producer_id and a.epoch = p.epoch
+	                  and a.partition = p.partition), '{}') as seqs
+	      from j_part p, unnest(p.reordered) u where p.side = 'target' group by 1, 2, 3) s, unnest(s.seqs) r;
+
+	insert into j_find
+	select 'corrupted', 'relay', d.producer_id, d.epoch, d.partition, d.seq, d.seq, count(*),
+	       'the ' || min(d.what) || ' is damaged'
+	from j_damage d
+	where d.side = 'target' and d.producer_id is not null
+	  and not exists (select from j_damage a where a.side = 'source' and a.producer_id = d.producer_id
+	                  and a.epoch = d.epoch and a.partition = d.partition and a.seq = d.seq)
+	group by 3, 4, 5, 6;
+	insert into j_find
+	select 'corrupted', 'relay', 0, 0, read_partition, 0, 0, count(*), 'unnamed: the header is damaged'
+	from j_damage where side = 'target' and producer_id is null group by 5;
+end $$;
+
+-- name: judge_store
+
+-- Findings of this judgement with times and positions; counts; what the live tracker had said and is not
+-- so any more is withdrawn.
+create or replace function mqaudit.judge_store(p_run int8, p_judgement int4, p_transactional bool) returns void
+language plpgsql as $$
+begin
+	delete from mqaudit.finding where run_id = p_run and judgement = p_judgement;
+
+	insert into mqaudit.finding (run_id, judgement, kind, stage, producer_id, epoch, partition, lo, hi, count,
+	                             why, first_time, last_time, positions, omitted)
+	select p_run, p_judgement, f.kind, f.stage, f.producer_id, f.epoch, f.partition, f.lo, f.hi, f.count, f.why,
+	       t.first_time, t.last_time, coalesce(x.positions, '[]'), greatest(0, coalesce(x.n, 0) - 100)
+	from (select kind, stage, producer_id, epoch, partition, why, lower(r) as lo, upper(r) - 1 as hi, sum(count) as count
+	      from (select kind, stage, producer_id, epoch, partition, why, range_agg(int8range(lo, hi, '[]')) as all_of_it
+	            from j_find group by 1, 2, 3, 4, 5, 6) g
+	      cross join lateral unnest(g.all_of_it) r
+	      join j_find f using (kind, stage, producer_id, epoch, partition, why)
+	      where int8range(f.lo, f.hi, '[]') <@ r
+	      group by 1, 2, 3, 4, 5, 6, 7, 8) f
+	left join lateral (
+		select min(o.first_time) as first_time, max(o.last_time) as last_time
+		from mqaudit.outcome o
+		where o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+		  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi
+	) t on true
+	left join lateral (
+		select jsonb_agg(jsonb_build_object('partition', y.partition, 'offset', y.at, 'seq', y.seq,
+		                                    'copy', y.copy) order by y.seq, y.copy) filter (where y.k <= 100) as positions,
+		       count(*) as n
+		from (
+			select z.*, row_number() over (partition by z.seq order by z.partition, z.at) as copy,
+			       row_number() over (order by z.seq, z.partition, z.at) as k
+			from (
+				-- where it was acked
+				select o.partition, o.first_offset + (s - o.lo) as at, s as seq
+				from mqaudit.outcome o, generate_series(greatest(o.lo, f.lo), least(o.hi, f.hi, greatest(o.lo, f.lo) + 100)) s
+				where f.kind in ('lost', 'unread', 'expired') and f.stage in ('broker', 'produce')
+				  and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+				  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi
+				  and o.last_offset - o.first_offset = o.hi - o.lo
+				union all
+				-- where the copies are
+				select r.read_partition, r.first_offset + (s - r.lo), s
+				from j_row r, generate_series(greatest(r.lo, f.lo), least(r.hi, f.hi, greatest(r.lo, f.lo) + 100)) s
+				where f.kind in ('duplicated', 'reordered', 'false-refusal', 'phantom') and r.exact
+				  and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+				  and r.isolation = case when p_transactional and f.stage <> 'relay' then 'committed'
+				                         else 'uncommitted' end::mqaudit.isolation_kind
+				  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
+				  and r.hi >= f.lo and r.lo <= f.hi
+				union all
+				select d.read_partition, d."offset", coalesce(d.seq, 0)
+				from j_damage d
+				where f.kind = 'corrupted'
+				  and d.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+				  and ((f.producer_id = 0 and d.producer_id is null and d.read_partition = f.partition)
+				       or (d.producer_id = f.producer_id and d.epoch = f.epoch and d.partition = f.partition
+				           and d.seq between f.lo and f.hi))
+			) z
+		) y
+	) x on true;
+
+	-- what was said before and does not hold
+	insert into mqaudit.finding (run_id, judgement, kind, stage, producer_id, epoch, partition, lo, hi, count, why,
+	                             found, withdrawn)
+	select p_run, b.judgement, b.kind, b.stage, b.producer_id, b.epoch, b.partition, lower(r), upper(r) - 1,
+	       upper(r) - lower(r), b.why, b.found, clock_timestamp()
+	from mqaudit.finding b
+	cross join lateral unnest(mqaudit.span(b.lo, b.hi) - coalesce((
+		select range_agg(int8range(n.lo, n.hi, '[]')) from mqaudit.finding n
+		where n.run_id = p_run and n.judgement = p_judgement and n.kind = b.kind and n.stage = b.stage
+		  and n.producer_id = b.producer_id and n.epoch = b.epoch and n.partition = b.partition), '{}')) r
+	where b.run_id = p_run and b.judgement is null and b.withdrawn is null;
+	delete from mqaudit.finding where run_id = p_run and judgement is null and withdrawn is null;
+
+	update mqaudit.judgement set
+		counts = (
+			with o as (
+				select coalesce(sum(mqaudit.card(intended)), 0)::int8 as intended,
+				       coalesce(sum(mqaudit.card(acked)), 0)::int8 as acked,
+				       coalesce(sum(mqaudit.card(unconfirmed)), 0)::int8 as unconfirmed,
+				       coalesce(sum(mqaudit.card(refused)), 0)::int8 as refused,
+				       coalesce(sum(mqaudit.card(unknown)), 0)::int8 as unknown,
+				       coalesce(sum(mqaudit.card(silent)) filter (where ended and journal_state = 'complete'), 0)::int8 as none,
+				       coalesce(sum(mqaudit.card(silent)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded,
+				       coalesce(sum(mqaudit.card(silent)) filter (where not ended), 0)::int8 as in_flight,
+				       coalesce(sum(mqaudit.card(silent - present)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded_absent
+				from j_offset
+			), s as (
+				select coalesce(sum(records), 0)::int8 as read, coalesce(sum(ours), 0)::int8 as ours,
+				       coalesce(sum(foreigners), 0)::int8 as foreigners, coalesce(sum(fences), 0)::int8 as fences,
+				       coalesce(sum(corrupted), 0)::int8 as corrupted
+				from mqaudit.segment where run_id = p_run and side = 'source' and isolation = 'uncommitted'
+				  and superseded is null
+			), named as (
+				select count(*) filter (where what = 'header' and producer_id is not null) as n
+				from j_damage where side = 'source'
+			), c as (
+				select coalesce(sum(mqaudit.card(present)), 0)::int8 as distinct_n,
+				       coalesce(sum(positions), 0)::int8 as positions
+				from j_seen where side = 'source'
+			), u as (
+				select coalesce(sum(hi - lo + 1), 0)::int8 as positions from j_row
+				where side = 'source' and isolation = 'uncommitted'
+			), f as (
+				select coalesce(sum(count) filter (where kind = 'lost'), 0)::int8 as lost,
+				       coalesce(sum(count) filter (where kind = 'expired'), 0)::int8 as expired,
+				       coalesce(sum(count) filter (where kind = 'duplicated'), 0)::int8 as duplicated,
+				       coalesce(sum(count) filter (where kind = 'reordered'), 0)::int8 as reordered,
+				       coalesce(sum(count) filter (where kind = 'unread'), 0)::int8 as unread,
+				       coalesce(sum(count) filter (where kind = 'unacknowledged'), 0)::int8 as unacknowledged,
+				       coalesce(sum(count) filter (where kind = 'phantom' and stage = 'broker'), 0)::int8 as phantom,
+				       coalesce(sum(count) filter (where kind = 'corrupted' and stage = 'broker'), 0)::int8 as corrupted,
+				       coalesce(sum(count) filter (where kind = 'pending'), 0)::int8 as pending
+				from j_find
+			), t as (
+				select coalesce(sum(records), 0)::int8 as read from mqaudit.segment
+				where run_id = p_run and side = 'target' and superseded is null
+			)
+			select jsonb_build_object(
+				'intended', o.intended, 'acked', o.acked, 'unconfirmed', o.unconfirmed, 'refused', o.refused,
+				'unknown', o.unknown, 'none', o.none, 'unrecorded', o.unrecorded, 'in_flight', o.in_flight,
+				'unrecorded_absent', o.unrecorded_absent,
+				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n,
+				'aborted', u.positions - c.positions, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
+				'phantom', f.phantom, 'corrupted', f.corrupted, 'fences', s.fences,
+				'pending', f.pending, 'redelivered', 0, 'lost', f.lost, 'expired', f.expired,
+				'duplicated', f.duplicated, 'reordered', f.reordered, 'unread', f.unread,
+				'unacknowledged', f.unacknowledged, 'ours', s.ours, 'target_read', t.read,
+				'withdrawn', (select coalesce(sum(count), 0) from mqaudit.finding
+				              where run_id = p_run and withdrawn is not null))
+			from o, s, c, u, f, t, named),
+		lanes = coalesce((
+			select jsonb_agg(jsonb_build_object(
+				'producer_id', l.producer_id, 'epoch', l.epoch, 'partition', l.partition,
+				'intended', mqaudit.card(l.intended), 'acked', mqaudit.card(l.acked),
+				'present', mqaudit.card(l.present),
+				'lost', coalesce(f.lost, 0), 'duplicated', coalesce(f.duplicated, 0),
+				'reordered', coalesce(f.reordered, 0))
+				order by l.producer_id, l.epoch, l.partition)
+			from j_offset l
+			left join (select producer_id, epoch, partition,
+			                  sum(count) filter (where kind = 'lost') as lost,
+			                  sum(count) filter (where kind = 'duplicated') as duplicated,
+			                  sum(count) filter (where kind = 'reordered') as reordered
+			           from j_find group by 1, 2, 3) f using (producer_id, epoch, partition)), '[]')
+	where run_id = p_run and judgement = p_judgement;
+end $$;

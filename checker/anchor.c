@@ -1,0 +1,144 @@
+#include "checker/anchor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/envelope.h"
+
+#define LOOK_BACK 16 /* offsets: control records and holes stand between records */
+
+struct anchor_reader {
+	const struct broker_ops *ops;
+	struct broker_reader *reader;
+};
+
+struct witness_anchor anchor_of(const struct broker_message *m)
+{
+	uint64_t digest = envelope_payload_hash(m->payload, m->len);
+
+	digest ^= envelope_payload_hash(m->key, m->key_len) * 0x9e3779b97f4a7c15u;
+	digest ^= (uint64_t)m->stamp_ms * 0xc2b2ae3d27d4eb4fu;
+	digest = (digest ^ (uint64_t)m->len) * 0xff51afd7ed558ccdu;
+	return (struct witness_anchor){m->offset, (int64_t)digest};
+}
+
+int anchor_reader_open(const struct broker_ops *ops, const struct broker_config *broker,
+	struct anchor_reader **ret, struct err *e)
+{
+	struct anchor_reader *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	a->ops = ops;
+	r = ops->reader_open(broker, BROKER_UNCOMMITTED, true, &a->reader, e);
+	if (r) {
+		free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void anchor_reader_close(struct anchor_reader *a)
+{
+	if (!a)
+		return;
+	a->ops->reader_close(a->reader);
+	free(a);
+}
+
+/* What a look for the first record at or behind an offset found. */
+struct found {
+	bool record;       /* `anchor` is the first record */
+	bool end;          /* the log ends there */
+	struct witness_anchor anchor;
+};
+
+static int wait_for_record(struct anchor_reader *a, int32_t partition, int64_t offset,
+	int64_t deadline_ns, struct found *ret, struct err *e)
+{
+	struct broker_message m;
+	char last[160] = "no answer";
+
+	while (!ret->record && !ret->end) {
+		if (clock_ns() >= deadline_ns)
+			return err_set(e, ERR_BROKER_AWAY, "cannot read partition %d at offset %lld: %s",
+				partition, (long long)offset, last);
+		if (a->ops->reader_read(a->reader, &m, 1, 50) == 0)
+			continue;
+		if (m.partition == partition) {
+			ret->end = m.item == BROKER_END || m.item == BROKER_OUT_OF_RANGE;
+			ret->record = m.item == BROKER_MESSAGE && m.offset >= offset;
+			if (ret->record)
+				ret->anchor = anchor_of(&m);
+			if (m.item == BROKER_READ_ERROR)
+				snprintf(last, sizeof(last), "%s", m.text);
+		}
+		a->ops->reader_release(a->reader, &m, 1);
+	}
+	return 0;
+}
+
+static int first_record(struct anchor_reader *a, int32_t partition, int64_t offset,
+	int64_t deadline_ns, struct found *ret, struct err *e)
+{
+	struct err ignored;
+	int r = a->ops->reader_start(a->reader, partition, offset, e);
+
+	*ret = (struct found){.anchor = {-1, 0}};
+	if (r)
+		return r;
+	r = wait_for_record(a, partition, offset, deadline_ns, ret, e);
+	err_ignore(a->ops->reader_stop(a->reader, partition, &ignored));
+	return r;
+}
+
+int anchor_matches(struct anchor_reader *a, int32_t partition, const struct witness_anchor *anchor,
+	int64_t timeout_ns, bool *ret, struct err *e)
+{
+	int64_t deadline = clock_ns() + timeout_ns, low, high;
+	struct found found;
+	int r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
+
+	if (r)
+		return r;
+	if (anchor->offset < low) {
+		*ret = true;
+		return 0;
+	}
+	if (anchor->offset >= high) {
+		*ret = false;
+		return 0;
+	}
+	r = first_record(a, partition, anchor->offset, deadline, &found, e);
+	if (r)
+		return r;
+	if (found.record && found.anchor.offset == anchor->offset)
+		*ret = found.anchor.digest == anchor->digest;
+	else
+		*ret = true; /* a hole: compaction took it, a truncation would have put another there */
+	return 0;
+}
+
+int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offset, int64_t timeout_ns,
+	struct witness_anchor *ret, struct err *e)
+{
+	int64_t deadline = clock_ns() + timeout_ns, low, high, at;
+	struct found found;
+	int r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
+
+	*ret = (struct witness_anchor){-1, 0};
+	if (r || low >= offset)
+		return r;
+	at = offset - LOOK_BACK > low ? offset - LOOK_BACK : low;
+	while (r == 0 && at < offset) {
+		r = first_record(a, partition, at, deadline, &found, e);
+		if (r || !found.record || found.anchor.offset >= offset)
+			break;
+		*ret = found.anchor;
+		at = found.anchor.offset + 1;
+	}
+	return r;
+}

@@ -1,0 +1,987 @@
+#include "checker/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checker/judge.h"
+#include "checker/witness.h"
+#include "core/clock.h"
+#include "core/envelope.h"
+#include "core/labfile.h"
+#include "core/ledger/judged.h"
+#include "core/ledger/produced.h"
+#include "core/ledger/run.h"
+#include "core/log.h"
+#include "core/rng.h"
+#include "core/status.h"
+#include "core/stop.h"
+#include "core/units.h"
+
+#define STATUS_NS (200 * NS_PER_MS)
+#define PLAIN_LINE_NS (5 * NS_PER_S)
+#define LOOK_NS NS_PER_S       /* at provisional findings */
+#define FOLD_NS (5 * NS_PER_S)
+#define FOLD_AGE_S 10
+#define TICK_NS (50 * NS_PER_MS)
+#define MAX_REASONS 32
+#define FENCE_KEY_LEN 80
+#define MAX_FOUND_LINES 10     /* live lines for findings in one look; the report has them all */
+
+enum witness_index { W_SOURCE, W_COMMITTED, W_TARGET, W_N };
+
+struct check {
+	const struct cmdline *cl;
+	const struct check_opts *o;
+	struct ledger *ledger;
+	struct run run;
+	struct destination source, target;
+	bool has_target;
+	int64_t *start[2];            /* by run_side */
+	size_t n_start[2];
+	struct witness *witness[W_N];
+	char source_name[128];
+	uint32_t judgement;
+	uint32_t nonce;
+	int64_t started_ns;
+	const char *phase;
+	int64_t next_show_ns, next_line_ns, next_look_ns, next_fold_ns;
+	uint64_t lost_now;
+	bool ledger_away;
+	bool fenced;
+	char *reason[MAX_REASONS];    /* why the run is undecided */
+	size_t n_reasons;
+};
+
+/* ---- saying ---------------------------------------------------------------------------------- */
+
+static void add_reason(struct check *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void add_reason(struct check *c, const char *fmt, ...)
+{
+	char text[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (c->n_reasons < MAX_REASONS)
+		c->reason[c->n_reasons++] = strdup(text);
+}
+
+static void send_line(const struct check *c, const struct buf *line)
+{
+	ssize_t ignored = write((int)c->o->status_fd, buf_str(line), line->len);
+
+	(void)ignored;
+}
+
+static void gather(struct check *c, struct status_check *s)
+{
+	struct witness_state st;
+
+	memset(s, 0, sizeof(*s));
+	snprintf(s->phase, sizeof(s->phase), "%s", c->phase);
+	for (int i = 0; i < W_N; i++) {
+		if (!c->witness[i])
+			continue;
+		witness_state(c->witness[i], &st);
+		s->ledger_away |= st.ledger_away;
+		s->broker_away |= st.broker_away;
+		s->behind += st.behind;
+		if (i == (c->has_target ? W_TARGET : W_SOURCE)) {
+			s->read = st.totals.records;
+			s->distinct = st.totals.distinct;
+			s->duplicated = st.totals.extra;
+			s->reordered = st.totals.reordered;
+			s->corrupted = st.totals.corrupted;
+			s->missing = st.totals.missing;
+		}
+	}
+	s->ledger_away |= c->ledger_away;
+	s->lost = c->lost_now;
+}
+
+static void show(struct check *c)
+{
+	struct status_check s;
+	char title[400];
+	struct buf b;
+
+	if (clock_ns() < c->next_show_ns)
+		return;
+	c->next_show_ns = clock_ns() + STATUS_NS;
+	gather(c, &s);
+	buf_init(&b, 65536);
+	if (c->o->status_fd) {
+		status_check_line(&s, &b);
+		send_line(c, &b);
+	} else if (log_on_terminal() && !c->cl->quiet) {
+		snprintf(title, sizeof(title), "%s  %.120s  %s", c->run.name, c->run.destination,
+			c->run.promise);
+		status_render(title, clock_ns() - c->started_ns, NULL, &s, &b);
+		log_progress(buf_str(&b));
+	} else if (!c->cl->quiet && clock_ns() >= c->next_line_ns) {
+		c->next_line_ns = clock_ns() + PLAIN_LINE_NS;
+		status_render_line(NULL, &s, &b);
+		log_note("%s  %s", c->run.name, buf_str(&b));
+	}
+	buf_release(&b);
+}
+
+struct found {
+	struct check *c;
+	size_t n;
+};
+
+static int say_found(const struct judged_finding *f, void *arg, struct err *e)
+{
+	struct found *found = arg;
+	char text[400], range[64], hms[32], count[UNITS_LEN];
+	struct buf b;
+
+	(void)e;
+	if (++found->n > MAX_FOUND_LINES)
+		return 0;
+	if (f->lo == f->hi)
+		snprintf(range, sizeof(range), "%llu", (unsigned long long)f->lo);
+	else
+		snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)f->lo,
+			(unsigned long long)f->hi);
+	snprintf(text, sizeof(text), "%s  %s at %s   producer %lld.%lld, partition %lld, seq %s (%s)   %s",
+		clock_hms(clock_wall_ns(), false, hms, sizeof(hms)), finding_text(f->kind),
+		stage_text(f->stage), (long long)f->producer_id, (long long)f->epoch,
+		(long long)f->partition, range, units_grouped(f->count, count), f->why);
+	if (!found->c->o->status_fd) {
+		log_warn("%s", text);
+		return 0;
+	}
+	buf_init(&b, 4096);
+	status_found_line(text, &b);
+	send_line(found->c, &b);
+	buf_release(&b);
+	return 0;
+}
+
+/* ---- the ledger, which may be away ----------------------------------------------------------- */
+
+static bool can_wait(int code)
+{
+	return code == ERR_LEDGER_AWAY || code == ERR_NOSPACE;
+}
+
+/* After a call to the ledger failed: wait a little and connect again. Returns 0 to try again. */
+static int ride_out(struct check *c, int code, struct err *e)
+{
+	struct err ignored;
+
+	if (!can_wait(code))
+		return code;
+	c->ledger_away = true;
+	show(c);
+	clock_sleep_ns(300 * NS_PER_MS);
+	if (stop_asked())
+		return err_wrap(e, "the ledger is away");
+	err_ignore(ledger_reconnect(c->ledger, &ignored));
+	return 0;
+}
+
+/* Try a call of the ledger until it is answered. */
+#define UNTIL_ANSWERED(c, r, call)                                                                 \
+	do {                                                                                       \
+		(r) = (call);                                                                      \
+		if ((r) == 0) {                                                                    \
+			(c)->ledger_away = false;                                                  \
+			break;                                                                     \
+		}                                                                                  \
+		(r) = ride_out((c), (r), e);                                                       \
+	} while ((r) == 0)
+
+/* ---- preparing ------------------------------------------------------------------------------- */
+
+static int find_run(struct check *c, struct err *e)
+{
+	int r;
+
+	if (c->o->run)
+		return run_find(c->ledger, c->o->run, &c->run, e);
+	r = run_find_open(c->ledger, &c->run, e);
+	if (r == ERR_NOTFOUND) {
+		r = err_set(e, ERR_USAGE, "no run is open in the ledger");
+		err_hint(e, "start a probe first, or choose a run with --run NAME");
+	}
+	return r;
+}
+
+/* Where the logs behind the relay began, when nobody noted it before the first send: at their start. */
+static int target_starts(struct check *c, struct err *e)
+{
+	struct broker_topic topic;
+	int r = run_starts(c->ledger, c->run.id, RUN_TARGET, &c->start[RUN_TARGET],
+		&c->n_start[RUN_TARGET], e);
+
+	if (r || c->n_start[RUN_TARGET])
+		return r;
+	r = c->target.ops->topic(&c->target.config, &topic, e);
+	if (r)
+		return r;
+	free(c->start[RUN_TARGET]);
+	c->n_start[RUN_TARGET] = topic.n_partitions;
+	c->start[RUN_TARGET] = calloc(topic.n_partitions, sizeof(int64_t));
+	broker_topic_free(&topic);
+	return c->start[RUN_TARGET] ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+static int open_destinations(struct check *c, const char *url, struct err *e)
+{
+	struct props *warnings = NULL;
+	struct destination given;
+	int r = destination_open(url, &c->o->destination, &given, &warnings, e);
+
+	for (size_t i = 0; warnings && i < props_count(warnings); i++)
+		log_warn("%s", props_value(warnings, i));
+	props_free(warnings);
+	if (r == 0) {
+		c->has_target = strcmp(given.text, c->run.destination) != 0;
+		if (!c->has_target && c->run.target[0])
+			c->has_target = true;
+	}
+	if (r == 0)
+		r = destination_open(c->run.destination, &c->o->destination, &c->source, NULL, e);
+	if (r == 0 && c->has_target)
+		r = destination_open(strcmp(given.text, c->run.destination) != 0 ? url : c->run.target,
+			&c->o->destination, &c->target, NULL, e);
+	destination_release(&given);
+	if (r == 0 && !(c->source.ops->caps & BROKER_CAP_POSITIONS))
+		r = err_set(e, ERR_USAGE, "%s has no positions to read by", c->source.ops->scheme);
+	if (r == 0)
+		r = run_starts(c->ledger, c->run.id, RUN_SOURCE, &c->start[RUN_SOURCE],
+			&c->n_start[RUN_SOURCE], e);
+	if (r == 0 && c->has_target)
+		r = target_starts(c, e);
+	return r;
+}
+
+static int start_witness(struct check *c, enum witness_index i, struct err *e)
+{
+	enum run_side side = i == W_TARGET ? RUN_TARGET : RUN_SOURCE;
+	const struct destination *d = i == W_TARGET ? &c->target : &c->source;
+	struct witness_plan plan = {
+		.ops = d->ops,
+		.broker = &d->config,
+		.ledger_url = c->o->ledger,
+		.key = {.run_id = c->run.id,
+			.side = side,
+			.isolation = i == W_COMMITTED ? ISOLATION_COMMITTED : ISOLATION_UNCOMMITTED},
+		.start = c->start[side],
+		.n_partitions = c->n_start[side],
+		.source = c->source_name,
+	};
+
+	return witness_start(&plan, &c->witness[i], e);
+}
+
+static int put_relay_lag(struct check *c, struct err *e)
+{
+	static const char *const names[] = {"relay-lag"};
+	char text[UNITS_LEN];
+	const char *const values[] = {units_duration(c->o->relay_lag_ns, text)};
+
+	return c->o->relay_lag_ns
+		? run_put_settings(c->ledger, c->run.id, "checker", names, values, 1, e)
+		: 0;
+}
+
+static int prepare(struct check *c, const char *url, struct err *e)
+{
+	char host[64] = "";
+	int r;
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(c->source_name, sizeof(c->source_name), "checker on %s (%d)", host, (int)getpid());
+	r = ledger_open(c->o->ledger, &c->ledger, e);
+	if (r == 0)
+		r = find_run(c, e);
+	if (r == 0)
+		r = open_destinations(c, url, e);
+	if (r == 0)
+		r = put_relay_lag(c, e);
+	if (r == 0)
+		r = start_witness(c, W_SOURCE, e);
+	if (r == 0 && c->has_target)
+		r = start_witness(c, W_TARGET, e);
+	return r;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int look_for_failures(struct check *c, struct err *e)
+{
+	for (int i = 0; i < W_N; i++) {
+		struct witness_state st;
+
+		if (!c->witness[i])
+			continue;
+		witness_state(c->witness[i], &st);
+		if (st.failure.code) {
+			*e = st.failure;
+			return e->code;
+		}
+	}
+	return 0;
+}
+
+/* What is done now and then while reading. The ledger being away is no failure. */
+static int tend(struct check *c, struct err *e)
+{
+	struct found found = {c, 0};
+	int64_t now = clock_ns();
+	int r = look_for_failures(c, e);
+
+	show(c);
+	if (r == 0 && now >= c->next_look_ns) {
+		UNTIL_ANSWERED(c, r,
+			judged_provisional(c->ledger, c->run.id, say_found, &found, &c->lost_now, e));
+		c->next_look_ns = clock_ns() + LOOK_NS;
+	}
+	if (r == 0 && now >= c->next_fold_ns) {
+		UNTIL_ANSWERED(c, r, witnessed_fold_outcomes(c->ledger, c->run.id, FOLD_AGE_S, e));
+		c->next_fold_ns = clock_ns() + FOLD_NS;
+	}
+	return r;
+}
+
+/* A transactional probe may join late: then the log is read committed as well. */
+static int heed_transactions(struct check *c, struct err *e)
+{
+	char id[RUN_ID_LEN];
+	int r;
+
+	if (c->witness[W_COMMITTED])
+		return 0;
+	UNTIL_ANSWERED(c, r, run_find(c->ledger, run_id_text(c->run.id, id), &c->run, e));
+	if (r == 0 && c->run.transactional)
+		r = start_witness(c, W_COMMITTED, e);
+	return r;
+}
+
+/* Wait until every epoch has ended (or, following, until told to stop). */
+static int wait_for_probes(struct check *c, struct err *e)
+{
+	int64_t next_ask_ns = 0;
+	char names[300];
+	uint64_t open = 1;
+	int r = 0;
+
+	c->phase = "reading";
+	while (r == 0 && !stop_asked()) {
+		r = tend(c, e);
+		if (r == 0 && clock_ns() >= next_ask_ns) {
+			UNTIL_ANSWERED(c, r,
+				produced_open(c->ledger, c->run.id, &open, names, sizeof(names), e));
+			if (r == 0)
+				r = heed_transactions(c, e);
+			next_ask_ns = clock_ns() + 250 * NS_PER_MS;
+		}
+		if (r || (open == 0 && !c->o->follow))
+			break;
+		clock_sleep_ns(TICK_NS);
+	}
+	if (r == ERR_LEDGER_AWAY && stop_asked())
+		return r;
+	if (r == 0) {
+		UNTIL_ANSWERED(
+			c, r, produced_open(c->ledger, c->run.id, &open, names, sizeof(names), e));
+	}
+	if (r == 0 && open)
+		add_reason(c, "%llu producers have not ended: %s. If they were killed: mqaudit recover on "
+			      "their host; if that host is lost: mqaudit recover --run %s --assume-dead",
+			(unsigned long long)open, names, c->run.name);
+	return r;
+}
+
+/* ---- the end of the log ---------------------------------------------------------------------- */
+
+static int write_fences(struct check *c, uint64_t number, int64_t deadline_ns, struct err *e)
+{
+	size_t n = c->n_start[RUN_SOURCE];
+	struct broker_fence *fence = calloc(n, sizeof(*fence));
+	char (*keys)[FENCE_KEY_LEN] = calloc(n, FENCE_KEY_LEN);
+	uint8_t *payload = calloc(n, ENVELOPE_LEN);
+	struct broker_config config = destination_fence_config(&c->source);
+	int64_t left = deadline_ns - clock_ns();
+	size_t m = 0;
+	int r = fence && keys && payload ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct envelope env = {.flags = ENVELOPE_FLAG_FENCE,
+			.run_id = (uint64_t)c->run.id,
+			.epoch = c->judgement,
+			.nonce = c->nonce,
+			.partition = (uint32_t)i,
+			.seq = number,
+			.send_wall_ns = clock_wall_ns(),
+			.length = ENVELOPE_LEN};
+
+		if (c->start[RUN_SOURCE][i] < 0)
+			continue;
+		envelope_encode(&env, envelope_payload_hash(NULL, 0), payload + m * ENVELOPE_LEN);
+		fence[m] = (struct broker_fence){.partition = (int32_t)i,
+			.key = keys[m],
+			.key_len = (size_t)snprintf(keys[m], FENCE_KEY_LEN, "mqaudit-fence-%016llx-%u-%llu-%zu",
+				(unsigned long long)c->run.id, c->judgement, (unsigned long long)number, i),
+			.payload = payload + m * ENVELOPE_LEN,
+			.len = ENVELOPE_LEN};
+		m++;
+	}
+	if (r == 0)
+		r = c->source.ops->fence(&config, fence, m, left > NS_PER_MS ? left : NS_PER_MS, e);
+	for (size_t i = 0; r == 0 && i < m; i++)
+		UNTIL_ANSWERED(c, r,
+			judged_fence(c->ledger, c->run.id, c->judgement, number, "source",
+				fence[i].partition, c->nonce, fence[i].offset, false, e));
+	free(fence);
+	free(keys);
+	free(payload);
+	return r;
+}
+
+/* Is this fence of every source partition read by a witness, and in the ledger? */
+static size_t fences_missing(struct check *c, enum witness_index i, uint64_t number)
+{
+	struct witness_fence f;
+	size_t missing = 0;
+
+	for (size_t p = 0; p < c->n_start[RUN_SOURCE]; p++)
+		if (c->start[RUN_SOURCE][p] >= 0 &&
+			!(witness_has_fence(c->witness[i], c->judgement, number, (uint32_t)p, &f) &&
+				f.nonce == c->nonce))
+			missing++;
+	return missing;
+}
+
+static int wait_for_fences(struct check *c, enum witness_index i, uint64_t number, int64_t deadline_ns,
+	size_t *ret_missing, struct err *e)
+{
+	int r = 0;
+
+	while (r == 0 && (*ret_missing = fences_missing(c, i, number)) > 0 && clock_ns() < deadline_ns) {
+		r = tend(c, e);
+		clock_sleep_ns(10 * NS_PER_MS);
+	}
+	return r;
+}
+
+static int note_fences_read(struct check *c, enum witness_index i, uint64_t number, struct err *e)
+{
+	const char *side = run_side_text(i == W_TARGET ? RUN_TARGET : RUN_SOURCE);
+	struct witness_fence f;
+	int r = 0;
+
+	for (size_t p = 0; r == 0 && p < c->n_start[RUN_SOURCE]; p++) {
+		if (c->start[RUN_SOURCE][p] < 0 ||
+			!witness_has_fence(c->witness[i], c->judgement, number, (uint32_t)p, &f))
+			continue;
+		UNTIL_ANSWERED(c, r,
+			judged_fence(c->ledger, c->run.id, c->judgement, number, side, (int32_t)p,
+				c->nonce, f.offset, true, e));
+	}
+	return r;
+}
+
+/* Trouble that leaves the run undecided, not the check failed. */
+static bool is_undecided(int code)
+{
+	return code == ERR_BROKER_AWAY || code == ERR_TIMEOUT || code == ERR_DENIED || code == ERR_BROKER;
+}
+
+/* Write a fence, read it, and make sure that what was read before it is still there. */
+static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	uint64_t cuts = 1;
+	size_t missing = 0;
+	int r;
+
+	*ret_ok = false;
+	c->phase = "fence";
+	show(c);
+	r = write_fences(c, number, deadline_ns, e);
+	if (is_undecided(r)) {
+		add_reason(c, "the fence was not acknowledged: %s. Check that every partition has a leader "
+			      "and enough in-sync replicas; --fence-timeout gives it longer", e->msg);
+		return 0;
+	}
+	while (r == 0 && cuts > 0) {
+		r = wait_for_fences(c, W_SOURCE, number, deadline_ns, &missing, e);
+		if (r == 0 && missing) {
+			add_reason(c, "the fence of %zu partitions was written but not read in time; "
+				      "--fence-timeout gives it longer", missing);
+			return 0;
+		}
+		if (r == 0)
+			r = witness_verify(c->witness[W_SOURCE], deadline_ns - clock_ns() + NS_PER_S, &cuts, e);
+		if (is_undecided(r)) {
+			add_reason(c, "what was read could not be verified: %s", e->msg);
+			return 0;
+		}
+	}
+	if (r == 0)
+		r = note_fences_read(c, W_SOURCE, number, e);
+	*ret_ok = r == 0;
+	return r;
+}
+
+/* Every node that a probe was connected to must answer: none may hold back what it was sent. */
+static int nodes_answer(struct check *c, bool *ret_ok, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	struct broker_config config = c->source.config;
+	struct judged_node *node = NULL;
+	size_t n = 0, at = 0;
+	int r;
+
+	c->phase = "nodes";
+	*ret_ok = true;
+	config.timeout_ns = 3 * NS_PER_S;
+	UNTIL_ANSWERED(c, r, judged_nodes(c->ledger, c->run.id, &node, &n, e));
+	while (r == 0 && at < n) {
+		struct broker_node one = {.id = node[at].id, .port = node[at].port};
+		struct err why;
+
+		snprintf(one.host, sizeof(one.host), "%s", node[at].host);
+		show(c);
+		if (!c->source.ops->node_answers ||
+			c->source.ops->node_answers(&config, &one, &why) == 0) {
+			at++;
+			continue;
+		}
+		if (clock_ns() < deadline_ns && !stop_asked()) {
+			clock_sleep_ns(200 * NS_PER_MS);
+			continue;
+		}
+		add_reason(c, "%s: what it was sent may still come; bring the node back and check again: "
+			      "mqaudit check %s --run %s", why.msg, c->run.destination, c->run.name);
+		*ret_ok = false;
+		break;
+	}
+	free(node);
+	return r;
+}
+
+/* The lab must be whole, and no recorded fault on. */
+static int lab_is_whole(struct check *c, struct err *e)
+{
+	struct labfile *lab = NULL;
+	struct err ignored;
+	char names[300];
+	uint64_t n = 0;
+	int r = 0;
+
+	if (!c->run.lab[0])
+		return 0;
+	UNTIL_ANSWERED(c, r, judged_faults_on(c->ledger, c->run.lab, &n, names, sizeof(names), e));
+	if (r)
+		return r;
+	if (labfile_read(c->run.lab, c->run.broker, &lab, &ignored) == 0) {
+		labfile_refresh(lab);
+		if (lab->n_faults && n == 0) {
+			n = lab->n_faults;
+			snprintf(names, sizeof(names), "%s %s", lab->fault[0].kind, lab->fault[0].node);
+		}
+		for (size_t i = 0; i < lab->n_nodes; i++)
+			if (lab->node[i].state != LABFILE_NODE_RUNNING)
+				add_reason(c, "node %s of the lab is %s: mqaudit lab heal, then check again",
+					lab->node[i].name, labfile_node_state_text(lab->node[i].state));
+		labfile_free(lab);
+	}
+	if (n)
+		add_reason(c, "%llu faults are still on: %s. mqaudit lab heal, then check again",
+			(unsigned long long)n, names);
+	return 0;
+}
+
+static int settle(struct check *c, struct err *e)
+{
+	int64_t until_ns = clock_ns() + c->o->settle_ns;
+	int r = 0;
+
+	c->phase = "settle";
+	while (r == 0 && clock_ns() < until_ns) {
+		r = tend(c, e);
+		clock_sleep_ns(TICK_NS);
+	}
+	return r;
+}
+
+/* Without the right to write: the end of the log as it is after the settle time. */
+static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
+{
+	int64_t deadline_ns;
+	int64_t *end = NULL;
+	uint64_t cuts = 0;
+	struct broker_reader *reader = NULL;
+	int r = settle(c, e);
+
+	*ret_ok = false;
+	deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	end = calloc(c->n_start[RUN_SOURCE], sizeof(*end));
+	if (r == 0 && !end)
+		r = err_set(e, ERR_NOMEM, "out of memory");
+	if (r == 0)
+		r = c->source.ops->reader_open(&c->source.config, BROKER_UNCOMMITTED, true, &reader, e);
+	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++) {
+		int64_t low;
+
+		if (c->start[RUN_SOURCE][i] >= 0)
+			r = c->source.ops->reader_bounds(reader, (int32_t)i, &low, &end[i], e);
+	}
+	if (reader)
+		c->source.ops->reader_close(reader);
+	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++) {
+		while (r == 0 && c->start[RUN_SOURCE][i] >= 0 &&
+			witness_committed(c->witness[W_SOURCE], (int32_t)i) < end[i]) {
+			r = tend(c, e);
+			if (r == 0 && clock_ns() >= deadline_ns)
+				r = err_set(e, ERR_TIMEOUT, "partition %zu was not read to offset %lld in time",
+					i, (long long)end[i]);
+			clock_sleep_ns(10 * NS_PER_MS);
+		}
+	}
+	free(end);
+	if (r == 0)
+		r = witness_verify(c->witness[W_SOURCE], c->o->fence_timeout_ns, &cuts, e);
+	if (is_undecided(r)) {
+		add_reason(c, "the log was not read to its end: %s", e->msg);
+		return 0;
+	}
+	if (r == 0 && cuts)
+		add_reason(c, "the log was cut while its end was read; check again");
+	*ret_ok = r == 0 && cuts == 0;
+	return r;
+}
+
+/* Transactions: the last stable offset must have passed the fence. */
+static int wait_for_stable(struct check *c, uint64_t number, struct err *e)
+{
+	char text[64];
+	int64_t timeout_ms = 60000;
+	size_t missing;
+	int r;
+
+	if (!c->run.transactional || !c->witness[W_COMMITTED])
+		return 0;
+	c->phase = "transactions";
+	UNTIL_ANSWERED(c, r,
+		run_get_setting(c->ledger, c->run.id, "client", "transaction.timeout.ms", text,
+			sizeof(text), e));
+	if (r == 0 && text[0])
+		timeout_ms = strtoll(text, NULL, 10);
+	if (r == 0)
+		r = wait_for_fences(c, W_COMMITTED, number,
+			clock_ns() + timeout_ms * NS_PER_MS + 20 * NS_PER_S, &missing, e);
+	if (r == 0 && missing)
+		add_reason(c, "a transaction is still open on %zu partitions: the last stable offset has not "
+			      "passed the fence", missing);
+	return r;
+}
+
+static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
+{
+	int64_t wait_ns = c->o->relay_lag_ns ? c->o->relay_lag_ns : c->o->fence_timeout_ns;
+	size_t missing;
+	int r;
+
+	if (!c->has_target)
+		return 0;
+	c->phase = "relay";
+	r = wait_for_fences(c, W_TARGET, number, clock_ns() + wait_ns, &missing, e);
+	if (r == 0)
+		r = note_fences_read(c, W_TARGET, number, e);
+	if (r == 0 && missing && !c->o->relay_lag_ns)
+		add_reason(c, "the fence of %zu partitions did not come through the relay in time; if it does "
+			      "not pass records like it, bound it with --relay-lag TIME", missing);
+	return r;
+}
+
+/* Must what was read be read again, because policy may have removed some of it? */
+static int sweep_if_needed(struct check *c, bool *ret_ok, struct err *e)
+{
+	int64_t *starts = calloc(c->n_start[RUN_SOURCE] + 1, sizeof(*starts));
+	bool needed = false, all = strcmp(c->o->sweep, "full") == 0;
+	char policy[100];
+	int r = starts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+
+	if (r == 0)
+		UNTIL_ANSWERED(c, r,
+			run_get_setting(c->ledger, c->run.id, "topic", "cleanup.policy", policy,
+				sizeof(policy), e));
+	if (r == 0)
+		r = witness_log_starts(c->witness[W_SOURCE], starts, e);
+	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++)
+		needed |= c->start[RUN_SOURCE][i] >= 0 && starts[i] > c->start[RUN_SOURCE][i];
+	free(starts);
+	all |= r == 0 && strstr(policy, "compact") != NULL;
+	if (r == 0 && (needed || all)) {
+		if (strcmp(c->o->sweep, "none") == 0) {
+			add_reason(c, "records were removed from the log by policy, and --sweep none keeps it "
+				      "from being read again");
+			*ret_ok = false;
+			return 0;
+		}
+		c->phase = "sweep";
+		show(c);
+		r = witness_sweep(c->witness[W_SOURCE], all, 3600 * NS_PER_S, e);
+		if (r == 0 && c->witness[W_COMMITTED])
+			r = witness_sweep(c->witness[W_COMMITTED], all, 3600 * NS_PER_S, e);
+	}
+	if (is_undecided(r)) {
+		add_reason(c, "the log could not be read again: %s", e->msg);
+		*ret_ok = false;
+		return 0;
+	}
+	return r;
+}
+
+/* Everything that a verdict asks for, in order. *ret_complete: what is absent now is absent. */
+static int reach_the_end(struct check *c, bool *ret_complete, struct err *e)
+{
+	struct judged_health health;
+	uint64_t number = 1;
+	bool ok = false, answers = true;
+	char shared[16] = "";
+	int r;
+
+	*ret_complete = false;
+	r = lab_is_whole(c, e);
+	if (r == 0)
+		UNTIL_ANSWERED(c, r, judged_health(c->ledger, c->run.id, &health, e));
+	if (r == 0)
+		UNTIL_ANSWERED(c, r,
+			run_get_setting(
+				c->ledger, c->run.id, "probe", "shared", shared, sizeof(shared), e));
+	if (r)
+		return r;
+	if (c->o->no_fence || strcmp(shared, "true") == 0) {
+		r = read_to_end(c, &ok, e);
+	} else {
+		r = fence_round(c, number, &ok, e);
+		if (r == 0 && ok && !health.healthy) {
+			r = nodes_answer(c, &answers, e);
+			if (r == 0)
+				r = settle(c, e);
+			if (r == 0)
+				r = fence_round(c, ++number, &ok, e);
+		}
+		c->fenced = ok;
+		if (r == 0 && ok)
+			r = wait_for_stable(c, number, e);
+		if (r == 0 && ok)
+			r = wait_for_relay(c, number, e);
+	}
+	if (r == 0 && ok)
+		r = sweep_if_needed(c, &ok, e);
+	*ret_complete = ok && answers && c->n_reasons == 0;
+	return r;
+}
+
+/* ---- the verdict ----------------------------------------------------------------------------- */
+
+static int take_sql_finding(const struct judged_finding *f, void *arg, struct err *e)
+{
+	int r = findings_add(arg, f->kind, f->stage, f->producer_id, f->epoch, f->partition, f->lo, f->hi,
+		f->count);
+
+	return r ? err_set(e, r, "out of memory") : 0;
+}
+
+/* Both judges, compared. A difference is a defect of ours, and the verdict an error. */
+static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct err *e)
+{
+	struct judge_plan plan = {
+		.run_id = c->run.id,
+		.judgement = c->judgement,
+		.complete = complete,
+		.transactional = c->run.transactional,
+		.source = witness_tracker(c->witness[W_SOURCE]),
+		.committed = c->witness[W_COMMITTED] ? witness_tracker(c->witness[W_COMMITTED]) : NULL,
+		.target = c->has_target ? witness_tracker(c->witness[W_TARGET]) : NULL,
+		.relay_bounded = c->o->relay_lag_ns != 0,
+	};
+	struct findings *sql = findings_new(), *memory = NULL;
+	char policy[100], text[600];
+	int r = sql ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+
+	c->phase = "judging";
+	c->next_show_ns = 0;
+	show(c);
+	if (r == 0)
+		UNTIL_ANSWERED(c, r,
+			run_get_setting(c->ledger, c->run.id, "topic", "cleanup.policy", policy,
+				sizeof(policy), e));
+	plan.compacted = r == 0 && strstr(policy, "compact") != NULL;
+	if (r == 0)
+		UNTIL_ANSWERED(
+			c, r, judged_compute(c->ledger, c->run.id, c->judgement, complete, e));
+	if (r == 0)
+		r = judged_findings(c->ledger, c->run.id, c->judgement, take_sql_finding, sql, e);
+	if (r == 0)
+		r = judge_in_memory(c->ledger, &plan, &memory, e);
+	if (r == 0) {
+		*ret_agreed = findings_equal(memory, "the tracker", sql, "the ledger's judge", text, sizeof(text));
+		if (!*ret_agreed)
+			add_reason(c, "the two judges disagree, which is a defect of mqaudit or of its ledger: %s",
+				text);
+	}
+	findings_free(sql);
+	findings_free(memory);
+	return r;
+}
+
+/* The sums that the counts must satisfy; a violated one is a defect of ours. */
+static bool sums_hold(struct check *c, const struct judged_sums *s)
+{
+	uint64_t outcomes = s->acked + s->unconfirmed + s->refused + s->unknown + s->none + s->unrecorded +
+		s->in_flight;
+	uint64_t records = s->distinct + s->extra + s->aborted + s->foreign + s->phantom + s->corrupted +
+		s->fences;
+
+	if (s->intended != outcomes)
+		add_reason(c, "defect: %llu messages intended, but %llu outcomes",
+			(unsigned long long)s->intended, (unsigned long long)outcomes);
+	if (s->read != records)
+		add_reason(c, "defect: %llu records read, but %llu accounted for",
+			(unsigned long long)s->read, (unsigned long long)records);
+	return s->intended == outcomes && s->read == records;
+}
+
+static enum verdict decide(struct check *c, const struct judged_sums *s, const struct promise *p)
+{
+	uint64_t unread = 0, pending = 0;
+	bool broken = false;
+
+	for (int k = 0; k < FINDING_N; k++) {
+		uint64_t n = 0;
+
+		for (int g = 0; g < STAGE_N; g++)
+			n += s->count[k][g];
+		if (n && promise_broken_by(p, (enum finding_kind)k))
+			broken = true;
+		if (k == FINDING_UNREAD)
+			unread = n;
+		if (k == FINDING_PENDING)
+			pending = n;
+	}
+	if (unread)
+		add_reason(c, "%llu messages were removed from the log before they were read; longer retention, "
+			      "or a checker that keeps up, would tell", (unsigned long long)unread);
+	if (s->unrecorded_absent)
+		add_reason(c, "what became of %llu messages only a lost journal knew, and they are not there",
+			(unsigned long long)s->unrecorded_absent);
+	if (pending && c->n_reasons == 0)
+		add_reason(c, "%llu messages are pending", (unsigned long long)pending);
+	if (broken)
+		return VERDICT_FAIL;
+	if (c->n_reasons)
+		return VERDICT_UNDECIDED;
+	if (s->acked + s->unconfirmed + s->distinct == 0)
+		return VERDICT_NODATA;
+	return VERDICT_PASS;
+}
+
+static int conclude(struct check *c, bool complete, enum verdict *ret, struct err *e)
+{
+	struct judged_sums sums;
+	struct promise promise;
+	struct judged_verdict v = {.fenced = c->fenced};
+	int r = judge_twice(c, complete, &v.agreed, e);
+
+	if (r == 0)
+		r = judged_sums(c->ledger, c->run.id, c->judgement, &sums, e);
+	if (r == 0)
+		r = promise_parse(c->run.promise, &promise, e);
+	if (r == 0)
+		r = promise_kinds_parse(c->run.fail_on, &promise.fail_on, e);
+	if (r == 0)
+		r = promise_kinds_parse(c->run.allow, &promise.allow, e);
+	if (r)
+		return r;
+	v.verdict = !v.agreed || !sums_hold(c, &sums) ? VERDICT_ERROR : decide(c, &sums, &promise);
+	v.reasons = (const char *const *)c->reason;
+	v.n_reasons = c->n_reasons;
+	UNTIL_ANSWERED(c, r, judged_finish(c->ledger, c->run.id, c->judgement, &v, e));
+	*ret = v.verdict;
+	return r;
+}
+
+/* Reading ends here: what comes later belongs to another judgement. */
+static int stop_witnesses(struct check *c, struct err *e)
+{
+	int r = 0;
+
+	for (int i = 0; i < W_N; i++) {
+		int one = c->witness[i] ? witness_stop(c->witness[i], e) : 0;
+
+		r = r ? r : one;
+	}
+	return r;
+}
+
+static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
+{
+	bool complete = false;
+	int r = wait_for_probes(c, e);
+
+	if (r == 0)
+		UNTIL_ANSWERED(c, r, judged_begin(c->ledger, c->run.id, &c->judgement, e));
+	if (r == 0)
+		r = reach_the_end(c, &complete, e);
+	if (r == 0)
+		r = stop_witnesses(c, e);
+	if (r == 0)
+		r = conclude(c, complete, ret, e);
+	return r;
+}
+
+static void release(struct check *c)
+{
+	for (int i = 0; i < W_N; i++)
+		witness_free(c->witness[i]);
+	for (size_t i = 0; i < c->n_reasons; i++)
+		free(c->reason[i]);
+	free(c->start[RUN_SOURCE]);
+	free(c->start[RUN_TARGET]);
+	destination_release(&c->source);
+	if (c->has_target)
+		destination_release(&c->target);
+	ledger_close(c->ledger);
+}
+
+int check_run(const struct cmdline *cl, const struct check_opts *o, const char *url,
+	enum verdict *ret, struct err *e)
+{
+	struct check *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	c->cl = cl;
+	c->o = o;
+	c->phase = "starting";
+	c->started_ns = clock_ns();
+	c->next_line_ns = c->started_ns + PLAIN_LINE_NS;
+	c->nonce = (uint32_t)rng_system();
+	stop_install("mqaudit: ended at once; what was read is in the ledger, the run is not judged\n");
+	r = prepare(c, url, e);
+	if (r == 0)
+		r = check_to_the_end(c, ret, e);
+	c->phase = "done";
+	c->next_show_ns = 0;
+	if (o->status_fd)
+		show(c);
+	log_progress(NULL);
+	release(c);
+	free(c);
+	return r;
+}

@@ -1,0 +1,93 @@
+#ifndef CORE_LEDGER_JUDGED_H
+#define CORE_LEDGER_JUDGED_H
+
+#include "core/ledger/ledger.h"
+#include "core/words.h"
+
+/* Judgements: numbers, fences, the judge in SQL, verdicts. */
+
+/* Begin the next judgement of a run. */
+MUST_CHECK int judged_begin(struct ledger *l, int64_t run_id, uint32_t *ret_number, struct err *e);
+
+/* Note a fence: written (acked at offset) or, with side target, read behind a relay. */
+MUST_CHECK int judged_fence(struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t number,
+	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read, struct err *e);
+
+/*
+ * What the probes went through, for the question whether one fence is enough.
+ * healthy: every outcome is acked or refused, nothing is missing, and no connection was lost, no request
+ * retried or timed out.
+ */
+struct judged_health {
+	bool healthy;
+	char why[200]; /* the first reason why not */
+};
+MUST_CHECK int judged_health(
+	struct ledger *l, int64_t run_id, struct judged_health *ret, struct err *e);
+
+/* A broker that a probe was ever connected to. The list is malloc'ed, the caller's. */
+struct judged_node {
+	int32_t id;
+	char host[256];
+	int port;
+};
+MUST_CHECK int judged_nodes(
+	struct ledger *l, int64_t run_id, struct judged_node **ret, size_t *ret_n, struct err *e);
+
+/* Faults of a lab that are recorded and not over. *ret_n; names of up to three. */
+MUST_CHECK int judged_faults_on(struct ledger *l, const char *lab, uint64_t *ret_n, char *names,
+	size_t len, struct err *e);
+
+/*
+ * Compute findings and counts from the evidence in the ledger. complete: everything up to the fence was
+ * read; without it only what is proved gone is lost. Blocks: seconds for 100,000 findings.
+ */
+MUST_CHECK int judged_compute(
+	struct ledger *l, int64_t run_id, uint32_t judgement, bool complete, struct err *e);
+
+/* Messages by kind of finding and stage. */
+struct judged_sums {
+	uint64_t count[FINDING_N][STAGE_N];
+	uint64_t intended, acked, unconfirmed, refused, unknown, none, unrecorded, in_flight;
+	uint64_t unrecorded_absent;
+	uint64_t read, distinct, extra, aborted, foreign, phantom, corrupted, fences, pending;
+	uint64_t target_read;
+};
+MUST_CHECK int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement,
+	struct judged_sums *ret, struct err *e);
+
+/* One finding, for those who compare or print. Texts live during the call only. */
+struct judged_finding {
+	enum finding_kind kind;
+	enum stage stage;
+	int64_t producer_id, epoch, partition;
+	uint64_t lo, hi, count;
+	const char *why;
+};
+MUST_CHECK int judged_findings(struct ledger *l, int64_t run_id, uint32_t judgement,
+	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg, struct err *e);
+
+/*
+ * Write the verdict down and end the run. reasons: why it is undecided or an error, each with what to do.
+ * agreed: both judges came to the same.
+ */
+struct judged_verdict {
+	enum verdict verdict;
+	bool fenced;
+	bool agreed;
+	const char *const *reasons;
+	size_t n_reasons;
+};
+MUST_CHECK int judged_finish(struct ledger *l, int64_t run_id, uint32_t judgement,
+	const struct judged_verdict *v, struct err *e);
+
+/*
+ * While the run goes on: messages that are acked below the witness's position and were not seen become
+ * provisional findings, those that came after all are withdrawn. `each` is given what is new.
+ * Sums of what is provisionally lost now go to *ret_lost.
+ */
+MUST_CHECK int judged_provisional(struct ledger *l, int64_t run_id,
+	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg,
+	uint64_t *ret_lost, struct err *e);
+
+#endif
