@@ -164,18 +164,37 @@ void kafka_reader_release(struct broker_reader *rd, struct broker_message *msg, 
 		rd_kafka_message_destroy(msg[i].handle);
 }
 
+/* After a leader moved, the library asks the old one until somebody refreshes its metadata. */
+static void refresh(struct broker_reader *rd, int64_t deadline_ns)
+{
+	const rd_kafka_metadata_t *md;
+	int left = clock_left_ms(deadline_ns);
+
+	if (rd_kafka_metadata(rd->client.rk, 0, rd->client.topic, &md, left < 2000 ? left : 2000) == 0)
+		rd_kafka_metadata_destroy(md);
+	clock_sleep_ns(50 * NS_PER_MS);
+}
+
 int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
 	int64_t *ret_high, struct err *e)
 {
-	int timeout_ms = (int)(rd->client.timeout_ns / NS_PER_MS);
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-		rd->client.rk, rd->client.topic_name, partition, ret_low, ret_high, timeout_ms);
+	int64_t deadline_ns = clock_ns() + rd->client.timeout_ns;
+	rd_kafka_resp_err_t code;
 
-	if (code) {
+	for (;;) {
+		int left = clock_left_ms(deadline_ns);
+
+		code = rd_kafka_query_watermark_offsets(rd->client.rk, rd->client.topic_name, partition,
+			ret_low, ret_high, left < 3000 ? left : 3000);
+		if (!code)
+			return 0;
 		kafka_client_serve(&rd->client);
-		return kafka_error(&rd->client, code, "the question for the log's first and last offset", e);
+		if (kafka_error(&rd->client, code, "the question for the log's first and last offset", e) !=
+				ERR_BROKER_AWAY ||
+			clock_ns() >= deadline_ns)
+			return e->code;
+		refresh(rd, deadline_ns);
 	}
-	return 0;
 }
 
 void kafka_reader_health(struct broker_reader *rd, struct broker_health *ret)
