@@ -150,6 +150,43 @@ fuzz: ## fuzz the parsers: FUZZ=name (all without), TIME=seconds
 ledger-test: $(B)/mqaudit $(LEDGER_BINS) ## the embedded ledger, on the real server
 	$(Q)prove --exec 'env B=$(B) bash' tests/ledger/*_test.sh
 
+# Everything that is missing is installed; every broker test must run: nothing is skipped on CI.
+test: ## install what is missing, then the whole suite, on real brokers
+	$(Q)$(MAKE) --no-print-directory deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory check
+	$(Q)$(MAKE) --no-print-directory ledger-test
+	$(Q)$(MAKE) --no-print-directory broker-test
+
+broker-test: $(B)/mqaudit ## the audit end to end, on a real Kafka cluster
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
+
+deps: ## install what is missing (Debian packages)
+	$(Q).ci/deps
+
+demo: ## a real cluster loses acknowledged messages under acks=1, and none under acks=all
+	$(Q)$(MAKE) --no-print-directory deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scenarios/demo.sh
+
+# Programs, man page and completion; `make uninstall` removes exactly these.
+install: all ## install under PREFIX (DESTDIR is put in front)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHCOMPDIR) $(DESTDIR)$(ZSHCOMPDIR) \
+		$(DESTDIR)$(FISHCOMPDIR)
+	install -m 755 $(B)/mqaudit $(DESTDIR)$(BINDIR)/mqaudit
+	$(B)/mqaudit help --man >$(B)/mqaudit.1
+	install -m 644 $(B)/mqaudit.1 $(DESTDIR)$(MANDIR)/man1/mqaudit.1
+	$(B)/mqaudit help --completion bash >$(B)/completion.bash
+	install -m 644 $(B)/completion.bash $(DESTDIR)$(BASHCOMPDIR)/mqaudit
+	$(B)/mqaudit help --completion zsh >$(B)/completion.zsh
+	install -m 644 $(B)/completion.zsh $(DESTDIR)$(ZSHCOMPDIR)/_mqaudit
+	$(B)/mqaudit help --completion fish >$(B)/completion.fish
+	install -m 644 $(B)/completion.fish $(DESTDIR)$(FISHCOMPDIR)/mqaudit.fish
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(BINDIR)/mqaudit $(DESTDIR)$(MANDIR)/man1/mqaudit.1 $(DESTDIR)$(BASHCOMPDIR)/mqaudit \
+		$(DESTDIR)$(ZSHCOMPDIR)/_mqaudit $(DESTDIR)$(FISHCOMPDIR)/mqaudit.fish
+
 clean: ## remove everything that was built
 	rm -rf build
 

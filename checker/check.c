@@ -12,6 +12,7 @@
 #include "core/envelope.h"
 #include "core/labfile.h"
 #include "core/ledger/judged.h"
+#include "core/ledger/lab_events.h"
 #include "core/ledger/produced.h"
 #include "core/ledger/run.h"
 #include "core/log.h"
@@ -581,6 +582,8 @@ static int lab_is_whole(struct check *c, struct err *e)
 
 	if (!c->run.lab[0])
 		return 0;
+	if (lab_events_import(c->ledger, c->run.lab, c->run.broker, &ignored))
+		log_warn("the lab's events are not in the ledger: %s", ignored.msg);
 	UNTIL_ANSWERED(c, r, judged_faults_on(c->ledger, c->run.lab, &n, names, sizeof(names), e));
 	if (r)
 		return r;

@@ -19,12 +19,18 @@
 
 static int dist_path(const char *version, const char *behind, char *ret, size_t len, struct err *e)
 {
+	const char *own = getenv("MQAUDIT_DIST");
 	char root[PATHS_MAX];
-	int r = paths_state("lab", root, sizeof(root), e), n;
+	int r = 0, n;
 
+	/* programs may be kept elsewhere than the state, so that they outlive it */
+	if (own && *own == '/')
+		snprintf(root, sizeof(root), "%s", own);
+	else
+		r = paths_state("lab/dist", root, sizeof(root), e);
 	if (r)
 		return r;
-	n = snprintf(ret, len, "%s/dist/kafka-%s%s", root, version, behind);
+	n = snprintf(ret, len, "%s/kafka-%s%s", root, version, behind);
 	return n < 0 || (size_t)n >= len
 		       ? err_set(e, ERR_LIMIT, "the state folder's name is too long")
 		       : 0;

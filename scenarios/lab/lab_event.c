@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/ledger/lab_events.h"
+#include "core/ledger/server.h"
 
 #define LINE_LIMIT 4096
 
@@ -27,6 +30,22 @@ static void append(const char *path, const struct buf *line)
 	close(fd);
 }
 
+/* Into the ledger as well, if one runs: it is not started for this. The checker takes the file otherwise. */
+static void ship(const struct lab *lab)
+{
+	struct ledger_server_status status;
+	const char *url = getenv("MQAUDIT_LEDGER");
+	struct ledger *l = NULL;
+	struct err e;
+
+	if ((!url || !*url) &&
+		(ledger_server_status(&status, &e) || status.state != LEDGER_SERVER_RUNNING))
+		return;
+	if (ledger_open(NULL, &l, &e) == 0)
+		err_ignore(lab_events_import(l, lab->name, lab->kind->name, &e));
+	ledger_close(l);
+}
+
 void lab_event(struct lab *lab, const char *kind, const char *subject, const char *detail,
 	enum lab_event_edge edge)
 {
@@ -46,5 +65,7 @@ void lab_event(struct lab *lab, const char *kind, const char *subject, const cha
 	snprintf(path, sizeof(path), "%s/events.jsonl", lab->folder);
 	if (buf_failed(&line) == 0)
 		append(path, &line);
+	if (edge != LAB_EVENT_INSTANT)
+		ship(lab);
 	buf_release(&line);
 }
