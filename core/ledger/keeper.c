@@ -308,6 +308,8 @@ static int keeper_start(struct keeper *k, struct err *e)
 		return r;
 	r = wait_old_server(k, e);
 	if (r == 0)
+		r = layout_make(&k->l, e); /* again: an ending keeper removes the socket's folder */
+	if (r == 0)
 		r = server_find_programs(&k->l, &k->programs, e);
 	k->pids.keeper = getpid();
 	k->pids.keeper_start = proc_start_time(getpid());
@@ -546,6 +548,7 @@ int keeper_main(void)
 	if (r == 0 && !folder_is_gone(&k))
 		say_how_it_ended(&k);
 	if (k.lock_fd >= 0) {
+		layout_remove_socket(&k.l);
 		layout_give_back(&k.l);
 		close(k.lock_fd);
 	}

@@ -124,6 +124,12 @@ int layout_init(struct layout *l, struct err *e)
 	return choose_user(l, e);
 }
 
+void layout_remove_socket(const struct layout *l)
+{
+	if (strncmp(l->socket, l->dir, strlen(l->dir)) != 0 && rmdir(l->socket) != 0)
+		return; /* not empty, or not ours: layout_make() will look at it */
+}
+
 bool layout_has_data(const struct layout *l)
 {
 	struct stat st;
@@ -331,10 +337,10 @@ int layout_touch(const struct layout *l, struct err *e)
 char *layout_conninfo(
 	const struct layout *l, const char *database, const char *application, char *ret)
 {
-	/* what the environment (PGPORT, PGOPTIONS, ...) must not change */
+	/* what the environment (PGPORT, PGOPTIONS, ...) must not change; libpq skips empty values */
 	static const char *const pins[][2] = {
 		{"port", "5432"},
-		{"options", ""},
+		{"options", " "},
 		{"sslmode", "disable"},
 		{"gssencmode", "disable"},
 		{"target_session_attrs", "any"},

@@ -65,6 +65,9 @@ MUST_CHECK int layout_make(const struct layout *l, struct err *e);
  */
 void layout_give_back(const struct layout *l);
 
+/* Remove the folder of the socket if it is below /tmp, once the server is gone. Best effort. */
+void layout_remove_socket(const struct layout *l);
+
 /* Is there a data folder? */
 bool layout_has_data(const struct layout *l);
 
