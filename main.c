@@ -13,6 +13,8 @@
 #include "checker/cmd_check.h"
 #include "probe/cmd_probe.h"
 #include "probe/cmd_recover.h"
+#include "reporters/cmd_report.h"
+#include "reporters/cmd_run.h"
 #include "scenarios/lab/cmd_lab.h"
 
 static int help_run(struct cmdline *cl);
@@ -45,6 +47,10 @@ static const struct command cmd_help = {
 static const struct command *const table[] = {
 	&cmd_probe,
 	&cmd_check,
+	&cmd_report,
+	&cmd_explain,
+	&cmd_runs,
+	&cmd_runs_delete,
 	&cmd_recover,
 	&cmd_lab_up,
 	&cmd_lab_down,
@@ -62,7 +68,7 @@ static const struct command *const table[] = {
 	&cmd_ledger_keeper,
 	&cmd_help,
 };
-#define N_COMMANDS (sizeof(table) / sizeof(table[0]))
+#define N_COMMANDS (1 + sizeof(table) / sizeof(table[0]))
 
 static int help_run(struct cmdline *cl)
 {
@@ -149,8 +155,9 @@ int main(int argc, char **argv)
 	struct err e = {0};
 	int words, r;
 
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		all[i] = *table[i];
+	all[0] = run_command(&cmd_probe, &cmd_check);
+	for (size_t i = 1; i < N_COMMANDS; i++)
+		all[i] = *table[i - 1];
 	command = opt_find(all, N_COMMANDS, argc - 1, argv + 1, &words);
 	if (!command)
 		return without_command(all, argc, argv);

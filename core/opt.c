@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -506,4 +507,92 @@ const struct command *opt_find(
 		}
 	}
 	return best;
+}
+
+/* ---- forwarding ------------------------------------------------------------------------------ */
+
+struct arguments {
+	char **arg;
+	size_t n, cap;
+	bool failed;
+};
+
+static void forward(struct arguments *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void forward(struct arguments *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (a->n + 1 >= a->cap) {
+		size_t cap = a->cap ? a->cap * 2 : 16;
+		char **more = realloc(a->arg, cap * sizeof(*more));
+
+		if (!more) {
+			a->failed = true;
+			return;
+		}
+		a->arg = more;
+		a->cap = cap;
+	}
+	va_start(ap, fmt);
+	if (vasprintf(&a->arg[a->n], fmt, ap) < 0)
+		a->failed = true;
+	else
+		a->n++;
+	va_end(ap);
+	a->arg[a->n] = NULL;
+}
+
+static void forward_row(struct arguments *a, const struct opt *row, const void *place)
+{
+	const struct opt_list *list = place;
+
+	switch (row->type) {
+	case OPT_FLAG:
+		forward(a, *(const bool *)place ? "--%s" : "--no-%s", row->name);
+		break;
+	case OPT_STRING:
+	case OPT_CHOICE:
+		forward(a, "--%s=%s", row->name, *(const char *const *)place);
+		break;
+	case OPT_COUNT:
+	case OPT_SIZE:
+		forward(a, "--%s=%llu", row->name, (unsigned long long)*(const uint64_t *)place);
+		break;
+	case OPT_DURATION:
+		forward(a, "--%s=%lldns", row->name, (long long)*(const int64_t *)place);
+		break;
+	case OPT_LIST:
+		for (size_t i = 0; i < list->n; i++)
+			forward(a, "--%s=%s", row->name, list->item[i]);
+		break;
+	}
+}
+
+int opt_forward(
+	const struct cmdline *cl, const struct command *to, char ***ret, size_t *ret_n, struct err *e)
+{
+	struct arguments a = {0};
+
+	forward(&a, "%s", to->name);
+	for (size_t i = 0; i < count_rows(cl->command); i++) {
+		const struct opt *row = &cl->command->opts[i];
+
+		for (const struct opt *o = to->opts; cl->given[i] && o->name; o++)
+			if (strcmp(o->name, row->name) == 0)
+				forward_row(&a, row, (const char *)cl->opts + row->offset);
+	}
+	if (a.failed) {
+		opt_forward_free(a.arg);
+		return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	*ret = a.arg;
+	*ret_n = a.n;
+	return 0;
+}
+
+void opt_forward_free(char **args)
+{
+	for (char **p = args; p && *p; p++)
+		free(*p);
+	free(args);
 }

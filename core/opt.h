@@ -98,6 +98,15 @@ const struct opt *opt_common(void);
 bool opt_given(const struct cmdline *cl, const char *name);
 
 /*
+ * What was given to cl, as arguments for another command: each given option that `to` has by name too
+ * becomes "--name=value". *ret is a NULL-terminated array of malloc'ed strings, the command's name first,
+ * freed by opt_forward_free(). Returns 0 or ERR_NOMEM.
+ */
+MUST_CHECK int opt_forward(
+	const struct cmdline *cl, const struct command *to, char ***ret, size_t *ret_n, struct err *e);
+void opt_forward_free(char **args);
+
+/*
  * Help for one command, to a stream; for all, a man page (roff), and completion scripts for bash, zsh and
  * fish. They show what the tables hold, but for what is hidden.
  */

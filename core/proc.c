@@ -110,6 +110,8 @@ static void child_files(const struct proc_spec *spec, const struct pipes *pipes,
 
 static void child_identity(const struct proc_spec *spec, pid_t parent, int report)
 {
+	if (spec->keep_fd >= 0 && fcntl(spec->keep_fd, F_SETFD, 0) != 0)
+		child_fail(report, "keep a descriptor");
 	if (spec->netns_fd >= 0 && setns(spec->netns_fd, CLONE_NEWNET) != 0)
 		child_fail(report, "enter the network namespace");
 	if (spec->new_session)

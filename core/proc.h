@@ -19,6 +19,7 @@ struct proc_spec {
 	const char *stdin_file;   /* or NULL: /dev/null */
 	const char *output_file;  /* stdout and stderr are appended to it; NULL: see inherit_output */
 	bool inherit_output;      /* keep our stdout and stderr (with output_file NULL); else /dev/null */
+	int keep_fd;               /* this descriptor stays open in the child, under its number; -1: none */
 	int netns_fd;             /* enter this network namespace first; -1: stay */
 	uid_t uid;                /* run as this user when it differs from ours (0 and we are root: root) */
 	gid_t gid;
@@ -26,7 +27,7 @@ struct proc_spec {
 	int death_signal;         /* sent to it when the thread that started it ends; 0: none */
 };
 
-#define PROC_SPEC_INIT {.netns_fd = -1}
+#define PROC_SPEC_INIT {.keep_fd = -1, .netns_fd = -1}
 
 /*
  * Start a process. Returns 0, with its pid, or ERR_IO, ERR_NOTFOUND (no such program), ERR_DENIED.
