@@ -104,8 +104,13 @@ struct status_opts {
 };
 
 static const struct opt status_rows[] = {
-	{.name = "format", .type = OPT_CHOICE, .arg = "FORMAT", .choices = "text|json", .dflt = "text",
-		.offset = offsetof(struct status_opts, format), .group = "Output",
+	{.name = "format",
+		.type = OPT_CHOICE,
+		.arg = "FORMAT",
+		.choices = "text|json",
+		.dflt = "text",
+		.offset = offsetof(struct status_opts, format),
+		.group = "Output",
 		.help = "How to print it: for people, or as one JSON object."},
 	{.name = NULL},
 };
@@ -135,12 +140,13 @@ const struct command cmd_ledger_status = {
 	.args = "",
 	.summary = "how the embedded ledger stands",
 	.description =
-		"Says whether the private PostgreSQL server runs that mqaudit uses when no other ledger is "
-		"named, since when and for how many clients, where its data is and how large, and the "
-		"command that opens it in psql. Starts nothing.\n"
-		"The exit code is 0 in every state; --format json has the fields state (running, stopped, "
-		"starting, silent, not made), running, kept, pid, keeper_pid, since, clients, version, user, "
-		"data_dir, bytes, log, conninfo and psql; what is not known is null.",
+		"Says whether the private PostgreSQL server runs that mqaudit uses when no "
+		"other ledger is named, since when and for how many clients, where its data "
+		"is and how large, and the command that opens it in psql. Starts nothing.\n"
+		"The exit code is 0 in every state; --format json has the fields state "
+		"(running, stopped, starting, silent, not made), running, kept, pid, "
+		"keeper_pid, since, clients, version, user, data_dir, bytes, log, conninfo "
+		"and psql; what is not known is null.",
 	.opts = status_rows,
 	.opts_size = sizeof(struct status_opts),
 	.max_args = 0,
@@ -177,12 +183,13 @@ const struct command cmd_ledger_start = {
 	.args = "",
 	.summary = "start the embedded ledger and keep it running",
 	.description =
-		"Starts the private PostgreSQL server that mqaudit uses when no other ledger is named, if it "
-		"does not run, and keeps it: it is not stopped for being unused. Prints the command that "
-		"opens it in psql.\n"
-		"Other commands start it by themselves; started by them, it stops a minute after its last "
-		"client has gone. Its data is in the folder 'ledger' of $MQAUDIT_STATE, or of the default "
-		"state folder; it listens on a socket there, and on no network.",
+		"Starts the private PostgreSQL server that mqaudit uses when no other ledger "
+		"is named, if it does not run, and keeps it: it is not stopped for being "
+		"unused. Prints the command that opens it in psql.\n"
+		"Other commands start it by themselves; started by them, it stops a minute "
+		"after its last client has gone. Its data is in the folder 'ledger' of "
+		"$MQAUDIT_STATE, or of the default state folder; it listens on a socket "
+		"there, and on no network.",
 	.examples = "# A ledger that stays\nmqaudit ledger start\n",
 	.max_args = 0,
 	.run = run_start,
@@ -213,9 +220,10 @@ const struct command cmd_ledger_stop = {
 	.args = "",
 	.summary = "stop the embedded ledger",
 	.description =
-		"Stops the private PostgreSQL server and waits until it is gone; what was committed is kept. "
-		"Clients that are connected lose their connection, and are counted in a warning: a running "
-		"probe or checker starts the server again as soon as it needs it.",
+		"Stops the private PostgreSQL server and waits until it is gone; what was "
+		"committed is kept. Clients that are connected lose their connection, and are "
+		"counted in a warning: a running probe or checker starts the server again as "
+		"soon as it needs it.",
 	.max_args = 0,
 	.run = run_stop,
 };

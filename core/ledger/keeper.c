@@ -117,8 +117,8 @@ static char *read_log(const struct keeper *k, off_t from, size_t max, size_t *re
 }
 
 /*
- * Keep the log small: its end goes to server.log.1, and it is cut. The server appends, so it goes on at
- * the new end; lines of the very moment between are lost.
+ * Keep the log small: its end goes to server.log.1, and it is cut. The server appends, so it goes
+ * on at the new end; lines of the very moment between are lost.
  */
 static void trim_log(struct keeper *k)
 {
@@ -217,7 +217,8 @@ static int wait_ready(struct keeper *k, struct err *e)
 		if (!k->running)
 			return start_error(k, e);
 		if (k->stop)
-			return err_set(e, ERR_STOPPED, "the ledger's server was stopped while it started");
+			return err_set(
+				e, ERR_STOPPED, "the ledger's server was stopped while it started");
 		r = open_own(k, e);
 		if (r != ERR_LEDGER_AWAY)
 			return r;
@@ -243,7 +244,9 @@ static int ensure_database(struct keeper *k, struct err *e)
 	return r;
 }
 
-/* The postmaster of a keeper that was killed is being stopped by the kernel's signal: wait for it. */
+/*
+ * The postmaster of a keeper that was killed is being stopped by the kernel's signal: wait for it.
+ */
 static int wait_old_server(struct keeper *k, struct err *e)
 {
 	int64_t deadline = clock_ns() + OLD_SERVER_TIMEOUT;
@@ -308,6 +311,8 @@ static int keeper_start(struct keeper *k, struct err *e)
 		return r;
 	r = wait_old_server(k, e);
 	if (r == 0)
+		r = layout_check_user(&k->l, e);
+	if (r == 0)
 		r = layout_make(&k->l, e); /* again: an ending keeper removes the socket's folder */
 	if (r == 0)
 		r = server_find_programs(&k->l, &k->programs, e);
@@ -368,7 +373,9 @@ static void signal_children(int sig)
 	free(text);
 }
 
-/* End what is left of the server: they would keep its shared memory, and a new one from starting. */
+/*
+ * End what is left of the server: they would keep its shared memory, and a new one from starting.
+ */
 static void end_children(struct keeper *k)
 {
 	int64_t deadline = clock_ns() + IMMEDIATE_TIMEOUT;
@@ -387,14 +394,15 @@ static void end_children(struct keeper *k)
 /* ---- watching ---- */
 
 /*
- * Is anybody connected, or was since we looked last (sessions too short to be seen)? When the server
- * does not answer, nobody knows, and it counts as used.
+ * Is anybody connected, or was since we looked last (sessions too short to be seen)? When the
+ * server does not answer, nobody knows, and it counts as used.
  */
 static bool has_clients(struct keeper *k)
 {
 	static const char ask[] =
 		"select (select count(*) from pg_catalog.pg_stat_activity"
-		"         where backend_type = 'client backend' and application_name <> '" LAYOUT_SERVICE "'),"
+		"         where backend_type = 'client backend'"
+		"           and application_name <> '" LAYOUT_SERVICE "'),"
 		"       (select sum(sessions)::int8 from pg_catalog.pg_stat_database"
 		"         where datname <> '" LAYOUT_SERVICE_DATABASE "')";
 	struct pg_rows *rows = NULL;
@@ -425,8 +433,8 @@ static bool in_use(struct keeper *k)
 }
 
 /*
- * Stop it if it is still unused once nobody can be about to use it: who needs it holds the lock while
- * looking for it. The lock is held until it is gone.
+ * Stop it if it is still unused once nobody can be about to use it: who needs it holds the lock
+ * while looking for it. The lock is held until it is gone.
  */
 static void stop_idle(struct keeper *k)
 {

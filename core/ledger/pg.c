@@ -22,7 +22,7 @@ struct pg {
 	char name[NAME_LEN]; /* the conninfo as it may be shown */
 	char sqlstate[PG_SQLSTATE_LEN];
 	bool commit_unknown;
-	bool rolled_back; /* the last statement met its deadline, and the server's error is its answer */
+	bool rolled_back; /* the last statement met its deadline and was answered by an error */
 };
 
 struct pg_rows {
@@ -78,8 +78,8 @@ int pg_socket(const struct pg *pg)
 }
 
 /*
- * Wait until the socket is ready for one of `events`. Returns 1, 0 at the deadline, or -1 with errno
- * (EINTR too: callers go round).
+ * Wait until the socket is ready for one of `events`. Returns 1, 0 at the deadline, or -1 with
+ * errno (EINTR too: callers go round).
  */
 static int wait_socket(const struct pg *pg, short events, int64_t deadline)
 {
@@ -98,7 +98,9 @@ static void ignore_notice(void *arg, const char *message)
 	(void)message;
 }
 
-/* Names and values for PQconnectStartParams(): what we want first, so that the user's overrule it. */
+/*
+ * Names and values for PQconnectStartParams(): what we want first, so that the user's overrule it.
+ */
 struct settings {
 	const char *name[MAX_SETTINGS + 1];
 	const char *value[MAX_SETTINGS + 1];
@@ -178,8 +180,9 @@ static int connect_error(struct pg *pg, struct err *e)
 		code = ERR_DENIED;
 	err_set(e, code, "cannot connect to ledger '%s': %s", pg->name, text);
 	if (code == ERR_DENIED)
-		return err_hint(e, "check user and password (a password file: PGPASSFILE or ~/.pgpass) and "
-				   "the server's pg_hba.conf");
+		return err_hint(e,
+			"check user and password (a password file: PGPASSFILE or ~/.pgpass) and "
+			"the server's pg_hba.conf");
 	return code;
 }
 
@@ -219,7 +222,8 @@ static int check_server(struct pg *pg, struct err *e)
 		return err_hint(e, "without --ledger mqaudit starts a server of its own");
 	}
 	if (PQsetnonblocking(pg->conn, 1) != 0)
-		return err_set(e, ERR_LEDGER_AWAY, "cannot make the connection to the ledger non-blocking");
+		return err_set(e, ERR_LEDGER_AWAY,
+			"cannot make the connection to the ledger non-blocking");
 	PQsetErrorVerbosity(pg->conn, PQERRORS_DEFAULT);
 	return 0;
 }
@@ -245,8 +249,8 @@ int pg_open(struct pg *pg, const char *conninfo, int64_t timeout_ns, struct err 
 /* ---- cancelling ---- */
 
 /*
- * PQcancel() connects and waits without a deadline, so it gets a thread, which nobody waits for: its
- * success shows on our connection. It hangs only while the server is frozen, and ends with it.
+ * PQcancel() connects and waits without a deadline, so it gets a thread, which nobody waits for:
+ * its success shows on our connection. It hangs only while the server is frozen, and ends with it.
  * Because it may strike late, the connection is never used for another statement.
  */
 static void *cancel_main(void *arg)
@@ -320,10 +324,11 @@ static int result_error(struct pg *pg, const PGresult *res, struct err *e)
 	if (code == ERR_LEDGER_AWAY && !state)
 		err_set(e, code, "the connection to the ledger was lost: %s", why);
 	else
-		err_set(e, code, "ledger: %s%s%.200s%s", why, detail ? " (" : "", detail ? detail : "",
-			detail ? ")" : "");
+		err_set(e, code, "ledger: %s%s%.200s%s", why, detail ? " (" : "",
+			detail ? detail : "", detail ? ")" : "");
 	if (code == ERR_NOSPACE)
-		return err_hint(e, "make room on the ledger's disk; nothing that was committed is lost");
+		return err_hint(
+			e, "make room on the ledger's disk; nothing that was committed is lost");
 	return hint ? err_hint(e, "%s", hint) : code;
 }
 
@@ -338,7 +343,9 @@ static int await_result(struct pg *pg, int64_t deadline, struct err *e)
 			return lost(pg, e);
 		if (n == 0 && clock_ns() >= deadline)
 			return ERR_TIMEOUT;
-		/* when this fails, PQgetResult() has the reason, maybe with the server's last word */
+		/*
+		 * when this fails, PQgetResult() has the reason, maybe with the server's last word
+		 */
 		if (n > 0 && !PQconsumeInput(pg->conn))
 			return 0;
 	}
@@ -359,8 +366,8 @@ struct answer {
 };
 
 /*
- * Take one result into the answer. A copy state is kept too, and ends the collecting: libpq repeats it
- * for ever. Returns true when no more is to come.
+ * Take one result into the answer. A copy state is kept too, and ends the collecting: libpq repeats
+ * it for ever. Returns true when no more is to come.
  */
 static bool answer_take(struct pg *pg, struct answer *a, PGresult *res, struct err *e)
 {
@@ -414,8 +421,8 @@ static void collect_cancelled(
 }
 
 /*
- * Collect all results of what was sent; cancel at the deadline. Returns 0 and the last good result in
- * *ret (the caller clears it), or the first error.
+ * Collect all results of what was sent; cancel at the deadline. Returns 0 and the last good result
+ * in *ret (the caller clears it), or the first error.
  */
 static int collect(struct pg *pg, int64_t timeout_ns, PGresult **ret, struct err *e)
 {
@@ -526,7 +533,8 @@ int pg_prepare(struct pg *pg, const char *name, const char *sql, int64_t timeout
 	int r = begin_call(pg, e);
 
 	return r ? r
-		 : finish_query(pg, PQsendPrepare(pg->conn, name, sql, 0, NULL), timeout_ns, NULL, e);
+		 : finish_query(
+			   pg, PQsendPrepare(pg->conn, name, sql, 0, NULL), timeout_ns, NULL, e);
 }
 
 int pg_query_prepared(struct pg *pg, const char *name, const struct pg_args *args,
@@ -622,7 +630,8 @@ int pg_commit(struct pg *pg, int64_t timeout_ns, struct err *e)
 		return r;
 	}
 	if (strcmp(PQcmdStatus(res), "COMMIT") != 0)
-		r = err_set(e, ERR_LEDGER, "ledger: the transaction had failed and was rolled back");
+		r = err_set(
+			e, ERR_LEDGER, "ledger: the transaction had failed and was rolled back");
 	PQclear(res);
 	return r;
 }
@@ -802,8 +811,8 @@ int pg_rows_n(const struct pg_rows *rows)
 static void check_place(const struct pg_rows *rows, int row, int column)
 {
 	if (row < 0 || row >= PQntuples(rows->res) || column < 0 || column >= PQnfields(rows->res))
-		BUG("no row %d, column %d in an answer of %d x %d", row, column, PQntuples(rows->res),
-			PQnfields(rows->res));
+		BUG("no row %d, column %d in an answer of %d x %d", row, column,
+			PQntuples(rows->res), PQnfields(rows->res));
 }
 
 bool pg_rows_is_null(const struct pg_rows *rows, int row, int column)

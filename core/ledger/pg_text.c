@@ -38,7 +38,9 @@ static void redact_query(const char *query, struct buf *out)
 	}
 }
 
-/* scheme://user:secret@host/db?name=value&... A secret may hold any sign but '@', even unescaped. */
+/*
+ * scheme://user:secret@host/db?name=value&... A secret may hold any sign but '@', even unescaped.
+ */
 static void redact_url(const char *url, struct buf *out)
 {
 	const char *rest = strstr(url, "://") + 3;
@@ -50,7 +52,8 @@ static void redact_url(const char *url, struct buf *out)
 	if (at && colon && colon < at) {
 		buf_add(out, rest, (size_t)(colon - rest) + 1);
 		buf_str_add(out, HIDDEN);
-		if (query && query < at) /* a secret with '?' or a query with '@': nobody can tell */
+		if (query &&
+			query < at) /* a secret with '?' or a query with '@': nobody can tell */
 			return;
 		rest = at;
 	}
@@ -62,7 +65,10 @@ static void redact_url(const char *url, struct buf *out)
 	redact_query(query + 1, out);
 }
 
-/* The end of a conninfo value: quoted with '...', or up to a blank; a backslash takes the next sign. */
+/*
+ * The end of a conninfo value: quoted with '...', or up to a blank; a backslash takes the next
+ * sign.
+ */
 static const char *value_end(const char *p)
 {
 	bool quoted = *p == '\'';
@@ -171,7 +177,8 @@ static const char *find_sqlstate(const char *line, size_t len)
 
 		if (memcmp(line + i, ":  ", 3) != 0)
 			continue;
-		while (n < 5 && (isdigit((unsigned char)line[i + 3 + n]) || isupper((unsigned char)line[i + 3 + n])))
+		while (n < 5 && (isdigit((unsigned char)line[i + 3 + n]) ||
+					isupper((unsigned char)line[i + 3 + n])))
 			n++;
 		if (n == 5 && memcmp(line + i + 8, ": ", 2) == 0)
 			return line + i + 3;
@@ -189,7 +196,10 @@ void pg_split_connect_error(const char *text, char *sqlstate, char *ret, size_t 
 		size_t n = strcspn(text, "\n");
 		const char *state = find_sqlstate(text, n);
 
-		/* LOCATION is the server's source line; lines behind a tab ask whether the server runs */
+		/*
+		 * LOCATION is the server's source line; lines behind a tab ask whether the server
+		 * runs
+		 */
 		if (n && *text != '\t' && strncmp(text, "LOCATION:", 9) != 0) {
 			if (out.len)
 				buf_str_add(&out, "; ");

@@ -9,12 +9,14 @@
 /* The texts around a PostgreSQL connection: conninfo, SQLSTATE, error messages. Needs no server. */
 
 /*
- * Write a ledger URL or conninfo as it may be shown: passwords replaced by "***". Works on malformed
- * texts too, and then rather hides too much than too little. Cut to len. Returns ret.
+ * Write a ledger URL or conninfo as it may be shown: passwords replaced by "***". Works on
+ * malformed texts too, and then rather hides too much than too little. Cut to len. Returns ret.
  */
 char *pg_redact_url(const char *url, char *ret, size_t len);
 
-/* Add " name='value'" to a conninfo, quoted as libpq wants it; without the blank at the beginning. */
+/*
+ * Add " name='value'" to a conninfo, quoted as libpq wants it; without the blank at the beginning.
+ */
 void pg_conninfo_add(struct buf *conninfo, const char *name, const char *value);
 
 /*

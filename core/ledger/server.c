@@ -62,7 +62,9 @@ static void own_program(char *ret, size_t len)
 	n = readlink("/proc/self/exe", ret, len - 1);
 	if (n > 0)
 		ret[n] = '\0';
-	/* replaced since we started (a new build): the link still leads to the program that we are */
+	/*
+	 * replaced since we started (a new build): the link still leads to the program that we are
+	 */
 	if (n <= 0 || access(ret, X_OK) != 0)
 		snprintf(ret, len, "/proc/self/exe");
 }
@@ -115,7 +117,8 @@ static int silent(const struct layout *l, struct err *e)
 	struct server_pids pids;
 
 	layout_read_pids(l, &pids);
-	err_set(e, ERR_LEDGER_AWAY, "the ledger's server (process %d) takes connections and does not answer",
+	err_set(e, ERR_LEDGER_AWAY,
+		"the ledger's server (process %d) takes connections and does not answer",
 		(int)pids.postmaster);
 	return err_hint(e, "is it stopped (SIGSTOP), or its disk? 'mqaudit ledger stop' ends it");
 }
@@ -157,11 +160,14 @@ static int take_lock(const struct layout *l, int64_t deadline_ns, int *ret_fd, s
 		return err_set(e, ERR_LEDGER_AWAY,
 			"another process is busy with starting or stopping the ledger's server");
 	if (r == ERR_DENIED)
-		return err_hint(e, "it belongs to another user: set MQAUDIT_STATE to a folder of your own");
+		return err_hint(
+			e, "it belongs to another user: set MQAUDIT_STATE to a folder of your own");
 	return r;
 }
 
-/* keep: also make the file `keep`, under the same lock, so that a stop at the same time is whole. */
+/*
+ * keep: also make the file `keep`, under the same lock, so that a stop at the same time is whole.
+ */
 static int ensure(int64_t deadline_ns, bool keep, struct buf *ret_conninfo, struct err *e)
 {
 	struct layout l;
@@ -251,7 +257,8 @@ static int ask_server(struct pg *pg, struct ledger_server_status *st, struct err
 	static const char sql[] =
 		"select current_setting('server_version'),"
 		"       (select count(*) from pg_catalog.pg_stat_activity"
-		"         where backend_type = 'client backend' and application_name <> '" LAYOUT_SERVICE "')";
+		"         where backend_type = 'client backend'"
+		"           and application_name <> '" LAYOUT_SERVICE "')";
 	struct pg_rows *rows = NULL;
 	int r = pg_query(pg, sql, NULL, STATUS_TIMEOUT, &rows, e);
 
@@ -336,7 +343,8 @@ int ledger_server_status(struct ledger_server_status *ret, struct err *e)
 	if (r)
 		return r;
 	if (access(l.dir, R_OK | X_OK) != 0 && errno != ENOENT) {
-		err_set_errno(e, ERR_DENIED, errno, "cannot look into the ledger's folder '%s'", l.dir);
+		err_set_errno(
+			e, ERR_DENIED, errno, "cannot look into the ledger's folder '%s'", l.dir);
 		return err_hint(e, "it may belong to another user: set MQAUDIT_STATE to your own");
 	}
 	fill_status(&l, ret);
@@ -355,7 +363,10 @@ static void ask_to_stop(const struct server_pids *pids, bool by_keeper)
 	proc_signal(pid, start, SIGCONT);
 }
 
-/* Wait until neither keeper nor postmaster is there. Without a keeper, the postmaster is asked by us. */
+/*
+ * Wait until neither keeper nor postmaster is there. Without a keeper, the postmaster is asked by
+ * us.
+ */
 static int wait_gone(const struct layout *l, struct err *e)
 {
 	int64_t deadline = clock_ns() + STOP_TIMEOUT;
@@ -374,7 +385,8 @@ static int wait_gone(const struct layout *l, struct err *e)
 			ask_to_stop(&pids, by_keeper);
 		}
 		if (clock_ns() >= deadline)
-			return err_set(e, ERR_LEDGER_AWAY, "the ledger's server (process %d) does not end",
+			return err_set(e, ERR_LEDGER_AWAY,
+				"the ledger's server (process %d) does not end",
 				(int)pids.postmaster);
 		clock_sleep_ns(10 * NS_PER_MS);
 	}

@@ -10,9 +10,10 @@
 #include "core/paths.h"
 
 /*
- * The embedded ledger: a private PostgreSQL below the state folder, reached by a unix socket only, used
- * when no other ledger is named. It is made and started on demand, once, however many processes ask at
- * the same time; it is stopped when nobody has used it for a minute (see keeper.h).
+ * The embedded ledger: a private PostgreSQL below the state folder, reached by a unix socket only,
+ * used when no other ledger is named. It is made and started on demand, once, however many
+ * processes ask at the same time; it is stopped when nobody has used it for a minute (see
+ * keeper.h).
  *
  * All of these may be called by several threads and processes. They keep no state in this process.
  */
@@ -23,25 +24,27 @@
 /*
  * See to it that the server runs and answers; add a conninfo for pg_open() to ret_conninfo.
  *
- * The server will not be stopped for being idle in the next minute: connect within it. Whoever loses
- * the connection later calls this again, which starts a server that has died. The keeper is started
- * from this very program (or the one named by MQAUDIT_PROGRAM, for test programs): it must have the
- * command `ledger keeper`.
+ * The server will not be stopped for being idle in the next minute: connect within it. Whoever
+ * loses the connection later calls this again, which starts a server that has died. The keeper is
+ * started from this very program (or the one named by MQAUDIT_PROGRAM, for test programs): it must
+ * have the command `ledger keeper`.
  *
  * Blocks up to deadline_ns (monotonic), or LEDGER_SERVER_TIMEOUT; some milliseconds when it runs
  * already. A server that takes the connection and stays silent is given up after 10 s.
  *
- * Returns 0, ERR_LEDGER_AWAY (no answer in time; it may still be starting), ERR_NOTFOUND (no PostgreSQL
- * here, or not of the data folder's version), ERR_DENIED (the state folder belongs to another user, or
- * the server's user cannot enter it), ERR_NOSPACE, ERR_FORMAT, ERR_IO, ERR_USAGE or ERR_LIMIT (the
- * state folder's name).
+ * Returns 0, ERR_LEDGER_AWAY (no answer in time; it may still be starting), ERR_NOTFOUND (no
+ * PostgreSQL here, or not of the data folder's version), ERR_DENIED (the state folder belongs to
+ * another user, or the server's user cannot enter it), ERR_STATE (it does not run, and cannot be
+ * started within this user namespace), ERR_NOSPACE, ERR_FORMAT, ERR_IO, ERR_USAGE
+ * or ERR_LIMIT (the state folder's name).
  */
 MUST_CHECK int ledger_server_ensure(struct buf *ret_conninfo, struct err *e);
-MUST_CHECK int ledger_server_ensure_by(int64_t deadline_ns, struct buf *ret_conninfo, struct err *e);
+MUST_CHECK int ledger_server_ensure_by(
+	int64_t deadline_ns, struct buf *ret_conninfo, struct err *e);
 
 /*
- * The same, and keep it running until ledger_server_stop(), also over restarts: a file `keep` says so.
- * When it cannot be started, it is not kept either.
+ * The same, and keep it running until ledger_server_stop(), also over restarts: a file `keep` says
+ * so. When it cannot be started, it is not kept either.
  */
 MUST_CHECK int ledger_server_start(struct buf *ret_conninfo, struct err *e);
 
@@ -61,7 +64,7 @@ struct ledger_server_status {
 	uint64_t bytes;             /* of the data folder on disk */
 	int64_t clients;            /* connections, without ours and the keeper's; -1: not known */
 	bool kept;
-	char version[64];           /* "15.20 (Debian ...)"; only "15" when not running; "" when unknown */
+	char version[64]; /* "15.20 (Debian ...)"; only "15" when not running; "" when unknown */
 	char user[64];              /* as whom it runs, or would */
 	char data_dir[PATHS_MAX + 20];
 	char log[PATHS_MAX + 20];

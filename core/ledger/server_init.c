@@ -114,7 +114,8 @@ static void consider_pg_config(struct search *s)
 	if (proc_check(argv, NULL, VERSION_TIMEOUT, &out, NULL) == 0) {
 		char dir[PATHS_MAX];
 
-		snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(buf_str(&out), "\n"), buf_str(&out));
+		snprintf(
+			dir, sizeof(dir), "%.*s", (int)strcspn(buf_str(&out), "\n"), buf_str(&out));
 		consider(s, dir);
 	}
 	buf_release(&out);
@@ -147,21 +148,24 @@ static int none_found(const struct layout *l, const struct search *s, struct err
 {
 	if (s->wanted) {
 		err_set(e, ERR_NOTFOUND,
-			"the ledger in '%s' was made by PostgreSQL %d, and this machine has %s%s", l->dir,
-			s->wanted, s->other.major ? "only " : "no server at all",
+			"the ledger in '%s' was made by PostgreSQL %d, and this machine has %s%s",
+			l->dir, s->wanted, s->other.major ? "only " : "no server at all",
 			s->other.major ? s->other.version : "");
-		return err_hint(e, "install PostgreSQL %d (Debian: postgresql-%d), or use another ledger "
-				   "(--ledger URL, or another MQAUDIT_STATE)",
+		return err_hint(e,
+			"install PostgreSQL %d (Debian: postgresql-%d), or use another ledger "
+			"(--ledger URL, or another MQAUDIT_STATE)",
 			s->wanted, s->wanted);
 	}
 	if (s->other.major)
 		err_set(e, ERR_NOTFOUND, "PostgreSQL %s in '%s' is too old: %d or later is needed",
 			s->other.version, s->other.dir, PG_OLDEST_MAJOR);
 	else
-		err_set(e, ERR_NOTFOUND, "the programs of a PostgreSQL server (initdb, postgres) are not "
-					 "installed");
-	return err_hint(e, "install PostgreSQL %d or later (Debian: apt-get install postgresql), or give "
-			   "--ledger URL",
+		err_set(e, ERR_NOTFOUND,
+			"the programs of a PostgreSQL server (initdb, postgres) are not "
+			"installed");
+	return err_hint(e,
+		"install PostgreSQL %d or later (Debian: apt-get install postgresql), or give "
+		"--ledger URL",
 		PG_OLDEST_MAJOR);
 }
 
@@ -225,11 +229,13 @@ static int initdb_error(const struct buf *out, int code, struct err *e)
 	for (char *p = tail; *p; p++)
 		if (isspace((unsigned char)*p))
 			*p = ' ';
-	err_set(e, full ? ERR_NOSPACE : ERR_IO, "cannot make the ledger's data folder: initdb ended with %d: %s%s",
-		code, full ? "No space left on device: " : "", tail);
+	err_set(e, full ? ERR_NOSPACE : ERR_IO,
+		"cannot make the ledger's data folder: initdb ended with %d: %s%s", code,
+		full ? "No space left on device: " : "", tail);
 	if (full)
-		return err_hint(e, "a new ledger takes 40 MB, and then grows: make room, or set MQAUDIT_STATE "
-				   "to a folder with room");
+		return err_hint(e,
+			"a new ledger takes 40 MB, and then grows: make room, or set MQAUDIT_STATE "
+			"to a folder with room");
 	return e ? e->code : ERR_IO;
 }
 
@@ -238,8 +244,9 @@ static int run_initdb(
 {
 	char program[PATHS_MAX + 20];
 	/* host "reject": who starts this folder by hand must not open it to the machine */
-	const char *const argv[] = {program, "-D", dir, "-U", LAYOUT_ROLE, "-E", "UTF8", "--no-locale",
-		"--data-checksums", "--auth-local=trust", "--auth-host=reject", "--no-instructions", NULL};
+	const char *const argv[] = {program, "-D", dir, "-U", LAYOUT_ROLE, "-E", "UTF8",
+		"--no-locale", "--data-checksums", "--auth-local=trust", "--auth-host=reject",
+		"--no-instructions", NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	struct buf out;
 	int code = 0, r;
@@ -365,7 +372,8 @@ int server_write_conf(const struct layout *l, struct err *e)
 		err_set(e, r, "out of memory for the ledger's settings");
 	else
 		r = paths_write_file(l->conf, buf_str(&b), b.len, e);
-	if (r == 0 && chmod(l->conf, 0644) != 0) /* the umask may have hidden it from the server's user */
+	/* the umask may have hidden it from the server's user */
+	if (r == 0 && chmod(l->conf, 0644) != 0)
 		r = err_set_errno(e, ERR_IO, errno, "cannot change the mode of '%s'", l->conf);
 	buf_release(&b);
 	return r;

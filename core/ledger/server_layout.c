@@ -90,7 +90,7 @@ static int user_for_root(struct layout *l, struct err *e)
 		return 0;
 	}
 	return err_set(e, ERR_NOTFOUND,
-		"the ledger's server cannot run as root, and there is no user 'postgres' or 'nobody'");
+		"there is no user 'postgres' or 'nobody' to run the ledger's server as");
 }
 
 static int choose_user(struct layout *l, struct err *e)
@@ -103,13 +103,38 @@ static int choose_user(struct layout *l, struct err *e)
 	}
 	if (lstat(l->data, &st) != 0)
 		return user_for_root(l, e);
-	if (st.st_uid == 0) {
-		err_set(e, ERR_STATE,
-			"the data folder '%s' belongs to root, and PostgreSQL does not run as root", l->data);
-		return err_hint(e, "in a user namespace, start the ledger outside first (mqaudit ledger start)");
-	}
 	user_of(l, st.st_uid, st.st_gid);
 	return 0;
+}
+
+/* Has this user namespace a user of that number? The initial one has all. */
+static bool is_mapped(uid_t uid)
+{
+	unsigned long inside, outside, count;
+	char *text = NULL;
+	bool mapped = false;
+
+	if (paths_read_file("/proc/self/uid_map", 1 << 16, &text, NULL, NULL) != 0)
+		return true;
+	for (const char *p = text; *p && !mapped; p += strcspn(p, "\n"), p += *p == '\n')
+		mapped = sscanf(p, "%lu %lu %lu", &inside, &outside, &count) == 3 && uid >= inside &&
+			 uid - inside < count;
+	free(text);
+	return mapped;
+}
+
+int layout_check_user(const struct layout *l, struct err *e)
+{
+	if (l->uid != 0 && is_mapped(l->uid))
+		return 0;
+	if (l->uid == 0)
+		err_set(e, ERR_STATE,
+			"the ledger's server cannot run as root, to whom '%s' belongs", l->data);
+	else
+		err_set(e, ERR_STATE,
+			"this user namespace has no user '%s' to run the ledger's server as",
+			l->user);
+	return err_hint(e, "start it outside of the namespace first: mqaudit ledger start");
 }
 
 int layout_init(struct layout *l, struct err *e)
@@ -140,8 +165,8 @@ bool layout_has_data(const struct layout *l)
 /* ---- folders ---- */
 
 /*
- * Make `dir` and its parents. What root makes here can be entered by others, whatever the umask: the
- * server's user must get through, and the secrets are in folders of their own.
+ * Make `dir` and its parents. What root makes here can be entered by others, whatever the umask:
+ * the server's user must get through, and the secrets are in folders of their own.
  */
 static int make_passable(const char *dir, struct err *e)
 {
@@ -167,7 +192,8 @@ static int make_passable(const char *dir, struct err *e)
 			continue;
 		part[i] = '\0';
 		if (chmod(part, 0755) != 0)
-			return err_set_errno(e, ERR_IO, errno, "cannot open folder '%s' to others", part);
+			return err_set_errno(
+				e, ERR_IO, errno, "cannot open folder '%s' to others", part);
 		part[i] = dir[i];
 	}
 	return 0;
@@ -203,9 +229,11 @@ static int check_enterable(const struct layout *l, struct err *e)
 			break;
 		part[i] = l->dir[i];
 	}
-	err_set(e, ERR_DENIED, "user '%s', as whom the ledger's server runs, cannot enter folder '%s'",
-		l->user, part);
-	return err_hint(e, "chmod o+x '%s', or set MQAUDIT_STATE to a folder that it can enter", part);
+	err_set(e, ERR_DENIED,
+		"user '%s', as whom the ledger's server runs, cannot enter folder '%s'", l->user,
+		part);
+	return err_hint(
+		e, "chmod o+x '%s', or set MQAUDIT_STATE to a folder that it can enter", part);
 }
 
 /* The folder of the socket: what is there must be what we would have made, or it is a trap. */
@@ -215,8 +243,8 @@ static int make_socket_folder(const struct layout *l, struct err *e)
 
 	if (mkdir(l->socket, 0700) == 0) {
 		if (geteuid() == 0 && lchown(l->socket, l->uid, l->gid) != 0)
-			return err_set_errno(e, ERR_IO, errno, "cannot give '%s' to user '%s'", l->socket,
-				l->user);
+			return err_set_errno(e, ERR_IO, errno, "cannot give '%s' to user '%s'",
+				l->socket, l->user);
 		return 0;
 	}
 	if (errno != EEXIST)
@@ -224,8 +252,9 @@ static int make_socket_folder(const struct layout *l, struct err *e)
 	if (lstat(l->socket, &st) != 0)
 		return err_set_errno(e, ERR_IO, errno, "cannot look at '%s'", l->socket);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != l->uid || (st.st_mode & 077) != 0) {
-		err_set(e, ERR_DENIED, "'%s' is not a folder of user '%s' with mode 0700: not trusted",
-			l->socket, l->user);
+		err_set(e, ERR_DENIED,
+			"'%s' is not a folder of user '%s' with mode 0700: not trusted", l->socket,
+			l->user);
 		return err_hint(e, "remove it, or set MQAUDIT_STATE to a shorter path");
 	}
 	return 0;
@@ -233,12 +262,16 @@ static int make_socket_folder(const struct layout *l, struct err *e)
 
 int layout_make(const struct layout *l, struct err *e)
 {
-	int r = make_passable(l->dir, e);
+	int r = is_mapped(l->uid) ? 0 : layout_check_user(l, e);
 
+	if (r == 0)
+		r = make_passable(l->dir, e);
 	if (r == 0 && access(l->dir, R_OK | W_OK | X_OK) != 0)
-		r = err_set_errno(e, ERR_DENIED, errno, "cannot use the ledger's folder '%s'", l->dir);
+		r = err_set_errno(
+			e, ERR_DENIED, errno, "cannot use the ledger's folder '%s'", l->dir);
 	if (r == ERR_DENIED)
-		err_hint(e, "it may belong to another user: set MQAUDIT_STATE to a folder of your own");
+		err_hint(e,
+			"it may belong to another user: set MQAUDIT_STATE to a folder of your own");
 	if (r == 0)
 		r = check_enterable(l, e);
 	if (r == 0)
@@ -255,7 +288,8 @@ void layout_give_back(const struct layout *l)
 		return;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		/* a hard link could be to anything */
-		if (lstat(files[i], &st) != 0 || st.st_uid != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		if (lstat(files[i], &st) != 0 || st.st_uid != 0 || !S_ISREG(st.st_mode) ||
+			st.st_nlink != 1)
 			continue;
 		if (lchown(files[i], dir.st_uid, dir.st_gid) != 0)
 			continue; /* that user will be told when he meets it */
@@ -284,7 +318,8 @@ void layout_read_pids(const struct layout *l, struct server_pids *ret)
 	memset(ret, 0, sizeof(*ret));
 	boot_id(boot, sizeof(boot));
 	if (paths_read_file(l->state, 1000, &text, NULL, NULL) == 0 &&
-		sscanf(text, "boot %63s keeper %d %" SCNu64 " postmaster %d %" SCNu64 " since %" SCNd64,
+		sscanf(text,
+			"boot %63s keeper %d %" SCNu64 " postmaster %d %" SCNu64 " since %" SCNd64,
 			was, &keeper, &p.keeper_start, &postmaster, &p.postmaster_start,
 			&p.since_wall_ns) == 6 &&
 		strcmp(boot, was) == 0) {
@@ -337,7 +372,9 @@ int layout_touch(const struct layout *l, struct err *e)
 char *layout_conninfo(
 	const struct layout *l, const char *database, const char *application, char *ret)
 {
-	/* what the environment (PGPORT, PGOPTIONS, ...) must not change; libpq skips empty values */
+	/*
+	 * what the environment (PGPORT, PGOPTIONS, ...) must not change; libpq skips empty values
+	 */
 	static const char *const pins[][2] = {
 		{"port", "5432"},
 		{"options", " "},

@@ -37,31 +37,37 @@ struct layout {
 	char state[PATHS_MAX + 20];
 	char used[PATHS_MAX + 20];
 	char keep[PATHS_MAX + 20];
-	char socket[PATHS_MAX + 20]; /* a folder; below /tmp when its name would be too long for a socket */
+	char socket[PATHS_MAX + 20]; /* a folder; below /tmp when too long for a socket */
 	uid_t uid;                   /* as whom the server runs; ours when we are not root */
 	gid_t gid;
 	char user[64];               /* its name, or its number as text */
 };
 
 /*
- * Work out all names and the server's user; makes nothing. As root the server's user is the owner of an
- * existing data folder, else `postgres`, else `nobody`.
+ * Work out all names and the server's user; makes nothing. As root the server's user is the owner
+ * of an existing data folder, else `postgres`, else `nobody`.
  *
- * Returns 0, ERR_USAGE or ERR_LIMIT (see paths_state()), ERR_STATE (data folder of root), ERR_NOTFOUND
- * (no user to run it as), ERR_IO.
+ * Returns 0, ERR_USAGE or ERR_LIMIT (see paths_state()), or ERR_NOTFOUND (no user to run it as).
  */
 MUST_CHECK int layout_init(struct layout *l, struct err *e);
 
 /*
+ * Can a server be started as that user? Not as root, nor as one that this user namespace does not
+ * have (one can use a server there that was started outside). Returns 0 or ERR_STATE.
+ */
+MUST_CHECK int layout_check_user(const struct layout *l, struct err *e);
+
+/*
  * Make the folders that are missing, and check that the server's user can enter them.
  *
- * Returns 0, ERR_DENIED with the folder that it cannot enter, or what making folders returns.
+ * Returns 0, ERR_DENIED with the folder that it cannot enter, ERR_STATE (that user is not in this
+ * user namespace), or what making folders returns.
  */
 MUST_CHECK int layout_make(const struct layout *l, struct err *e);
 
 /*
- * When root works in the folder of an ordinary user (sudo), give what it made there to that user, who
- * could not use it otherwise. Does nothing else.
+ * When root works in the folder of an ordinary user (sudo), give what it made there to that user,
+ * who could not use it otherwise. Does nothing else.
  */
 void layout_give_back(const struct layout *l);
 
@@ -80,11 +86,12 @@ struct server_pids {
 
 /* Read it; all zero when there is none or it is of another boot. Processes may have ended since. */
 void layout_read_pids(const struct layout *l, struct server_pids *ret);
-MUST_CHECK int layout_write_pids(const struct layout *l, const struct server_pids *p, struct err *e);
+MUST_CHECK int layout_write_pids(
+	const struct layout *l, const struct server_pids *p, struct err *e);
 
 /*
- * The conninfo of one of the server's databases: for mqaudit's own use with every setting pinned and
- * this application name, or (application NULL) short, for a person to paste. Connections named
+ * The conninfo of one of the server's databases: for mqaudit's own use with every setting pinned
+ * and this application name, or (application NULL) short, for a person to paste. Connections named
  * LAYOUT_SERVICE do not count as clients.
  * ret of at least LAYOUT_CONNINFO_MAX bytes is a precondition. Returns ret.
  */

@@ -3,11 +3,12 @@
  *
  *     client ensure            see to it that the server runs; print the conninfo
  *     client query MS SQL      the same, then run SQL with a timeout; print its first value
- *     client hold              the same, then print "open", and hold the connection until stdin ends
+ *     client hold              the same, then print "open", and stay connected until stdin ends
  *     client commit MS SQL     in a transaction: SQL, print "ready", wait for a line, commit;
  *                              print "committed", "rolled back" or "unknown"
  *
- * MQAUDIT_PROGRAM names the program that has the keeper. Exit code 3 and a line on stderr after errors.
+ * MQAUDIT_PROGRAM names the program that has the keeper. Exit code 3 and a line on stderr after
+ * errors.
  */
 #include <inttypes.h>
 #include <stdio.h>

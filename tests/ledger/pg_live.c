@@ -137,8 +137,8 @@ static void deadline_cancels_the_statement(void **state)
 	int64_t begin = clock_ns(), took;
 
 	(void)state;
-	assert_int_equal(
-		pg_query(pg, "select pg_sleep(100)", NULL, 300 * NS_PER_MS, NULL, &e), ERR_LEDGER_AWAY);
+	assert_int_equal(pg_query(pg, "select pg_sleep(100)", NULL, 300 * NS_PER_MS, NULL, &e),
+		ERR_LEDGER_AWAY);
 	took = clock_ns() - begin;
 	assert_true(took >= 300 * NS_PER_MS && took < 3 * NS_PER_S);
 	assert_non_null(strstr(e.msg, "did not answer"));
@@ -184,7 +184,8 @@ static void commit_and_rollback(void **state)
 	struct err e = {0};
 
 	(void)state;
-	must_exec(pg, "create table t (x int8 primary key, y int8 references t deferrable initially deferred)");
+	must_exec(pg,
+		"create table t (x int8 primary key, y int8 references t deferrable initially deferred)");
 	assert_int_equal(pg_begin(pg, "repeatable read", PG_TIMEOUT, &e), 0);
 	must_exec(pg, "insert into t values (1)");
 	assert_int_equal(must_ask(other, "select count(*) from t"), 0);
@@ -232,8 +233,9 @@ static void killed_session_makes_the_commit_unknown(void **state)
 	(void)state;
 	assert_int_equal(pg_begin(pg, NULL, PG_TIMEOUT, &e), 0);
 	must_exec(pg, "insert into t values (5)");
-	must_exec(other, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = "
-			 "'victim'");
+	must_exec(other,
+		"select pg_terminate_backend(pid) from pg_stat_activity where application_name = "
+		"'victim'");
 	assert_int_equal(pg_commit(pg, PG_TIMEOUT, &e), ERR_LEDGER_AWAY);
 	assert_true(pg_commit_unknown(pg));
 	assert_false(pg_is_open(pg));
@@ -273,7 +275,8 @@ static void session_that_ends_itself_is_away(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(pg_exec(pg, "select pg_terminate_backend(pg_backend_pid())", PG_TIMEOUT, &e),
+	assert_int_equal(
+		pg_exec(pg, "select pg_terminate_backend(pg_backend_pid())", PG_TIMEOUT, &e),
 		ERR_LEDGER_AWAY);
 	assert_string_equal(pg_sqlstate(pg), "57P01");
 	assert_false(pg_is_open(pg));
@@ -344,7 +347,8 @@ static void notifications_arrive(void **state)
 	(void)state;
 	must_exec(pg, "listen news");
 	begin = clock_ns();
-	assert_int_equal(pg_wait_notify(pg, 100 * NS_PER_MS, &got, channel, 64, payload, 64, &e), 0);
+	assert_int_equal(
+		pg_wait_notify(pg, 100 * NS_PER_MS, &got, channel, 64, payload, 64, &e), 0);
 	assert_false(got);
 	assert_true(clock_ns() - begin >= 100 * NS_PER_MS);
 	must_exec(other, "notify news, 'first'; notify news, 'second'");
@@ -384,8 +388,8 @@ static void large_results_come_row_by_row(void **state)
 	pg_arg_i64(&args, 1000000);
 	assert_int_equal(pg_query_each(pg, sql, &args, PG_TIMEOUT, add_row, &s, &e), 0);
 	assert_true(s.n == 1000000 && s.total == INT64_C(500000500000));
-	assert_int_equal(pg_query_each(pg, "select 1/(x-3) from generate_series(1,5) x", NULL, PG_TIMEOUT,
-				 add_row, &s, &e),
+	assert_int_equal(pg_query_each(pg, "select 1/(x-3) from generate_series(1,5) x", NULL,
+				 PG_TIMEOUT, add_row, &s, &e),
 		ERR_LEDGER);
 	assert_string_equal(pg_sqlstate(pg), "22012");
 	assert_true(pg_is_open(pg));
@@ -393,7 +397,8 @@ static void large_results_come_row_by_row(void **state)
 	s = (struct sum){.stop_at = 10};
 	assert_int_equal(pg_query_each(pg, sql, &args, PG_TIMEOUT, add_row, &s, &e), ERR_STOPPED);
 	assert_true(s.n == 10);
-	assert_int_equal(pg_query_each(pg, "select 1::int8 where false", NULL, PG_TIMEOUT, add_row, &s, &e),
+	assert_int_equal(
+		pg_query_each(pg, "select 1::int8 where false", NULL, PG_TIMEOUT, add_row, &s, &e),
 		ERR_LEDGER_AWAY); /* stopping closed it */
 	pg_free(pg);
 }

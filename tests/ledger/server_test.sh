@@ -461,6 +461,31 @@ test_folders() {
 	stop_it
 }
 
+test_namespace() { # a lab without root: unshare -Urn
+	new_state namespace
+	if ! run unshare -Urn true; then
+		skip "namespaces" "user namespaces are not allowed here"
+		return
+	fi
+	if [ "${#as[@]}" -eq 0 ] && [ "$(id -u)" -eq 0 ]; then
+		skip "namespaces" "root's labs need none"
+		return
+	fi
+	run unshare -Urn "$client" ensure
+	[ $? -eq 3 ] && err_has "user namespace" && err_has "outside" && [ ! -e "$state/ledger/data" ]
+	result $? "within a user namespace no server can be made: an error that says so"
+	query "create table x as select 42 as y"
+	run unshare -Urn "$client" query 10000 "select y from x" && out_is 42
+	result $? "... but one that was started outside can be used"
+	stop_it
+	run unshare -Urn "$client" ensure
+	[ $? -eq 3 ] && err_has "cannot run as root" && err_has "outside"
+	result $? "... and not be started"
+	query "select y from x" && out_is 42
+	result $? "... and starts outside again"
+	stop_it
+}
+
 test_missing_programs() {
 	new_state missing
 	MQAUDIT_PG_PATH=/nonexistent run "$mq" ledger start
@@ -602,6 +627,7 @@ suite() {
 	test_idle
 	test_frozen
 	test_folders
+	test_namespace
 	test_missing_programs
 	test_log_is_bounded
 	test_full_disk

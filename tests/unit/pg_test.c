@@ -28,9 +28,11 @@ static void passwords_are_not_shown(void **state)
 		{"postgresql://u:sec/ret@h/db", "postgresql://u:***@h/db"},
 		{"postgresql://u:sec@ret@h/db", "postgresql://u:***@h/db"},
 		{"postgresql://u:s?secret@h/db", "postgresql://u:***"},
-		{"postgresql://h/db?user=u&password=secret", "postgresql://h/db?user=u&password=***"},
+		{"postgresql://h/db?user=u&password=secret",
+			"postgresql://h/db?user=u&password=***"},
 		{"postgresql://h:1/db?password=secret@x", "postgresql://h:***"},
-		{"postgresql://h/db?password=secret@x&user=u", "postgresql://h/db?password=***&user=u"},
+		{"postgresql://h/db?password=secret@x&user=u",
+			"postgresql://h/db?password=***&user=u"},
 		{"postgresql://h/db?sslPassword=secret", "postgresql://h/db?sslPassword=***"},
 		{"postgresql://h/db?pass%77ord=secret", "postgresql://h/db?pass%77ord=***"},
 		{"postgresql://h1:1,h2:2/db", "postgresql://h1:1,h2:2/db"},
@@ -48,7 +50,8 @@ static void passwords_are_not_shown(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		assert_string_equal(pg_redact_url(table[i].url, shown, sizeof(shown)), table[i].shown);
+		assert_string_equal(
+			pg_redact_url(table[i].url, shown, sizeof(shown)), table[i].shown);
 		assert_null(strstr(shown, "secret"));
 	}
 }
@@ -58,7 +61,8 @@ static void redaction_keeps_to_its_buffer(void **state)
 	char shown[12];
 
 	(void)state;
-	assert_string_equal(pg_redact_url("postgresql://u@host/db", shown, sizeof(shown)), "postgresql:");
+	assert_string_equal(
+		pg_redact_url("postgresql://u@host/db", shown, sizeof(shown)), "postgresql:");
 }
 
 static void malformed_url_is_a_usage_error_without_the_password(void **state)
@@ -139,7 +143,8 @@ static void sqlstates_have_their_codes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (pg_code_of_sqlstate(table[i].sqlstate) != table[i].code)
-			fail_msg("%s: %d", table[i].sqlstate, pg_code_of_sqlstate(table[i].sqlstate));
+			fail_msg("%s: %d", table[i].sqlstate,
+				pg_code_of_sqlstate(table[i].sqlstate));
 }
 
 static void connect_errors_are_taken_apart(void **state)
@@ -147,19 +152,22 @@ static void connect_errors_are_taken_apart(void **state)
 	char sqlstate[PG_SQLSTATE_LEN], text[200];
 
 	(void)state;
-	pg_split_connect_error("connection to server on socket \"/s\" failed: FATAL:  57P03: the database "
-			       "system is starting up\nLOCATION:  ProcessStartupPacket, postmaster.c:2400\n",
+	pg_split_connect_error(
+		"connection to server on socket \"/s\" failed: FATAL:  57P03: the database "
+		"system is starting up\nLOCATION:  ProcessStartupPacket, postmaster.c:2400\n",
 		sqlstate, text, sizeof(text));
 	assert_string_equal(sqlstate, "57P03");
 	assert_string_equal(text,
 		"connection to server on socket \"/s\" failed: FATAL: the database system is starting up");
-	pg_split_connect_error("connection to server at \"::1\", port 1 failed: Connection refused\n"
-			       "\tIs the server running on that host and accepting TCP/IP connections?\n"
-			       "connection to server at \"127.0.0.1\", port 1 failed: FATAL:  28P01: no\n",
+	pg_split_connect_error(
+		"connection to server at \"::1\", port 1 failed: Connection refused\n"
+		"\tIs the server running on that host and accepting TCP/IP connections?\n"
+		"connection to server at \"127.0.0.1\", port 1 failed: FATAL:  28P01: no\n",
 		sqlstate, text, sizeof(text));
 	assert_string_equal(sqlstate, "28P01");
-	assert_string_equal(text, "connection to server at \"::1\", port 1 failed: Connection refused; "
-				  "connection to server at \"127.0.0.1\", port 1 failed: FATAL: no");
+	assert_string_equal(text,
+		"connection to server at \"::1\", port 1 failed: Connection refused; "
+		"connection to server at \"127.0.0.1\", port 1 failed: FATAL: no");
 	pg_split_connect_error("", sqlstate, text, sizeof(text));
 	assert_string_equal(sqlstate, "");
 	assert_string_equal(text, "");
