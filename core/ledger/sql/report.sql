@@ -8,7 +8,7 @@ with run as (
 	select f.* from mqaudit.finding f
 	where f.run_id = $1 and (f.withdrawn is not null
 	   or f.judgement is not distinct from (select judgement from j))
-), some as (
+), listed as (
 	select f.*, row_number() over (order by f.withdrawn is not null,
 	         array_position(array['lost', 'stuck', 'corrupted', 'phantom', 'inconsistent', 'duplicated', 'reordered'], f.kind),
 	         f.stage, f.producer_id, f.epoch, f.partition, f.lo) as n
@@ -52,7 +52,7 @@ select jsonb_build_object(
 		'epoch', epoch, 'partition', partition, 'lo', lo, 'hi', hi, 'count', count, 'positions', positions,
 		'positions_omitted', omitted, 'withdrawn', withdrawn is not null, 'why', why,
 		'provisional', judgement is null, 'first_time', first_time, 'last_time', last_time) order by n)
-		from some where n <= $2), '[]'),
+		from listed where n <= $2), '[]'),
 	'sums', coalesce((select jsonb_agg(jsonb_build_object('kind', kind, 'stage', stage, 'count', n)) from sums), '[]'),
 	'stages', jsonb_build_object(
 		'produce', (select jsonb_build_object('sent', counts -> 'intended', 'acked', counts -> 'acked',
