@@ -368,8 +368,8 @@ static void signal_children(int sig)
 	if (paths_read_file(path, 1 << 16, &text, NULL, NULL) != 0)
 		return;
 	for (char *p = strtok_r(text, " ", &save); p; p = strtok_r(NULL, " ", &save))
-		if (atoi(p) > 1)
-			kill(atoi(p), sig);
+		if ((int)strtol(p, NULL, 10) > 1)
+			kill((int)strtol(p, NULL, 10), sig);
 	free(text);
 }
 

@@ -59,7 +59,7 @@ static bool ask_version(struct server_programs *p)
 		at = strstr(buf_str(&out), before);
 	if (at) {
 		at += strlen(before);
-		p->major = atoi(at);
+		p->major = (int)strtol(at, NULL, 10);
 		snprintf(p->version, sizeof(p->version), "%.*s", (int)strcspn(at, "\n"), at);
 	}
 	buf_release(&out);
@@ -134,7 +134,7 @@ static int data_major(const struct layout *l, int *ret, struct err *e)
 	snprintf(path, sizeof(path), "%s/PG_VERSION", l->data);
 	r = paths_read_file(path, 100, &text, NULL, e);
 	if (r == 0)
-		*ret = atoi(text);
+		*ret = (int)strtol(text, NULL, 10);
 	free(text);
 	if (r == 0 && *ret > 0)
 		return 0;

@@ -38,7 +38,7 @@ static int dist_path(const char *version, const char *behind, char *ret, size_t 
 
 bool kafka_dist_is_before(const struct labfile *file, int major)
 {
-	return atoi(file->version) < major;
+	return (int)strtol(file->version, NULL, 10) < major;
 }
 
 int kafka_dist_java(char *ret, size_t len, struct err *e)
