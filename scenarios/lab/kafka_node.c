@@ -470,6 +470,6 @@ int kafka_node_train(struct lab *lab, struct err *e)
 		r = kafka_dist_write_args(lab, e);
 	else
 		r = train_into(lab, archive, e);
-	close(fd);
+	kafka_dist_unlock(lab, fd);
 	return r;
 }

@@ -185,7 +185,9 @@ static int check_processes(struct lab *lab, struct err *e)
 			continue;
 		lab_last_words(node->log, words, sizeof(words));
 		err_set(e, ERR_STATE, "%s ended by itself: ...%s", node->name, words);
-		return err_hint(e, "its log: %s", node->log);
+		if (lab->file->state == LABFILE_UP) /* else it goes with the lab */
+			err_hint(e, "its log: %s", node->log);
+		return ERR_STATE;
 	}
 	return 0;
 }
