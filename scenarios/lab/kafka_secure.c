@@ -105,7 +105,7 @@ static int make_node(const struct lab *lab, const struct labfile_node *node, str
 static int write_user(const struct lab *lab, const char *name, struct err *e)
 {
 	char path[PATHS_MAX], ca[PATHS_MAX], text[2 * PATHS_MAX], password[33];
-	bool scram = kafka_ping_scram_works(atoi(lab->file->version));
+	bool scram = kafka_ping_scram_works((int)strtol(lab->file->version, NULL, 10));
 	int r, n;
 
 	snprintf(password, sizeof(password), "%016llx%016llx", (unsigned long long)rng_system(),
