@@ -6,8 +6,6 @@
 #include "core/units.h"
 #include "reporters/report.h"
 
-#define WHY_COLUMN 78
-
 static const char *text_of(const json_t *o, const char *name)
 {
 	const char *s = json_string_value(json_object_get(o, name));
@@ -217,19 +215,25 @@ static void seq_range(const json_t *f, char *ret, size_t len)
 		snprintf(ret, len, "%llu-%llu", lo, hi);
 }
 
-/* Where it was acked or lies, and why: the positions that are known, in a few words. */
+/* Why, and where it was acked or lies. */
 static void why_of(const json_t *f, struct buf *b)
 {
-	const json_t *list = json_object_get(f, "positions"), *p;
-	size_t n = json_array_size(list), i;
-	bool placed = strcmp(text_of(f, "kind"), "lost") == 0 || strcmp(text_of(f, "kind"), "unread") == 0 ||
-		strcmp(text_of(f, "kind"), "expired") == 0;
+	const json_t *list = json_object_get(f, "positions"), *first = json_object_get(f, "acked_first"), *p;
+	const char *kind = text_of(f, "kind");
+	bool absent = strcmp(kind, "lost") == 0 || strcmp(kind, "unread") == 0 || strcmp(kind, "expired") == 0;
+	size_t i;
 
 	buf_str_add(b, text_of(f, "why"));
-	if (n == 0)
+	if (absent && json_is_integer(first)) {
+		unsigned long long lo = number_of(f, "acked_first"), hi = number_of(f, "acked_last");
+
+		buf_printf(b, lo == hi ? "%sacked at offset %llu" : "%sacked at offsets %llu-%llu",
+			b->len ? "; " : "", lo, hi);
 		return;
-	buf_str_add(b, b->len ? "; " : "");
-	buf_str_add(b, placed ? "acked at offset " : "at offset ");
+	}
+	if (absent || json_array_size(list) == 0)
+		return;
+	buf_printf(b, "%sat offset ", b->len ? "; " : "");
 	json_array_foreach(list, i, p)
 	{
 		if (i == 4) {
@@ -285,7 +289,7 @@ static void findings(const json_t *report, const struct report_style *style, FIL
 static void faults(const json_t *report, FILE *to)
 {
 	const json_t *list = json_object_get(report, "events"), *ev;
-	const char *label = "Faults   ";
+	const char *label = "Faults    ";
 	char from[32], until[32];
 	size_t i;
 
@@ -298,7 +302,7 @@ static void faults(const json_t *report, FILE *to)
 		fprintf(to, "  %s %s - %s  %s: %s\n", label, from,
 			*text_of(ev, "until") ? until : "still on", text_of(ev, "subject"),
 			text_of(ev, "detail"));
-		label = "         ";
+		label = "          ";
 	}
 }
 

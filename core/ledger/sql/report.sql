@@ -51,7 +51,8 @@ select jsonb_build_object(
 	'findings', coalesce((select jsonb_agg(jsonb_build_object('kind', kind, 'stage', stage, 'producer_id', producer_id,
 		'epoch', epoch, 'partition', partition, 'lo', lo, 'hi', hi, 'count', count, 'positions', positions,
 		'positions_omitted', omitted, 'withdrawn', withdrawn is not null, 'why', why,
-		'provisional', judgement is null, 'first_time', first_time, 'last_time', last_time) order by n)
+		'provisional', judgement is null, 'first_time', first_time, 'last_time', last_time,
+		'acked_first', acked_first, 'acked_last', acked_last) order by n)
 		from listed where n <= $2), '[]'),
 	'sums', coalesce((select jsonb_agg(jsonb_build_object('kind', kind, 'stage', stage, 'count', n)) from sums), '[]'),
 	'stages', jsonb_build_object(
