@@ -1,4 +1,5 @@
-/* The journal: nothing that arrived is lost or doubled, whatever kills its writer, and whoever damages it. */
+/* The journal: nothing that arrived is lost or doubled, whatever kills its writer, and whoever
+ * damages it. */
 #include "probe/journal.h"
 
 #include <errno.h>
@@ -44,8 +45,8 @@ static int clean(void **state)
 
 static struct journal *create_in(const char *where, bool with_fsync)
 {
-	struct journal_id id = {.run_id = 0x1234, .producer_id = 5, .epoch = 6, .nonce = 7,
-		.fsync = with_fsync};
+	struct journal_id id = {
+		.run_id = 0x1234, .producer_id = 5, .epoch = 6, .nonce = 7, .fsync = with_fsync};
 	struct journal *j = NULL;
 
 	if (journal_create(where, &id, partitions, LANES, &j, &e))
@@ -101,7 +102,8 @@ static void poke(const char *path, uint64_t at, const void *bytes, size_t len)
 	close(fd);
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records -----------------------------------------------------------------------------------
+ */
 
 static void consecutive_acks_are_one_record(void **state)
 {
@@ -133,14 +135,14 @@ static void any_difference_begins_a_record(void **state)
 	(void)state;
 	intend(j, 0, 100);
 	ack(j, 0, 1, 10);
-	ack(j, 0, 2, 12);                                              /* an offset left out */
-	ack(j, 0, 4, 13);                                              /* a seq left out */
-	journal_record(j, 0, 5, OUTCOME_UNKNOWN, 0, -1, -1, 0, 1);     /* another outcome, no offset */
-	journal_record(j, 0, 6, OUTCOME_UNKNOWN, 0, -1, -1, 9, 1);     /* another error */
-	journal_record(j, 0, 7, OUTCOME_UNKNOWN, 1, -1, -1, 9, 1);     /* another attempt */
-	journal_record(j, 0, 8, OUTCOME_UNKNOWN, 1, -1, 3, 9, 1);      /* another node */
-	journal_record(j, 0, 9, OUTCOME_UNKNOWN, 1, 77, 3, 9, 1);      /* an offset after none */
-	journal_record(j, 0, 10, OUTCOME_UNKNOWN, 1, 78, 3, 9, 1);     /* goes on */
+	ack(j, 0, 2, 12);                                          /* an offset left out */
+	ack(j, 0, 4, 13);                                          /* a seq left out */
+	journal_record(j, 0, 5, OUTCOME_UNKNOWN, 0, -1, -1, 0, 1); /* another outcome, no offset */
+	journal_record(j, 0, 6, OUTCOME_UNKNOWN, 0, -1, -1, 9, 1); /* another error */
+	journal_record(j, 0, 7, OUTCOME_UNKNOWN, 1, -1, -1, 9, 1); /* another attempt */
+	journal_record(j, 0, 8, OUTCOME_UNKNOWN, 1, -1, 3, 9, 1);  /* another node */
+	journal_record(j, 0, 9, OUTCOME_UNKNOWN, 1, 77, 3, 9, 1);  /* an offset after none */
+	journal_record(j, 0, 10, OUTCOME_UNKNOWN, 1, 78, 3, 9, 1); /* goes on */
 	journal_close_open(j);
 	assert_int_equal(journal_count(j), 8);
 	assert_int_equal(journal_at(j, 7)->lo, 9);
@@ -195,7 +197,8 @@ static void a_durable_lease_survives(void **state)
 	journal_close(j);
 }
 
-/* ---- the ring ------------------------------------------------------------------------------------ */
+/* ---- the ring
+ * ------------------------------------------------------------------------------------ */
 
 /* Twice round the ring, every outcome a record of its own, shipped as it goes. */
 static void the_ring_wraps_around(void **state)
@@ -219,7 +222,8 @@ static void the_ring_wraps_around(void **state)
 	j = reopen(j);
 	assert_int_equal(stat(journal_path(j), &st), 0);
 	/* what was shipped was given back: a few chunks are left of a gigabyte */
-	assert_true((uint64_t)st.st_blocks * 512 < 8 * JOURNAL_CHUNK * sizeof(struct journal_record));
+	assert_true(
+		(uint64_t)st.st_blocks * 512 < 8 * JOURNAL_CHUNK * sizeof(struct journal_record));
 	journal_close(j);
 }
 
@@ -295,12 +299,13 @@ static void a_full_disk_is_an_error_and_nothing_is_lost(void **state)
 	unmount(small);
 }
 
-/* ---- killed at any instant --------------------------------------------------------------------------- */
+/* ---- killed at any instant
+ * --------------------------------------------------------------------------- */
 
 /* What the child shares with us: how far it came, and the ledger that it ships to. */
 struct shared {
-	_Atomic uint64_t done;      /* outcomes whose journal_record() has returned */
-	_Atomic uint64_t n_ledger;  /* records in the ledger */
+	_Atomic uint64_t done;     /* outcomes whose journal_record() has returned */
+	_Atomic uint64_t n_ledger; /* records in the ledger */
 	struct journal_record ledger[MAX_OUTCOMES];
 };
 
@@ -340,7 +345,8 @@ static struct told told(uint64_t i)
 	return t;
 }
 
-/* Ship what is closed into the shared ledger, as the real shipper does: ledger first, journal then. */
+/* Ship what is closed into the shared ledger, as the real shipper does: ledger first, journal then.
+ */
 static void ship(struct journal *j, struct shared *s)
 {
 	uint64_t from = journal_shipped(j), to = journal_count(j);
@@ -381,15 +387,16 @@ static void mark(const struct journal_record *r, uint8_t *seen[LANES], uint64_t 
 	for (uint64_t seq = r->lo; seq <= r->hi; seq++) {
 		assert_true(seq <= max);
 		if (seen[r->lane][seq]++)
-			fail_msg("lane %u seq %llu is there twice", r->lane, (unsigned long long)seq);
+			fail_msg("lane %u seq %llu is there twice", r->lane,
+				(unsigned long long)seq);
 		if (mix(seq, 3 + r->lane) % 16 == 0) {
 			assert_int_equal(r->outcome, OUTCOME_UNKNOWN);
 			assert_int_equal(r->code, (int32_t)(mix(seq, 4) % 3) + 1);
 			assert_int_equal(r->first_offset, -1);
 		} else {
 			assert_int_equal(r->outcome, OUTCOME_ACKED);
-			assert_int_equal(
-				r->first_offset + (int64_t)(seq - r->lo), (int64_t)(seq + 10 * r->lane));
+			assert_int_equal(r->first_offset + (int64_t)(seq - r->lo),
+				(int64_t)(seq + 10 * r->lane));
 		}
 	}
 }
@@ -426,8 +433,9 @@ static void recover_and_compare(struct shared *s)
 		struct told t = told(i);
 
 		if (!seen[t.lane][t.seq])
-			fail_msg("outcome %llu of %llu (lane %zu seq %llu) is lost", (unsigned long long)i,
-				(unsigned long long)done, t.lane, (unsigned long long)t.seq);
+			fail_msg("outcome %llu of %llu (lane %zu seq %llu) is lost",
+				(unsigned long long)i, (unsigned long long)done, t.lane,
+				(unsigned long long)t.seq);
 	}
 	for (size_t i = 0; i < LANES; i++) {
 		for (uint64_t k = 0; k <= MAX_OUTCOMES; k++)
@@ -443,7 +451,8 @@ static void recover_and_compare(struct shared *s)
 static void kill_one(struct shared *s, struct rng *rng)
 {
 	int64_t at = clock_ns() + 60 * NS_PER_S;
-	uint64_t wait_for = rng_below(rng, 3) ? rng_below(rng, MAX_OUTCOMES / 4) : rng_below(rng, 50);
+	uint64_t wait_for =
+		rng_below(rng, 3) ? rng_below(rng, MAX_OUTCOMES / 4) : rng_below(rng, 50);
 	pid_t pid;
 	int status;
 
@@ -462,8 +471,8 @@ static void kill_one(struct shared *s, struct rng *rng)
 
 static void killed_at_any_instant_nothing_is_lost_or_doubled(void **state)
 {
-	struct shared *s = mmap(
-		NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shared *s =
+		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct rng rng;
 	uint64_t n = 0;
 
@@ -499,7 +508,8 @@ static void recovery_can_be_repeated(void **state)
 	journal_close(j);
 }
 
-/* Killed while lane 1's record was on its way into the log; lane 0 is recovered first, into that place. */
+/* Killed while lane 1's record was on its way into the log; lane 0 is recovered first, into that
+ * place. */
 static void a_record_on_its_way_is_not_taken_for_another_lanes(void **state)
 {
 	const uint64_t closing = 1; /* its place in the log, plus one */
@@ -520,7 +530,8 @@ static void a_record_on_its_way_is_not_taken_for_another_lanes(void **state)
 	journal_close(j);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------ */
+/* ---- threads
+ * ------------------------------------------------------------------------------------------ */
 
 #define THREADED UINT64_C(200000)
 
@@ -553,7 +564,8 @@ static void *record_all(void *arg)
 		if (seq > atomic_load(&c->sent))
 			continue;
 		/* every third breaks the run */
-		journal_record(c->j, 0, seq, seq % 3 ? OUTCOME_ACKED : OUTCOME_UNKNOWN, 0, -1, 1, 0, 1);
+		journal_record(
+			c->j, 0, seq, seq % 3 ? OUTCOME_ACKED : OUTCOME_UNKNOWN, 0, -1, 1, 0, 1);
 		atomic_store(&c->recorded, seq++);
 	}
 	journal_close_open(c->j);
@@ -602,7 +614,8 @@ static void three_threads_lose_nothing(void **state)
 	journal_close(c.j);
 }
 
-/* ---- hostile files ---------------------------------------------------------------------------------- */
+/* ---- hostile files
+ * ---------------------------------------------------------------------------------- */
 
 static void what_is_no_journal_is_refused(void **state)
 {
@@ -633,7 +646,8 @@ static void a_journal_cut_short_is_refused(void **state)
 	assert_contains(e.msg, "cut short");
 }
 
-/* Records that no probe can have written: behind what was intended, of a lane that is not there, ... */
+/* Records that no probe can have written: behind what was intended, of a lane that is not there,
+ * ... */
 static void impossible_records_are_refused(void **state)
 {
 	struct journal_record good = {.lane = 0, .outcome = OUTCOME_ACKED, .lo = 1, .hi = 5};
@@ -661,7 +675,8 @@ static void impossible_records_are_refused(void **state)
 	}
 }
 
-/* Random bytes over header and lanes: refused, or recovered to something possible; never a crash. */
+/* Random bytes over header and lanes: refused, or recovered to something possible; never a crash.
+ */
 static void random_damage_never_crashes(void **state)
 {
 	struct rng rng;
@@ -682,7 +697,9 @@ static void random_damage_never_crashes(void **state)
 		journal_close(j);
 		for (uint64_t n = 1 + rng_below(&rng, 3); n > 0; n--) {
 			rng_fill(&rng, junk, sizeof(junk));
-			poke(path, rng_below(&rng, 2) ? rng_below(&rng, 300) : 4096 + rng_below(&rng, 384),
+			poke(path,
+				rng_below(&rng, 2) ? rng_below(&rng, 300)
+						   : 4096 + rng_below(&rng, 384),
 				junk, 1 + rng_below(&rng, 8));
 		}
 		if (journal_open(path, &j, &e) == 0) {
@@ -700,7 +717,8 @@ static void random_damage_never_crashes(void **state)
 	assert_true(refused > 100);
 }
 
-/* Another boot without --fsync: what was not shipped cannot be trusted. With it, what was synced can. */
+/* Another boot without --fsync: what was not shipped cannot be trusted. With it, what was synced
+ * can. */
 static void another_boot_trusts_only_what_was_forced_to_the_disk(void **state)
 {
 	(void)state;
@@ -749,8 +767,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_it_says_of_itself_survives, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_durable_lease_survives, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_ring_wraps_around, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_full_ring_is_an_error_that_shipping_cures, fresh, clean),
-		cmocka_unit_test_setup_teardown(a_full_disk_is_an_error_and_nothing_is_lost, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			a_full_ring_is_an_error_that_shipping_cures, fresh, clean),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_is_an_error_and_nothing_is_lost, fresh, clean),
 		cmocka_unit_test_setup_teardown(
 			killed_at_any_instant_nothing_is_lost_or_doubled, fresh, clean),
 		cmocka_unit_test_setup_teardown(recovery_can_be_repeated, fresh, clean),
