@@ -380,16 +380,20 @@ int proc_run(const struct proc_spec *spec, const char *input, bool with_stderr, 
 {
 	int64_t deadline = deadline_after(timeout_ns), left;
 	struct pipes p = {{-1, -1}, {-1, -1}, with_stderr};
+	struct proc_spec mortal = *spec;
 	sigset_t before;
 	pid_t pid = -1;
 	int status, r;
 
+	/* nobody would hear of its end: it must not go on when we are killed */
+	if (mortal.death_signal == 0)
+		mortal.death_signal = SIGKILL;
 	sigpipe_block(&before);
 	if (pipe2(p.in, O_CLOEXEC) != 0 || pipe2(p.out, O_CLOEXEC) != 0) {
 		r = err_set_errno(e, ERR_IO, errno, "cannot make a pipe");
 		goto out;
 	}
-	r = start(spec, &p, &pid, e);
+	r = start(&mortal, &p, &pid, e);
 	if (r)
 		goto out;
 	close(p.in[0]);

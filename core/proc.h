@@ -44,7 +44,7 @@ MUST_CHECK int proc_wait(pid_t pid, int64_t timeout_ns, int *ret_status, struct 
 /*
  * Run to the end, with stdout (and stderr, when with_stderr) collected in out, up to 64 MiB; input (may
  * be NULL) goes to its stdin. What a daemon that it left behind writes later is not waited for. Killed
- * with SIGKILL at the deadline (the process only: not what it started). Returns 0 and the exit code (128 + signal for a
+ * with SIGKILL at the deadline, and when we are killed (the process only: not what it started). Returns 0 and the exit code (128 + signal for a
  * signal), ERR_TIMEOUT, or what proc_start() says.
  */
 MUST_CHECK int proc_run(const struct proc_spec *spec, const char *input, bool with_stderr,

@@ -7,7 +7,7 @@
 #define AT(member) .offset = offsetof(struct probe_opts, member)
 
 static const struct opt opts[] = {
-	{.name = "count", .letter = 'n', .type = OPT_COUNT, .arg = "N", .dflt = "18446744073709551615",
+	{.name = "count", .letter = 'n', .type = OPT_COUNT, .arg = "N",
 		AT(count), .group = "What to send",
 		.help = "Messages to send, over all lanes together; without it, until Ctrl-C."},
 	{.name = "rate", .letter = 'r', .type = OPT_COUNT, .arg = "N", AT(rate),
@@ -72,9 +72,12 @@ static const struct opt opts[] = {
 
 static int run_probe(struct cmdline *cl)
 {
+	struct probe_opts *o = cl->opts;
 	struct err e = {0};
 
-	if (probe_run(cl, cl->opts, cl->argv[0], &e) == 0)
+	if (!opt_given(cl, "count"))
+		o->count = UINT64_MAX;
+	if (probe_run(cl, o, cl->argv[0], &e) == 0)
 		return EXIT_PASS;
 	err_print(&e);
 	return e.code == ERR_USAGE ? EXIT_USAGE : EXIT_ERROR;

@@ -176,7 +176,7 @@ int journal_create(const char *folder, const struct journal_id *id, const int32_
 /* The header of a file that may be anything. */
 static int check_head(struct journal *j, struct journal_head *h, struct err *e)
 {
-	uint64_t count, shipped, allocated, end;
+	uint64_t count, shipped, allocated, synced, end;
 	struct stat st;
 
 	if (pread(j->fd, h, sizeof(*h), 0) != (ssize_t)sizeof(*h) ||
@@ -187,10 +187,11 @@ static int check_head(struct journal *j, struct journal_head *h, struct err *e)
 	count = atomic_load(&h->count);
 	shipped = atomic_load(&h->shipped);
 	allocated = atomic_load(&h->allocated);
+	synced = atomic_load(&h->synced);
 	if (h->record_size != sizeof(struct journal_record) ||
 		h->lane_size != sizeof(struct journal_lane) || h->ring != JOURNAL_RING ||
 		h->n_lanes == 0 || h->n_lanes > JOURNAL_MAX_LANES || h->log_at != log_start(h->n_lanes) ||
-		shipped > count || count > allocated || allocated - shipped > JOURNAL_RING ||
+		shipped > count || synced > count || count > allocated || allocated - shipped > JOURNAL_RING ||
 		h->run_id >> 63)
 		return err_set(e, ERR_FORMAT, "journal '%s' is damaged", j->path);
 	/* the ring's chunks between shipped and allocated must be inside the file */
@@ -514,6 +515,23 @@ static int check_record(const struct journal *j, const struct journal_record *r,
 	return 0;
 }
 
+/*
+ * A record that was on its way into the log: is it there? Asked of every lane before the count moves on,
+ * or another lane's record in that place would be taken for it.
+ */
+static void settle_closing(struct journal *j)
+{
+	for (size_t i = 0; i < j->head->n_lanes; i++) {
+		struct journal_record *open = &j->lane[i].open;
+
+		if (open->closing && open->closing <= journal_count(j))
+			open->lo = 0;
+		atomic_signal_fence(memory_order_release);
+		open->closing = 0;
+	}
+	atomic_signal_fence(memory_order_release);
+}
+
 int journal_recover(struct journal *j, bool *ret_complete, struct err *e)
 {
 	struct journal_head *h = j->head;
@@ -535,11 +553,10 @@ int journal_recover(struct journal *j, bool *ret_complete, struct err *e)
 			atomic_store(&j->lane[i].lease, j->lane[i].lease_on_disk);
 	for (uint64_t i = journal_shipped(j); r == 0 && i < journal_count(j); i++)
 		r = check_record(j, journal_at(j, i), e);
+	settle_closing(j);
 	for (size_t i = 0; r == 0 && i < h->n_lanes; i++) {
 		struct journal_record *open = &j->lane[i].open;
 
-		if (open->lo && open->closing && open->closing <= journal_count(j))
-			open->lo = 0;
 		if (!open->lo)
 			continue;
 		r = check_record(j, open, e);

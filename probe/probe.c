@@ -404,6 +404,7 @@ static int store_settings(struct probe *p, struct err *e)
 		collect(&c, "transaction", o->transaction);
 	if (o->crash_at)
 		collect(&c, "crash-at", o->crash_at);
+	collect(&c, "shared", o->shared ? "true" : "false");
 	collect(&c, "fsync", o->fsync ? "true" : "false");
 	collect(&c, "cluster", p->topic.cluster_id);
 	return store(p, "probe", &c, e);

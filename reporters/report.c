@@ -170,6 +170,8 @@ static int take_finding(const struct pg_rows *row, void *arg, struct err *e)
 		.provisional = pg_rows_bool(row, 0, 12),
 		.first_wall_ns = pg_rows_i64(row, 0, 13) * NS_PER_US,
 		.last_wall_ns = pg_rows_i64(row, 0, 14) * NS_PER_US,
+		.acked_first = pg_rows_i64(row, 0, 15),
+		.acked_last = pg_rows_i64(row, 0, 16),
 	};
 	int r = pg_rows_check(row, e);
 

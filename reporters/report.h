@@ -30,6 +30,8 @@ struct report_finding {
 	bool provisional;       /* the live tracker's; not judged yet */
 	int64_t first_wall_ns;  /* when it was sent; 0: not known */
 	int64_t last_wall_ns;
+	int64_t acked_first;    /* the offsets that its messages were acked at; -1: not known */
+	int64_t acked_last;
 };
 
 /* Called for each finding. Returns 0, or a code that ends the walk (with e filled). */

@@ -41,6 +41,14 @@ static void put_time(struct buf *b, const char *name, int64_t wall_ns)
 		buf_printf(b, ", \"%s\": null", name);
 }
 
+static void put_offset(struct buf *b, const char *name, int64_t offset)
+{
+	if (offset < 0)
+		buf_printf(b, ", \"%s\": null", name);
+	else
+		buf_printf(b, ", \"%s\": %" PRId64, name, offset);
+}
+
 static void put_text(struct buf *b, const char *name, const char *value)
 {
 	buf_printf(b, "\"%s\": ", name);
@@ -62,6 +70,8 @@ static void put_finding(struct buf *b, const struct report_finding *f)
 		f->positions_omitted, f->withdrawn ? "true" : "false", f->provisional ? "true" : "false");
 	put_time(b, "first_time", f->first_wall_ns);
 	put_time(b, "last_time", f->last_wall_ns);
+	put_offset(b, "acked_first", f->acked_first);
+	put_offset(b, "acked_last", f->acked_last);
 	buf_str_add(b, ", ");
 	put_text(b, "why", f->why);
 	buf_char(b, '}');

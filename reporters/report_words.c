@@ -328,7 +328,7 @@ static void put_positions(const struct report_finding *f, const json_t *list, st
 		bool same = before && report_member_number(before, "seq") == report_member_number(p, "seq") &&
 			report_member_number(p, "seq");
 
-		if (i >= 4 && !same) {
+		if (i >= 8 || (i >= 4 && !same)) {
 			buf_str_add(out, ", ...");
 			return;
 		}
@@ -340,6 +340,14 @@ static void put_positions(const struct report_finding *f, const json_t *list, st
 		buf_str_add(out, ", ...");
 }
 
+static void put_acked(const struct report_finding *f, struct buf *out)
+{
+	if (f->acked_first == f->acked_last)
+		buf_printf(out, "acked at offset %" PRId64, f->acked_first);
+	else
+		buf_printf(out, "acked at offsets %" PRId64 "-%" PRId64, f->acked_first, f->acked_last);
+}
+
 void words_why(const struct report_finding *f, struct buf *out)
 {
 	bool gone = strcmp(f->kind, "lost") == 0 || strcmp(f->kind, "unread") == 0 ||
@@ -347,20 +355,21 @@ void words_why(const struct report_finding *f, struct buf *out)
 	json_t *list = json_loads(f->positions, 0, NULL);
 	size_t n = json_array_size(list);
 
-	if (n) {
-		buf_str_add(out, gone ? "acked at offset " : n == 1 ? "at offset " : "at offsets ");
-		if (n > 1 && consecutive(list)) {
+	buf_str_add(out, f->why);
+	if (out->len && (n || (gone && f->acked_first >= 0)))
+		buf_str_add(out, "; ");
+	if (gone && f->acked_first >= 0) {
+		put_acked(f, out);
+	} else if (n) {
+		buf_str_add(out, gone ? "acked at offset" : "at offset");
+		buf_str_add(out, n == 1 ? " " : "s ");
+		if (n > 1 && consecutive(list) && !f->positions_omitted) {
 			put_position(f, json_array_get(list, 0), out);
-			if (f->positions_omitted)
-				buf_str_add(out, " and on");
-			else
-				buf_printf(out, "-%" PRIu64,
-					report_member_number(json_array_get(list, n - 1), "offset"));
+			buf_printf(out, "-%" PRIu64,
+				report_member_number(json_array_get(list, n - 1), "offset"));
 		} else {
 			put_positions(f, list, out);
 		}
 	}
-	if (*f->why)
-		buf_printf(out, "%s%s", n ? "; " : "", f->why);
 	json_decref(list);
 }

@@ -40,7 +40,7 @@ wait_until() {
 }
 acked() { # messages of a run that are acked, as the ledger has them
 	# an open run's report ends with 4
-	{ "$mq" report "$1" --format json 2>/dev/null || true; } | jq -e ".counts.acked >= $2 and .counts.read >= $2" >/dev/null
+	[ "$({ "$mq" report "$1" --format json 2>/dev/null || true; } | jq ".counts.acked >= $2 and .counts.read >= $2")" = true ]
 }
 
 say "1. A real Kafka cluster: three nodes, each with its own network"

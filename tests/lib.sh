@@ -62,7 +62,7 @@ cleanup() {
 	trap - EXIT
 	"$mq" lab down --lab "$lab" >/dev/null 2>&1
 	"$mq" ledger stop >/dev/null 2>&1
-	if [ "$n_failed" -eq 0 ]; then
+	if [ "$n_failed" -eq 0 ] && [ -z "${KEEP:-}" ]; then
 		rm -rf "$work"
 	else
 		note "what it left: $work"
@@ -81,7 +81,8 @@ report() { # RUN JQ: one value of a report; an open run's report ends with 4
 }
 
 report_is() { # RUN JQ-CONDITION
-	{ "$mq" report "$1" --format json 2>/dev/null || true; } | jq -e "$2" >/dev/null
+	# not by jq -e: version 1.6 takes no input at all for a yes
+	[ "$({ "$mq" report "$1" --format json 2>/dev/null || true; } | jq "$2")" = true ]
 }
 
 # identities of a kind of finding, one a line: "producer.epoch.partition.seq"

@@ -9,8 +9,12 @@
 
 #define WORD_MAX ((size_t)8192)
 
-static int malformed(const char *what, struct err *e)
+/* A word could not be used: because it is not there, or because there was no room for it. */
+static int malformed(const struct buf *word, const char *what, struct err *e)
 {
+	if (buf_failed(word))
+		return err_set(e, buf_failed(word), "sasl.jaas.config: a word of it: %s",
+			err_code_text(buf_failed(word)));
 	err_set(e, ERR_USAGE, "sasl.jaas.config is malformed: %s", what);
 	err_hint(e, "it looks like: some.LoginModule required username=\"u\" password=\"p\";");
 	return ERR_USAGE;
@@ -65,27 +69,25 @@ static bool is_control_flag(const char *word)
 
 static int read_head(const char **p, struct buf *word, char module[JAAS_MODULE_LEN], struct err *e)
 {
-	if (!read_word(p, word) || word->len == 0 || word->len >= JAAS_MODULE_LEN)
-		return malformed("it does not begin with a class name", e);
+	if (!read_word(p, word) || word->len == 0 || word->len >= JAAS_MODULE_LEN || buf_failed(word))
+		return malformed(word, "it does not begin with a class name", e);
 	memcpy(module, buf_str(word), word->len + 1);
 	if (!read_word(p, word) || !is_control_flag(buf_str(word)))
-		return malformed("the class name is not followed by 'required'", e);
+		return malformed(word, "the class name is not followed by 'required'", e);
 	return 0;
 }
 
 static int read_option(const char **p, struct buf *name, struct buf *value, struct props *options,
 	struct err *e)
 {
-	if (!read_word(p, name) || name->len == 0)
-		return malformed("an option has no name", e);
+	if (!read_word(p, name) || name->len == 0 || buf_failed(name))
+		return malformed(name, "an option has no name", e);
 	*p = skip_blanks(*p);
 	if (**p != '=')
-		return malformed("an option has no '='", e);
+		return malformed(name, "an option has no '='", e);
 	++*p;
-	if (!read_word(p, value))
-		return malformed("an option has no value, or its quote is not closed", e);
-	if (buf_failed(name) || buf_failed(value))
-		return err_set(e, ERR_LIMIT, "sasl.jaas.config: an option is too long");
+	if (!read_word(p, value) || buf_failed(value))
+		return malformed(value, "an option has no value, or its quote is not closed", e);
 	return props_set(options, buf_str(name), buf_str(value), e);
 }
 
@@ -108,9 +110,9 @@ int jaas_parse(const char *text, char module[JAAS_MODULE_LEN], struct props *opt
 	for (p = skip_blanks(p); r == 0 && *p && *p != ';'; p = skip_blanks(p))
 		r = read_option(&p, &name, &value, options, e);
 	if (r == 0 && *p != ';')
-		r = malformed("there is no ';' at its end", e);
+		r = malformed(&name, "there is no ';' at its end", e);
 	if (r == 0 && *skip_blanks(p + 1))
-		r = malformed("there is something behind the ';'", e);
+		r = malformed(&name, "there is something behind the ';'", e);
 	wipe(&name);
 	wipe(&value);
 	return r;

@@ -231,3 +231,8 @@ void kafka_ping_each(
 	free(threads);
 	free(asks);
 }
+
+bool kafka_ping_scram_works(int broker_major)
+{
+	return broker_major < 4 || rd_kafka_version() >= 0x020601ff;
+}

@@ -1,6 +1,7 @@
 #ifndef CORE_BROKER_KAFKA_PING_H
 #define CORE_BROKER_KAFKA_PING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,5 +48,12 @@ struct kafka_view {
  */
 void kafka_ping_each(
 	const struct kafka_ping *ping, size_t n, struct kafka_view *ret_view, struct err *ret_err);
+
+/*
+ * Can the client library log in by SCRAM to a broker of that major version? librdkafka before 2.6.1
+ * repeats its nonce in the last message; brokers from 4.0 on refuse that as wrong credentials
+ * (librdkafka 4895; seen with 2.0.2 against 4.1.0, while 3.9.1 lets it in).
+ */
+bool kafka_ping_scram_works(int broker_major);
 
 #endif

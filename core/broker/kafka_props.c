@@ -142,25 +142,45 @@ static int minus_is_zero(struct job *j, const struct row *row, const char *value
 	return translate_plain(j, row, value);
 }
 
+/* How long a transaction may take, which librdkafka lets no other timeout exceed; INT_MAX_ without one. */
+static int64_t transaction_timeout_ms(const struct job *j)
+{
+	const char *text = props_get(j->in, "transaction.timeout.ms");
+	int64_t v = 60000; /* both clients' default */
+
+	if (j->role != KAFKA_ROLE_PRODUCER || !props_get(j->in, "transactional.id"))
+		return INT_MAX_;
+	if (text)
+		(void)read_number(text, &v);
+	return v < 1000 ? 1000 : v;
+}
+
+static int delivery_timeout(struct job *j, const struct row *row, const char *value)
+{
+	int64_t v;
+	int r;
+
+	if (!read_number(value, &v))
+		return emit(j, row->name, row->target, value);
+	r = into_range(j, row->name, row->min, transaction_timeout_ms(j), &v);
+	return r ? r : emit_number(j, row->name, row->target, v);
+}
+
 static int request_timeout(struct job *j, const struct row *row, const char *value)
 {
-	const char *transaction = props_get(j->in, "transaction.timeout.ms");
-	int64_t v, longest = 300000, transaction_ms = 60000;
+	int64_t v, longest = 300000;
 	int r;
 
 	if (j->role == KAFKA_ROLE_PRODUCER) {
 		r = translate_plain(j, row, value);
 		if (r)
 			return r;
-		/* librdkafka refuses a socket timeout above this one */
-		if (transaction)
-			(void)read_number(transaction, &transaction_ms);
-		if (props_get(j->in, "transactional.id") && transaction_ms + 100 < longest)
-			longest = transaction_ms + 100;
+		if (transaction_timeout_ms(j) + 100 < longest)
+			longest = transaction_timeout_ms(j) + 100;
 	}
 	if (!read_number(value, &v))
 		return j->role == KAFKA_ROLE_PRODUCER ? 0 : emit(j, row->name, "socket.timeout.ms", value);
-	r = into_range(j, row->name, 10, longest < 10 ? 10 : longest, &v);
+	r = into_range(j, row->name, 10, longest, &v);
 	return r ? r : emit_number(j, row->name, "socket.timeout.ms", v);
 }
 
@@ -425,7 +445,7 @@ static const struct row rows[] = {
 	{.name = "buffer.memory", .target = "queue.buffering.max.kbytes", .min = 1, .max = INT_MAX_,
 		.fn = to_kbytes},
 	{.name = "batch.size", .target = "batch.size", .min = 1, .max = INT_MAX_, .fn = batch_size},
-	RENAME("delivery.timeout.ms", "message.timeout.ms", 0, INT_MAX_),
+	{.name = "delivery.timeout.ms", .target = "message.timeout.ms", .fn = delivery_timeout},
 	RENAME("max.request.size", "message.max.bytes", 1000, 1000000000),
 	RANGE("linger.ms", 0, 900000),
 	RANGE("retry.backoff.ms", 1, 300000),

@@ -29,8 +29,8 @@ enum kafka_role {
  *
  * request.timeout.ms: Java's client gives up a request after it, and tells the broker the same for a
  * produce request. librdkafka has two properties for that, so a producer gets request.timeout.ms and
- * socket.timeout.ms (never more than what librdkafka allows beside transaction.timeout.ms), the other
- * roles socket.timeout.ms. metadata.max.age.ms is Java's forced refresh, which librdkafka calls
+ * socket.timeout.ms, the other roles socket.timeout.ms. Beside a transactional.id librdkafka refuses
+ * timeouts above transaction.timeout.ms, so delivery.timeout.ms and request.timeout.ms are cut there. metadata.max.age.ms is Java's forced refresh, which librdkafka calls
  * topic.metadata.refresh.interval.ms.
  *
  * warnings gets, under the name of each property that cannot be kept as it was meant, a sentence fit to

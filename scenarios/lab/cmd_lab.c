@@ -54,14 +54,16 @@ struct up_opts {
 static void print_up(const struct labfile *file, bool was_there, int started, double seconds)
 {
 	if (was_there && !started)
-		printf("lab '%s' was up already: %s %s, %zu nodes%s\n", file->name, file->kind,
-			file->version, file->n_nodes, file->secure ? ", secure" : "");
+		printf("lab '%s' was up already: %s %s, %zu node%s%s\n", file->name, file->kind,
+			file->version, file->n_nodes, file->n_nodes == 1 ? "" : "s",
+			file->secure ? ", secure" : "");
 	else if (was_there)
 		printf("lab '%s' was up: %d of %zu nodes started again in %.1f s\n", file->name,
 			started, file->n_nodes, seconds);
 	else
-		printf("lab '%s' is up after %.1f s: %s %s, %zu nodes%s\n", file->name, seconds,
-			file->kind, file->version, file->n_nodes, file->secure ? ", secure" : "");
+		printf("lab '%s' is up after %.1f s: %s %s, %zu node%s%s\n", file->name, seconds,
+			file->kind, file->version, file->n_nodes, file->n_nodes == 1 ? "" : "s",
+			file->secure ? ", secure" : "");
 	printf("bootstrap %s, reached from within: mqaudit lab exec %s -- COMMAND\n",
 		file->bootstrap, file->kind);
 	if (file->secure)

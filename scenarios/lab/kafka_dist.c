@@ -117,6 +117,38 @@ static void remove_leftovers(const char *dist, const char *version)
 		closedir(dir);
 }
 
+/* What Maven says of its failure: its first line of an error. */
+static const char *first_error(char *output)
+{
+	char *line = strstr(output, "[ERROR] ");
+
+	if (!line)
+		return "it says nothing";
+	line[strcspn(line, "\n")] = '\0';
+	return line + strlen("[ERROR] ");
+}
+
+static int check_maven(const char *const *argv, struct err *e)
+{
+	struct proc_spec spec = PROC_SPEC_INIT;
+	struct buf out;
+	int code = 0, r;
+
+	buf_init(&out, BUF_MAX_DEFAULT);
+	spec.argv = argv;
+	r = proc_run(&spec, NULL, true, MVN_TIMEOUT_NS, &out, &code, e);
+	if (r == ERR_NOTFOUND) {
+		err_hint(e, "Debian: apt-get install maven; or unpack Kafka and set KAFKA_HOME");
+	} else if (r == 0 && code != 0) {
+		buf_char(&out, '\0'); /* so that there is data to write into */
+		r = err_set(e, ERR_NOTFOUND, "Maven failed: %.500s", first_error(out.data));
+		err_hint(e, "is there such a version, and can Maven reach its registry (its "
+			    "settings.xml, a proxy)? Or unpack Kafka and set KAFKA_HOME");
+	}
+	buf_release(&out);
+	return r;
+}
+
 static int run_maven(const char *folder, const char *version, struct err *e)
 {
 	char pom[PATHS_MAX + 16], libs[PATHS_MAX + 40], property[80];
@@ -128,18 +160,7 @@ static int run_maven(const char *folder, const char *version, struct err *e)
 	snprintf(libs, sizeof(libs), "-DoutputDirectory=%s/libs", folder);
 	snprintf(property, sizeof(property), "-Dkafka.version=%s", version);
 	r = paths_write_file(pom, LAB_KAFKA_POM_XML, strlen(LAB_KAFKA_POM_XML), e);
-	if (r)
-		return r;
-	r = proc_check(argv, NULL, MVN_TIMEOUT_NS, NULL, e);
-	if (r == ERR_NOTFOUND)
-		err_hint(e, "Debian: apt-get install maven; or unpack Kafka and set KAFKA_HOME");
-	else if (r)
-		err_hint(e,
-			"is there a Kafka %s, and can Maven reach its registry (its settings.xml, "
-			"a "
-			"proxy)? Or unpack Kafka and set KAFKA_HOME",
-			version);
-	return r;
+	return r ? r : check_maven(argv, e);
 }
 
 static int fetch(const char *dist, const char *version, const char *target, struct err *e)
@@ -178,6 +199,15 @@ int kafka_dist_lock(const struct lab *lab, int *ret_fd, struct err *e)
 	return r ? r : paths_lock(path, LOCK_TIMEOUT_NS, ret_fd, e);
 }
 
+void kafka_dist_unlock(const struct lab *lab, int fd)
+{
+	char path[PATHS_MAX];
+
+	if (dist_path(lab->file->version, ".lock", path, sizeof(path), NULL) == 0)
+		(void)unlink(path); /* paths_lock() knows of that */
+	close(fd);
+}
+
 static int fetch_once(struct lab *lab, struct err *e)
 {
 	const char *version = lab->file->version;
@@ -193,7 +223,7 @@ static int fetch_once(struct lab *lab, struct err *e)
 	snprintf(dist, sizeof(dist), "%.*s", (int)(strrchr(target, '/') - target), target);
 	if (access(lab->file->libs, R_OK) != 0) /* else another lab has fetched it meanwhile */
 		r = fetch(dist, version, target, e);
-	close(fd);
+	kafka_dist_unlock(lab, fd);
 	return r;
 }
 

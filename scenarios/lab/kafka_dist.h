@@ -33,8 +33,9 @@ MUST_CHECK int kafka_dist_write_args(struct lab *lab, struct err *e);
  */
 void kafka_dist_archive(const struct lab *lab, char *ret, size_t len);
 
-/* Take the lock of the shared program files; the caller closes *ret_fd. */
+/* Take the lock of the shared program files, and give it back. */
 MUST_CHECK int kafka_dist_lock(const struct lab *lab, int *ret_fd, struct err *e);
+void kafka_dist_unlock(const struct lab *lab, int fd);
 
 /* Is the broker older than that major version? */
 bool kafka_dist_is_before(const struct labfile *file, int major);

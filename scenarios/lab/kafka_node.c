@@ -76,16 +76,18 @@ static void list_voters(const struct lab *lab, char *ret, size_t len)
 static int add_rest(
 	struct buf *b, const struct lab *lab, const struct labfile_node *node, struct err *e)
 {
-	char pem[PATHS_MAX], ca[PATHS_MAX], password[64] = "";
-	const struct pair pairs[] = {{"ADMIN_PASSWORD", password}, {"NODE_PEM", pem},
-		{"CA_PEM", ca}, {"NODE_CN", KAFKA_SECURE_NODE_CN}, {NULL, NULL}};
+	char pem[PATHS_MAX], ca[PATHS_MAX], password[KAFKA_SECURE_USERS][64] = {""};
+	const struct pair pairs[] = {{"ADMIN_PASSWORD", password[0]},
+		{"ALICE_PASSWORD", password[1]}, {"MALLORY_PASSWORD", password[2]},
+		{"NODE_PEM", pem}, {"CA_PEM", ca}, {"NODE_CN", KAFKA_SECURE_NODE_CN}, {NULL, NULL}};
 	const char *name;
 	int r = 0;
 
 	if (lab->file->secure) {
 		kafka_secure_node_pem(lab, node, pem, sizeof(pem));
 		kafka_secure_ca_pem(lab, ca, sizeof(ca));
-		r = kafka_secure_user(lab, 0, &name, password, sizeof(password), e);
+		for (int i = 0; i < KAFKA_SECURE_USERS && r == 0; i++)
+			r = kafka_secure_user(lab, i, &name, password[i], sizeof(password[i]), e);
 		add_filled(b, LAB_KAFKA_LISTENERS_SECURE_PROPERTIES, pairs);
 	} else {
 		buf_str_add(b, LAB_KAFKA_LISTENERS_PLAIN_PROPERTIES);
@@ -468,6 +470,6 @@ int kafka_node_train(struct lab *lab, struct err *e)
 		r = kafka_dist_write_args(lab, e);
 	else
 		r = train_into(lab, archive, e);
-	close(fd);
+	kafka_dist_unlock(lab, fd);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/broker/kafka_ping.h"
 #include "core/clock.h"
 #include "core/proc.h"
 #include "core/rng.h"
@@ -104,6 +105,7 @@ static int make_node(const struct lab *lab, const struct labfile_node *node, str
 static int write_user(const struct lab *lab, const char *name, struct err *e)
 {
 	char path[PATHS_MAX], ca[PATHS_MAX], text[2 * PATHS_MAX], password[33];
+	bool scram = kafka_ping_scram_works((int)strtol(lab->file->version, NULL, 10));
 	int r, n;
 
 	snprintf(password, sizeof(password), "%016llx%016llx", (unsigned long long)rng_system(),
@@ -111,8 +113,8 @@ static int write_user(const struct lab *lab, const char *name, struct err *e)
 	kafka_secure_ca_pem(lab, ca, sizeof(ca));
 	n = snprintf(text, sizeof(text),
 		"bootstrap.servers=%s\nsecurity.protocol=SASL_SSL\nssl.ca.location=%s\n"
-		"sasl.mechanism=SCRAM-SHA-256\nsasl.username=%s" PASSWORD_LINE "%s\n",
-		lab->file->bootstrap, ca, name, password);
+		"sasl.mechanism=%s\nsasl.username=%s" PASSWORD_LINE "%s\n",
+		lab->file->bootstrap, ca, scram ? "SCRAM-SHA-256" : "PLAIN", name, password);
 	in_folder(lab, name, ".properties", path, sizeof(path));
 	r = paths_write_secret(path, text, (size_t)n, e);
 	if (r)

@@ -185,7 +185,9 @@ static int check_processes(struct lab *lab, struct err *e)
 			continue;
 		lab_last_words(node->log, words, sizeof(words));
 		err_set(e, ERR_STATE, "%s ended by itself: ...%s", node->name, words);
-		return err_hint(e, "its log: %s", node->log);
+		if (lab->file->state == LABFILE_UP) /* else it goes with the lab */
+			err_hint(e, "its log: %s", node->log);
+		return ERR_STATE;
 	}
 	return 0;
 }
@@ -201,7 +203,7 @@ static int n_silent(const struct labfile *file)
 
 int lab_wait_answers(struct lab *lab, int64_t timeout_ns, struct err *e)
 {
-	int64_t start = clock_ns(), deadline = start + timeout_ns, said = start;
+	int64_t start = clock_ns(), deadline = start + timeout_ns, say_at = start + 2 * NS_PER_S;
 	int r;
 
 	for (;;) {
@@ -218,11 +220,13 @@ int lab_wait_answers(struct lab *lab, int64_t timeout_ns, struct err *e)
 		if (clock_ns() >= deadline)
 			return err_set(e, ERR_TIMEOUT, "%d of %d nodes do not answer: %s",
 				n_silent(lab->file), lab_n_expected(lab->file), why.msg);
-		if (clock_ns() - said > 2 * NS_PER_S) {
-			said = clock_ns();
+		if (clock_ns() > say_at) {
+			int64_t waited = clock_ns() - start;
+
+			say_at = start + 2 * waited;
 			lab_say(lab, "%d of %d nodes answer after %d s",
 				lab_n_expected(lab->file) - n_silent(lab->file),
-				lab_n_expected(lab->file), (int)((said - start) / NS_PER_S));
+				lab_n_expected(lab->file), (int)(waited / NS_PER_S));
 		}
 		clock_sleep_ns(50 * NS_PER_MS);
 	}

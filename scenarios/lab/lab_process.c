@@ -277,22 +277,55 @@ int lab_wait_end_of(pid_t pid, uint64_t start_time, struct err *e)
 	return r;
 }
 
+/* Java's "\tat org.apache..." says nothing to a person. */
+static bool is_stack_line(const char *line)
+{
+	return strncmp(line, "\tat ", 4) == 0 || strncmp(line, "\t... ", 5) == 0;
+}
+
+/* Append a line, in place of older text where there is no room for both. */
+static void push_line(char *ret, size_t len, const char *line)
+{
+	size_t have = strlen(ret), n = strlen(line) + 1, drop;
+
+	if (n >= len) {
+		line += n - len + 1;
+		n = strlen(line) + 1;
+	}
+	if (have + n >= len) {
+		drop = have + n - len + 1;
+		memmove(ret, ret + drop, have - drop + 1);
+		have -= drop;
+	}
+	snprintf(ret + have, len - have, "%s%s", have ? " " : "", line);
+}
+
+static bool is_complaint(const char *line)
+{
+	return strstr(line, " ERROR ") || strstr(line, " FATAL ") || strstr(line, "Exception") ||
+	       strstr(line, "Error: ");
+}
+
 void lab_last_words(const char *path, char *ret, size_t len)
 {
 	FILE *f = fopen(path, "re");
-	size_t n;
+	bool complained = false;
+	char line[1024];
 
 	ret[0] = '\0';
 	if (!f)
 		return;
-	if (fseek(f, -(long)(len - 1), SEEK_END) != 0)
+	if (fseek(f, -32768, SEEK_END) != 0)
 		rewind(f);
-	n = fread(ret, 1, len - 1, f);
-	ret[n] = '\0';
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!*line || is_stack_line(line) || (complained && !is_complaint(line)))
+			continue;
+		if (!complained && is_complaint(line)) {
+			complained = true;
+			ret[0] = '\0';
+		}
+		push_line(ret, len, line);
+	}
 	fclose(f);
-	while (n && ret[n - 1] == '\n')
-		ret[--n] = '\0';
-	for (size_t i = 0; i < n; i++)
-		if (ret[i] == '\n' || ret[i] == '\t')
-			ret[i] = ' ';
 }

@@ -52,7 +52,10 @@ MUST_CHECK int lab_wait_end_of(pid_t pid, uint64_t start_time, struct err *e);
 /* Open a namespace for setns(2); the caller closes it. ERR_NOTFOUND when it is not there. */
 MUST_CHECK int lab_open_netns(const char *path, int *ret_fd, struct err *e);
 
-/* The last lines of a log file, joined, for an error message; "" when there are none. */
+/*
+ * The last lines of a log file, joined, for an error message: of its complaints (errors,
+ * exceptions) if it has any near its end, and without stack traces. "" when there are none.
+ */
 void lab_last_words(const char *path, char *ret, size_t len);
 
 #endif

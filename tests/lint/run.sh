@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The rules of the house, as a TAP-less list: each check prints what it found, and the sum decides.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 failed=0
 
 check() { # NAME OUTPUT: a check that found something fails
@@ -55,6 +55,6 @@ if command -v ctags >/dev/null; then
 fi
 if command -v shellcheck >/dev/null; then
 	# shellcheck disable=SC2046
-	check 'shellcheck is silent' "$(shellcheck -x -S warning -e SC2317 $(files '*.sh' '.ci/*') 2>&1)"
+	check 'shellcheck is silent' "$(shellcheck -x -P SCRIPTDIR -S warning -e SC2317,SC2154 $(files '*.sh' '.ci/*') 2>&1)"
 fi
 exit "$failed"

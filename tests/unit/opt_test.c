@@ -368,25 +368,31 @@ static void help_has_groups_defaults_and_no_empty_heading(void **state)
 static void the_man_page_has_no_warnings(void **state)
 {
 	char path[80], *text = printed(print_man);
-	const char *argv[] = {"man", "--warnings", "-l", "-E", "UTF-8", path, NULL};
+	/* what man says against it goes to standard error, the page to a file */
+	const char *argv[] = {"sh", "-c", "man --warnings -l -E UTF-8 \"$0\" >\"$0.txt\"", path, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
+	char page[100], found[200], *shown = NULL;
 	struct buf out;
 	int code;
 
 	(void)state;
+	if (!proc_find_program("man", found, sizeof(found)))
+		skip();
 	snprintf(path, sizeof(path), "%s/mqaudit.1", folder);
+	snprintf(page, sizeof(page), "%s.txt", path);
 	assert_int_equal(paths_write_file(path, text, strlen(text), NULL), 0);
 	spec.argv = argv;
-	spec.env = (const char *[]){"MANWIDTH=80", "MANROFFSEQ=", "LC_ALL=C.UTF-8", "PAGER=cat", NULL};
+	spec.env = (const char *[]){"MANWIDTH=80", "LC_ALL=C.UTF-8", NULL};
 	buf_init(&out, BUF_MAX_DEFAULT);
-	if (proc_run(&spec, NULL, true, INT64_C(20000000000), &out, &code, &e) == ERR_NOTFOUND)
-		skip();
+	assert_int_equal(proc_run(&spec, NULL, true, INT64_C(20000000000), &out, &code, &e), 0);
 	assert_int_equal(code, 0);
-	assert_contains(buf_str(&out), "run-time");
-	assert_contains(buf_str(&out), ".A text\\with 'roff' in it.");
-	assert_contains(buf_str(&out), ".Second");
-	assert_not_contains(buf_str(&out), "warning");
-	assert_not_contains(buf_str(&out), "man:");
+	assert_string_equal(buf_str(&out), "");
+	assert_int_equal(paths_read_file(page, 100000, &shown, NULL, &e), 0);
+	assert_contains(shown, "run-time");
+	assert_contains(shown, ".A text\\with 'roff' in it.");
+	assert_contains(shown, ".Second");
+	free(shown);
+	unlink(page);
 	buf_release(&out);
 	unlink(path);
 	free(text);

@@ -180,7 +180,10 @@ begin
 	-- where the log began at the end, and what was seen before and is gone
 
 	create temp table j_start on commit drop as
-	select w.partition, max(w.log_start) as log_start, min(p.start_offset) as run_start
+	select w.partition, max(w.log_start) as log_start, min(p.start_offset) as run_start,
+	       -- what stands from the first fence on came after the run
+	       least(max(w.next_offset), (select min(f."offset") from mqaudit.fence f where f.run_id = p_run
+	                                  and f.side = 'source' and f.partition = w.partition)) as read_to
 	from mqaudit.witness_position w join mqaudit.run_partition p using (run_id, side, partition)
 	where w.run_id = p_run and w.side = 'source' and w.isolation = 'uncommitted'
 	group by 1;
@@ -204,6 +207,7 @@ begin
 		select l.*, coalesce(s.present, '{}') as present, coalesce(g.swept, '{}') as swept,
 		       coalesce(g.cut, '{}') as cut, coalesce(d.damaged, '{}') as damaged,
 		       coalesce(st.log_start, 0) as log_start, coalesce(st.run_start, 0) as run_start,
+		       coalesce(st.read_to, 9223372036854775806) as read_to,
 		       l.acked - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') as acked_absent,
 		       l.unconfirmed - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') as unconfirmed_absent,
 		       coalesce(s.positions, 0) as positions
@@ -237,6 +241,14 @@ begin
 		  and o.partition = a.partition and o.outcome = 'acked' and o.first_offset < a.log_start
 		  and (o.last_offset < a.log_start or o.last_offset - o.first_offset = o.hi - o.lo)
 		  and int8range(o.lo, o.hi, '[]') && a.acked_absent), '{}') as below,
+	       -- acked behind where the log ends now
+	       coalesce((
+		select range_agg(int8range(greatest(o.lo, o.lo + (a.read_to - o.first_offset)), o.hi, '[]'))
+		from mqaudit.outcome o
+		where o.run_id = p_run and o.producer_id = a.producer_id and o.epoch = a.epoch
+		  and o.partition = a.partition and o.outcome = 'acked' and o.last_offset >= a.read_to
+		  and o.last_offset - o.first_offset = o.hi - o.lo
+		  and int8range(o.lo, o.hi, '[]') && a.acked_absent), '{}') as beyond,
 	       -- acked without an offset
 	       coalesce((
 		select range_agg(int8range(o.lo, o.hi, '[]')) from mqaudit.outcome o
@@ -247,7 +259,7 @@ begin
 	-- acked and absent: expired, unread, or lost
 	insert into j_find
 	with c as (
-		select producer_id, epoch, partition, acked_absent, cut - swept as was_cut, twice,
+		select producer_id, epoch, partition, acked_absent, cut - swept as was_cut, twice, beyond,
 		       acked_absent * swept as expired,
 		       (acked_absent - swept - cut - twice)
 		         * case when v_compact then acked_absent
@@ -267,7 +279,11 @@ begin
 		select producer_id, epoch, partition, 'lost', ((acked_absent - expired - unread) - was_cut) * twice,
 		       'truncated: its offset was acked twice' from c
 		union all
-		select producer_id, epoch, partition, 'lost', (acked_absent - expired - unread) - was_cut - twice,
+		select producer_id, epoch, partition, 'lost',
+		       ((acked_absent - expired - unread) - was_cut - twice) * beyond,
+		       'truncated: the log ends before its offset now' from c
+		union all
+		select producer_id, epoch, partition, 'lost', (acked_absent - expired - unread) - was_cut - twice - beyond,
 		       'never seen' from c
 	)
 	select kind, 'broker', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), why
@@ -341,7 +357,8 @@ begin
 	if not p_complete then
 		update j_find set kind = 'pending'
 		where kind = 'unacknowledged'
-		   or (kind = 'lost' and (stage = 'relay' or why in ('never seen', 'no broker had confirmed it')));
+		   or (kind = 'lost' and (stage = 'relay' or why in ('never seen', 'no broker had confirmed it',
+		           'truncated: the log ends before its offset now')));
 	end if;
 	perform mqaudit.judge_store(p_run, p_judgement, v_transactional);
 end $$;
@@ -423,9 +440,9 @@ begin
 	delete from mqaudit.finding where run_id = p_run and judgement = p_judgement;
 
 	insert into mqaudit.finding (run_id, judgement, kind, stage, producer_id, epoch, partition, lo, hi, count,
-	                             why, first_time, last_time, positions, omitted)
+	                             why, first_time, last_time, acked_first, acked_last, positions, omitted)
 	select p_run, p_judgement, f.kind, f.stage, f.producer_id, f.epoch, f.partition, f.lo, f.hi, f.count, f.why,
-	       t.first_time, t.last_time, coalesce(x.positions, '[]'), greatest(0, coalesce(x.n, 0) - 100)
+	       t.first_time, t.last_time, t.acked_first, t.acked_last, coalesce(x.positions, '[]'), greatest(0, coalesce(x.n, 0) - 100)
 	from (select kind, stage, producer_id, epoch, partition, why, lower(r) as lo, upper(r) - 1 as hi, sum(count) as count
 	      from (select kind, stage, producer_id, epoch, partition, why, range_agg(int8range(lo, hi, '[]')) as all_of_it
 	            from j_find group by 1, 2, 3, 4, 5, 6) g
@@ -434,7 +451,11 @@ begin
 	      where int8range(f.lo, f.hi, '[]') <@ r
 	      group by 1, 2, 3, 4, 5, 6, 7, 8) f
 	left join lateral (
-		select min(o.first_time) as first_time, max(o.last_time) as last_time
+		select min(o.first_time) as first_time, max(o.last_time) as last_time,
+		       min(o.first_offset + greatest(f.lo - o.lo, 0))
+		         filter (where o.outcome = 'acked' and o.last_offset - o.first_offset = o.hi - o.lo) as acked_first,
+		       max(o.last_offset - greatest(o.hi - f.hi, 0))
+		         filter (where o.outcome = 'acked' and o.last_offset - o.first_offset = o.hi - o.lo) as acked_last
 		from mqaudit.outcome o
 		where o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
 		  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi

@@ -296,11 +296,14 @@ create table mqaudit.finding (
 	why         text not null default '',
 	positions   jsonb not null default '[]',
 	omitted     int8 not null default 0,
+	acked_first int8,
+	acked_last  int8,
 	first_time  timestamptz,
 	last_time   timestamptz,
 	found       timestamptz not null default clock_timestamp(),
 	withdrawn   timestamptz
 );
+comment on column mqaudit.finding.acked_first is 'the first offset at which one of them was acked, where offsets are known exactly';
 create index finding_run on mqaudit.finding (run_id, judgement);
 comment on table mqaudit.finding is
 	'a maximal range with equal kind, stage, why and lane; judgement null: provisional, seen by the live tracker';
