@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +82,7 @@ static int write_file(
 	struct report *report, const char *output, const struct report_style *style, struct err *e)
 {
 	const struct reporter *form;
+	struct stat st;
 	const char *file;
 	FILE *to;
 	int r = parse_output(output, &form, &file, e);
@@ -93,6 +95,9 @@ static int write_file(
 	r = write_to(report, form, to, style, e);
 	if (fclose(to) != 0 && r == 0)
 		r = err_set_errno(e, ERR_IO, errno, "cannot write '%s'", file);
+	/* half a report must not be taken for a whole one */
+	if (r && stat(file, &st) == 0 && S_ISREG(st.st_mode))
+		unlink(file);
 	return r;
 }
 

@@ -40,10 +40,20 @@ static bool has_row(const char *name, size_t n)
 	return false;
 }
 
-/* Take over a table's rows; their values live behind `shift` bytes. Help keeps each group together. */
+/* Where a row of that group goes: behind the group's last one, or to the end. */
+static size_t place_of(const char *group, size_t n)
+{
+	for (size_t i = n; i > 0; i--)
+		if (strcmp(rows[i - 1].group, group) == 0)
+			return i;
+	return n;
+}
+
+/* Take over a table's rows, each with its group; their values lie `shift` bytes further. */
 static size_t take_rows(const struct opt *from, size_t shift, size_t n)
 {
-	const char *group = NULL;
+	const char *group = "Options";
+	size_t at;
 
 	for (; from->name; from++) {
 		if (from->group)
@@ -52,25 +62,23 @@ static size_t take_rows(const struct opt *from, size_t shift, size_t n)
 			continue;
 		if (n + 1 >= MAX_ROWS)
 			BUG("more than %d options", MAX_ROWS);
-		rows[n] = *from;
-		rows[n].offset += shift;
-		rows[n].group = group;
-		if (n && rows[n - 1].group && strcmp(rows[n - 1].group, group) == 0)
-			rows[n].group = NULL;
+		at = place_of(group, n);
+		memmove(&rows[at + 1], &rows[at], (n - at) * sizeof(*rows));
+		rows[at] = *from;
+		rows[at].offset += shift;
+		rows[at].group = group;
 		n++;
 	}
 	return n;
 }
 
-/* Groups were cut by rows that are left out: name each group once, at its first row. */
+/* A group is named at its first row only. */
 static void name_groups(size_t n)
 {
-	const char *last = NULL;
+	const char *last = "";
 
 	for (size_t i = 0; i < n; i++) {
-		if (!rows[i].group)
-			continue;
-		if (last && strcmp(last, rows[i].group) == 0)
+		if (strcmp(last, rows[i].group) == 0)
 			rows[i].group = NULL;
 		else
 			last = rows[i].group;

@@ -144,6 +144,8 @@ int report_json(struct report *r, const struct report_style *style, FILE *to, st
 		else
 			put_value(*p, value, to);
 	}
+	if (rc)
+		return rc;
 	json_object_foreach(r->doc, name, value)
 	{
 		if (is_in(order, name))
@@ -152,5 +154,5 @@ int report_json(struct report *r, const struct report_style *style, FILE *to, st
 		put_value(name, value, to);
 	}
 	fputs("\n}\n", to);
-	return rc;
+	return 0;
 }
