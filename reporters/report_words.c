@@ -155,14 +155,24 @@ void words_broken(const json_t *doc, struct buf *out)
 
 /* ---- the headline ---------------------------------------------------------------------------- */
 
+/* "; ..." what was found that breaks nothing. */
+static void others(const json_t *doc, struct buf *out)
+{
+	const json_t *part[MAX_PARTS];
+	size_t n = pick(doc, false, part);
+
+	if (n == 0)
+		return;
+	buf_str_add(out, "; ");
+	join(doc, part, n, out);
+}
+
 /* A promise that was kept: as much as is true, no more. */
 static void kept(const json_t *doc, struct buf *out)
 {
-	const json_t *part[MAX_PARTS];
 	uint64_t acked = count_of(doc, "acked"), unconfirmed = count_of(doc, "unconfirmed");
 	const char *what = acked ? "acknowledged" : unconfirmed ? "unconfirmed" : "intended";
 	uint64_t n = acked ? acked : unconfirmed ? unconfirmed : count_of(doc, "intended");
-	size_t others = pick(doc, false, part);
 	char text[UNITS_LEN];
 
 	units_grouped(n, text);
@@ -172,10 +182,7 @@ static void kept(const json_t *doc, struct buf *out)
 			count_of(doc, "duplicated") ? "" : ", exactly once");
 	else
 		buf_printf(out, "%s %s message%s accounted for", text, what, n == 1 ? " is" : "s are");
-	if (others) {
-		buf_str_add(out, "; ");
-		join(doc, part, others, out);
-	}
+	others(doc, out);
 }
 
 void words_headline(const json_t *doc, struct buf *out)
@@ -192,6 +199,7 @@ void words_headline(const json_t *doc, struct buf *out)
 		kept(doc, out);
 	} else if (strcmp(verdict, "NODATA") == 0) {
 		buf_str_add(out, "no message was acknowledged or found: there is nothing to judge");
+		others(doc, out);
 	} else if (strcmp(verdict, "UNDECIDED") == 0) {
 		buf_printf(out, "%s can be neither confirmed nor refuted", promise);
 	} else if (strcmp(verdict, "ERROR") == 0) {

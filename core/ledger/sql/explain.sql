@@ -133,13 +133,15 @@ with r as (
 	where e.at <= near.to_time and e.until >= near.from_time
 )
 select (extract(epoch from x.at) * 1000000)::int8, x.what, x.detail,
-       case when x.mine and x.what in ('intent', 'outcome', 'acked again') then
+       -- a range of messages may have begun before a fault and ended in it
+       case when x.what in ('intent', 'outcome', 'acked again') then
 	(select string_agg(f.subject || ': ' || split_part(regexp_replace(f.detail, '^f[0-9]+ ', ''), ' ', 1)
-	        || ' on since ' || round(extract(epoch from x.at - f.at)::numeric, 1) || ' s', ', ' order by f.at)
-	 from fault f where x.at between f.at and coalesce(f.until, clock_timestamp())) end
-from (select at, n, what, detail, true as mine from evidence
-      union all select at, n, what, detail, false from fence
-      union all select at, n, what, detail, false from around) x
+	        || case when f.at <= x.at then ' on since ' else ' on after ' end
+	        || round(abs(extract(epoch from x.at - f.at))::numeric, 1) || ' s', ', ' order by f.at)
+	 from fault f where f.at <= x.last_time and coalesce(f.until, clock_timestamp()) >= x.at) end
+from (select at, n, what, detail, last_time, true as mine from evidence
+      union all select at, n, what, detail, null, false from fence
+      union all select at, n, what, detail, null, false from around) x
 where x.mine or exists (select from evidence)
 order by x.at nulls last, x.n, x.what, x.detail
 

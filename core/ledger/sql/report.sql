@@ -143,11 +143,19 @@ from run
 -- name: report_findings
 -- $1 run id, $2 number of its judgement (null: none has ended), $3 with what was withdrawn, $4 most rows.
 -- What breaks promises first; inside a kind in the order of the lanes.
-select kind, stage, producer_id, epoch, partition, lo, hi, count, why, positions, omitted,
+select kind, stage, producer_id, epoch, partition, lo, hi, count,
+       -- what was refused: by whom it was, and in which words
+       case when kind = 'refused' and why = '' then coalesce((
+		select o.reason || coalesce(' (node ' || o.node || ')', '')
+		from mqaudit.outcome o
+		where o.run_id = f.run_id and o.producer_id = f.producer_id and o.epoch = f.epoch
+		  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi and o.reason is not null
+		order by o.hi, o.attempt limit 1), '') else why end,
+       positions, omitted,
        withdrawn is not null, judgement is null,
        (extract(epoch from first_time) * 1000000)::int8, (extract(epoch from last_time) * 1000000)::int8,
        coalesce(acked_first, -1), coalesce(acked_last, -1)
-from mqaudit.finding
+from mqaudit.finding f
 where run_id = $1 and (($3::bool and withdrawn is not null)
                        or (withdrawn is null and judgement is not distinct from $2::int4))
 order by withdrawn is not null,
