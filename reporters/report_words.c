@@ -56,6 +56,7 @@ static const struct clause {
 	{"duplicated", "relay", NULL, "surplus copy came from the relay",
 		"surplus copies came from the relay"},
 	{"duplicated", "consume", NULL, "message was processed twice", "messages were processed twice"},
+	{"duplicated", NULL, NULL, "surplus copy was found", "surplus copies were found"},
 	{"reordered", "relay", NULL, "message was overtaken in the relay",
 		"messages were overtaken in the relay"},
 	{"reordered", NULL, NULL, "message was stored out of order", "messages were stored out of order"},
@@ -181,7 +182,8 @@ static void kept(const json_t *doc, struct buf *out)
 			n == 1 ? "message is" : "messages are",
 			count_of(doc, "duplicated") ? "" : ", exactly once");
 	else
-		buf_printf(out, "%s %s message%s accounted for", text, what, n == 1 ? " is" : "s are");
+		buf_printf(out, "%s %s %s message%s accounted for", n == 1 ? "the" : "all", text, what,
+			n == 1 ? " is" : "s are");
 	others(doc, out);
 }
 
