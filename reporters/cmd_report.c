@@ -250,7 +250,12 @@ static void print_runs(const json_t *runs)
 	{
 		char took[UNITS_LEN], n[UNITS_LEN], started[40];
 
-		units_duration((int64_t)report_member_number(run, "seconds") * NS_PER_S, took);
+		uint64_t seconds = report_member_number(run, "seconds");
+
+		if (seconds)
+			units_duration((int64_t)seconds * NS_PER_S, took);
+		else
+			snprintf(took, sizeof(took), "< 1 s");
 		printf("%-*s  %-9s  %-16s  %-14s  %13s  %s\n", (int)width, report_member_text(run, "name"),
 			report_member_text(run, "verdict"),
 			local_minute(report_member_text(run, "started"), started, sizeof(started)), took,

@@ -163,4 +163,8 @@ select pg_temp.judged(9, 'FAIL', false, true, '{}', '{"intended":10,"unconfirmed
 insert into mqaudit.finding (run_id, judgement, kind, stage, producer_id, epoch, partition, lo, hi, count, why)
 values (9, 1, 'lost', 'produce', 1, 1, 0, 4, 4, 1, 'no broker had confirmed it');
 
+-- 10. the newest, whatever the clock of the machine says: nothing but its name
+select pg_temp.make_run(10, 'newest', false, '-1', 'true');
+update mqaudit.run set started = '2099-01-01 00:00:00+00' where run_id = 10;
+
 commit;

@@ -133,12 +133,13 @@ with r as (
 	where e.at <= near.to_time and e.until >= near.from_time
 )
 select (extract(epoch from x.at) * 1000000)::int8, x.what, x.detail,
-       -- a range of messages may have begun before a fault and ended in it
+       -- a range of messages may have begun before a fault and ended in it: told of short ones only
        case when x.what in ('intent', 'outcome', 'acked again') then
 	(select string_agg(f.subject || ': ' || split_part(regexp_replace(f.detail, '^f[0-9]+ ', ''), ' ', 1)
 	        || case when f.at <= x.at then ' on since ' else ' on after ' end
 	        || round(abs(extract(epoch from x.at - f.at))::numeric, 1) || ' s', ', ' order by f.at)
-	 from fault f where f.at <= x.last_time and coalesce(f.until, clock_timestamp()) >= x.at) end
+	 from fault f where f.at <= least(x.last_time, x.at + interval '2 s')
+	   and coalesce(f.until, clock_timestamp()) >= x.at) end
 from (select at, n, what, detail, last_time, true as mine from evidence
       union all select at, n, what, detail, null, false from fence
       union all select at, n, what, detail, null, false from around) x

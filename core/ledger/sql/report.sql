@@ -170,7 +170,7 @@ limit $4
 select jsonb_build_object('runs', coalesce(jsonb_agg(jsonb_build_object('id', lpad(to_hex(run_id), 16, '0'),
 	'name', name, 'verdict', verdict, 'promise', promise, 'started', mqaudit.iso(started),
 	'ended', mqaudit.iso(ended), 'destination', destination,
-	'seconds', round(extract(epoch from coalesce(ended, clock_timestamp()) - started))::int8,
+	'seconds', greatest(0, round(extract(epoch from coalesce(ended, clock_timestamp()) - started)))::int8,
 	'messages', (select coalesce(sum(hi - lo + 1), 0)::int8 from mqaudit.intent i where i.run_id = v.run_id))
 	order by started desc, run_id), '[]'))
 from (select * from mqaudit.verdict order by started desc, run_id limit $1) v
