@@ -145,6 +145,7 @@ struct everyday {
 	int check_starts;
 	bool probe_heeded;      /* its end */
 	bool probe_interrupted, check_interrupted; /* by us */
+	bool hopeless;          /* some of the run's starts will not end: the check is not to wait for them */
 	int64_t started_ns, next_show_ns, next_line_ns;
 };
 
@@ -397,10 +398,12 @@ static void interrupt(struct child *c, bool *done)
 /* Pass a Ctrl-C on: the probe ends in order; the checker then ends by itself, unless it was to follow. */
 static void heed_stop(struct everyday *d)
 {
-	if (!stop_asked())
-		return;
-	interrupt(&d->probe, &d->probe_interrupted);
-	if (d->probe.ended && *(const bool *)option(d, "follow"))
+	bool follow = *(const bool *)option(d, "follow");
+
+	if (stop_asked())
+		interrupt(&d->probe, &d->probe_interrupted);
+	/* not before it has said something: it might not be ready to be told, and die of it */
+	if (d->has_check_status && (d->hopeless || (stop_asked() && d->probe.ended && follow)))
 		interrupt(&d->check, &d->check_interrupted);
 }
 
@@ -420,7 +423,7 @@ static void after_probe(struct everyday *d)
 		return;
 	log_progress(NULL);
 	err_print(&e);
-	interrupt(&d->check, &d->check_interrupted);
+	d->hopeless = true;
 }
 
 /* How it goes on when the probe has ended. Returns true when that is all, with the exit code. */
