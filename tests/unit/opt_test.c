@@ -504,10 +504,84 @@ static int end(void **state)
 
 #define TEST(name) cmocka_unit_test_teardown(name, clean)
 
+static const struct opt other_rows[] = {
+	{.name = "list", .type = OPT_LIST, .arg = "X", .offset = 0, .help = "The same."},
+	{.name = "run-time", .type = OPT_DURATION, .arg = "TIME", .offset = 16, .help = "The same."},
+	{.name = "flag", .type = OPT_FLAG, .offset = 24, .help = "The same."},
+	{.name = "count", .type = OPT_COUNT, .arg = "N", .offset = 32, .help = "The same."},
+	{.name = "stranger", .type = OPT_FLAG, .offset = 25, .help = "Not ours."},
+	{0},
+};
+
+static void what_was_given_goes_on_to_a_command_that_knows_it(void **state)
+{
+	const struct command other = {.name = "other", .opts = other_rows, .opts_size = 48};
+	char **args = NULL;
+	size_t n = 0;
+
+	(void)state;
+	setenv("MQAUDIT_COUNT", "3k", 1);
+	assert_int_equal(PARSE("--no-flag", "--run-time=1500ms", "-X", "a=1", "--text", "unknown there", "-X",
+				 "b = 2", "kafka://a/b"),
+		0);
+	assert_int_equal(opt_forward(&cl, &other, &args, &n, &e), 0);
+	assert_int_equal(n, 6);
+	assert_string_equal(args[0], "other");
+	assert_string_equal(args[1], "--no-flag");
+	assert_string_equal(args[2], "--count=3000");
+	assert_string_equal(args[3], "--run-time=1500000000ns");
+	assert_string_equal(args[4], "--list=a=1");
+	assert_string_equal(args[5], "--list=b = 2");
+	assert_null(args[6]);
+	opt_forward_free(args);
+}
+
+static void what_is_forwarded_is_read_to_the_same(void **state)
+{
+	char **args = NULL;
+	struct opts first;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(PARSE("-f", "--no-other", "-t", "--x", "--mode=drop", "-n5M", "--size=1k",
+				 "--run-time=7us", "-X", "=", "kafka://a/b"),
+		0);
+	first = *given();
+	assert_int_equal(opt_forward(&cl, &commands[0], &args, &n, &e), 0);
+	opt_release(&cl);
+	assert_int_equal(opt_parse(&commands[0], (int)n - 1, args + 1, &cl, &e), ERR_USAGE); /* no URL */
+	assert_int_equal(given()->flag, first.flag);
+	assert_int_equal(given()->other, first.other);
+	assert_string_equal(given()->text, "--x");
+	assert_string_equal(given()->mode, "drop");
+	assert_int_equal(given()->count, first.count);
+	assert_int_equal(given()->size, first.size);
+	assert_int_equal(given()->time_ns, first.time_ns);
+	assert_int_equal(given()->list.n, 1);
+	assert_string_equal(given()->list.item[0], "=");
+	opt_forward_free(args);
+}
+
+static void nothing_given_is_nothing_forwarded(void **state)
+{
+	char **args = NULL;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(PARSE("kafka://a/b"), 0);
+	assert_int_equal(opt_forward(&cl, &commands[0], &args, &n, &e), 0);
+	assert_int_equal(n, 1);
+	opt_forward_free(args);
+	opt_forward_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_type_is_read),
+		TEST(what_was_given_goes_on_to_a_command_that_knows_it),
+		TEST(what_is_forwarded_is_read_to_the_same),
+		TEST(nothing_given_is_nothing_forwarded),
 		TEST(defaults_hold_where_nothing_is_given),
 		TEST(a_flag_beats_the_environment_beats_the_file_beats_the_default),
 		TEST(the_environment_names_a_config_file_too),

@@ -231,6 +231,33 @@ static void another_user_is_one_without_our_groups(void **state)
 	assert_not_contains(buf_str(&out), "(root)");
 }
 
+static void one_descriptor_is_kept_and_no_other(void **state)
+{
+	const char *argv[] = {"sh", "-c", NULL, NULL};
+	struct proc_spec spec = PROC_SPEC_INIT;
+	char script[200], got[8] = "";
+	int kept[2], other[2], status = -1;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(kept, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(other, O_CLOEXEC), 0);
+	snprintf(script, sizeof(script), "[ ! -e /proc/self/fd/%d ] && printf kept >/proc/self/fd/%d", other[1],
+		kept[1]);
+	argv[2] = script;
+	spec.argv = argv;
+	spec.keep_fd = kept[1];
+	assert_int_equal(proc_start(&spec, &pid, &e), 0);
+	close(kept[1]);
+	assert_int_equal(proc_wait(pid, LONG, &status, &e), 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(kept[0], got, sizeof(got)), 4);
+	assert_string_equal(got, "kept");
+	close(kept[0]);
+	close(other[0]);
+	close(other[1]);
+}
+
 static void a_failed_check_says_what_the_command_said(void **state)
 {
 	const char *bad[] = {"sh", "-c", "echo first; echo 'last word' >&2; exit 3", NULL};
@@ -364,6 +391,7 @@ int main(void)
 		TEST(the_environment_is_added_to_and_replaced),
 		TEST(folder_files_and_session_are_as_asked),
 		TEST(another_user_is_one_without_our_groups),
+		TEST(one_descriptor_is_kept_and_no_other),
 		TEST(a_failed_check_says_what_the_command_said),
 		TEST(a_process_is_its_pid_and_its_start),
 		TEST(a_strange_name_does_not_confuse),
