@@ -322,7 +322,8 @@ static enum collected collect(struct pipes *p, struct buf *out)
 static int pump(struct pipes *p, pid_t pid, const char *input, int64_t deadline, struct buf *out,
 	struct err *e)
 {
-	int ended = pidfd_open(pid, 0);
+	/* pid 0: only the end of its output counts */
+	int ended = pid ? pidfd_open(pid, 0) : -1;
 	size_t left = input ? strlen(input) : 0;
 	int r = 0;
 
@@ -415,7 +416,7 @@ int proc_run(const struct proc_spec *spec, const char *input, bool with_stderr, 
 	close(p.in[0]);
 	close(p.out[1]);
 	p.in[0] = p.out[1] = -1;
-	r = pump(&p, pid, input, deadline, out, e);
+	r = pump(&p, spec->until_closed ? 0 : pid, input, deadline, out, e);
 	left = deadline - clock_ns();
 	if (r == 0)
 		r = proc_wait(pid, left > 0 ? left : 0, &status, e);

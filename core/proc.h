@@ -23,6 +23,8 @@ struct proc_spec {
 	int netns_fd;             /* enter this network namespace first; -1: stay */
 	uid_t uid;                /* run as this user when it differs from ours (0 and we are root: root) */
 	gid_t gid;
+	bool until_closed;        /* proc_run(): not its end counts but that of its output, which a daemon
+	                             that it leaves behind may hold */
 	bool new_session;         /* setsid(): a terminal's Ctrl-C does not reach it */
 	int death_signal;         /* sent to it when the thread that started it ends; 0: none */
 };

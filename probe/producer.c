@@ -88,6 +88,7 @@ struct producer {
 	_Atomic uint64_t settle_asked, settle_done;
 	_Atomic int64_t *acked_top; /* by lane: the highest acked offset */
 	_Atomic int txn;            /* enum txn_state */
+	_Atomic uint64_t answered;  /* outcomes of the open transaction that are in */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t more;        /* slots or room came back; a transaction's outcomes are in */
@@ -480,6 +481,17 @@ static void send_plain(struct producer *p)
 	}
 }
 
+/*
+ * Before an abort: let everything reach the log first, as an application does that finds out late. The
+ * client library would drop what it has not sent yet.
+ */
+static void wait_for_answers(struct producer *p)
+{
+	while (!atomic_load(&p->give_up) &&
+		atomic_load(&p->answered) < atomic_load(&p->intended) - atomic_load(&p->outcomes))
+		wait_for_room(p, 5 * NS_PER_MS);
+}
+
 /* Wait until every outcome of the transaction was recorded with its end. */
 static void wait_for_txn(struct producer *p)
 {
@@ -511,6 +523,8 @@ static void send_transactions(struct producer *p)
 				wait_for_pace(p, &c);
 		p->n_transactions++;
 		commit = !p->plan.abort_every || p->n_transactions % p->plan.abort_every != 0;
+		if (!commit)
+			wait_for_answers(p);
 		r = p->plan.ops->txn_end(
 			p->client, commit, p->plan.transaction_timeout_ns, &committed, &e);
 		atomic_store(&p->txn,
@@ -602,6 +616,7 @@ static void take_outcome(struct producer *p, const struct broker_outcome *o, str
 	if (p->plan.transaction) {
 		BUG_ON(p->n_pending >= p->plan.transaction);
 		p->pending[p->n_pending++] = one;
+		atomic_fetch_add(&p->answered, 1);
 	} else {
 		record(p, &one, t);
 	}
@@ -642,6 +657,7 @@ static void end_transaction(struct producer *p, struct tally *t, uint64_t outsta
 		record(p, &p->pending[i], t);
 	}
 	p->n_pending = 0;
+	atomic_store(&p->answered, 0);
 	atomic_store(&p->txn, TXN_IDLE);
 }
 

@@ -80,6 +80,7 @@ static int start_keeper(int64_t deadline_ns, struct err *e)
 	spec.argv = argv;
 	spec.cwd = "/";
 	spec.new_session = true;
+	spec.until_closed = true; /* the keeper's word comes from a daemon that it becomes */
 	buf_init(&out, BUF_MAX_DEFAULT);
 	r = proc_run(&spec, NULL, true, left(deadline_ns, INT64_MAX), &out, &code, e);
 	if (r == ERR_TIMEOUT)

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""A relay for the tests: copies topic A to topic B, partition by partition and in order, and plants faults.
+
+usage: relay.py BOOTSTRAP A B SEED KIND=COUNT,... SECONDS
+
+Kinds: drop, repeat, swap, flip (a payload byte), cut (payload, header stays), behead (below 64 bytes),
+foreign. Each message suffers at most one. Ends when every partition's fence went through, or after SECONDS.
+Prints what it planted as JSON lines; message identities are producer.epoch.partition.seq.
+"""
+import json
+import random
+import struct
+import sys
+import time
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+
+def identity(v):
+    producer, epoch, _nonce, partition, seq = struct.unpack(">IIIIQ", v[16:40])
+    return f"{producer}.{epoch}.{partition}.{seq}"
+
+
+def main():
+    bootstrap, a, b, seed, spec, seconds = sys.argv[1:7]
+    rng = random.Random(int(seed))
+    want = []
+    for part in filter(None, spec.split(",")):
+        kind, count = part.split("=")
+        want += [kind] * int(count)
+    rng.shuffle(want)
+    c = Consumer({"bootstrap.servers": bootstrap, "group.id": "relay", "enable.auto.commit": False,
+                  "auto.offset.reset": "error"})
+    p = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 5})
+    parts = sorted(c.list_topics(a, timeout=15).topics[a].partitions)
+    c.assign([TopicPartition(a, i, 0) for i in parts])
+    held = {}          # a message that waits to be swapped with its successor
+    fenced = set()
+    last_touched = {}
+    since = {i: 0 for i in parts}
+    end = time.time() + float(seconds)
+
+    def out(partition, key, value):
+        while True:
+            try:
+                p.produce(b, value, key, partition=partition)
+                return
+            except BufferError:
+                p.poll(0.05)
+
+    def plant(kind, partition, v, **more):
+        print(json.dumps({"kind": kind, "partition": partition, "identity": identity(v), **more}), flush=True)
+
+    while len(fenced) < len(parts) and time.time() < end:
+        m = c.poll(0.2)
+        p.poll(0)
+        if m is None or m.error():
+            continue
+        part, key, v = m.partition(), m.key(), m.value()
+        ours = len(v) >= 64 and v[:4] == b"MQA1"
+        if ours and v[5] & 1:
+            if part in held:
+                out(part, *held.pop(part))
+            out(part, key, v)
+            fenced.add(part)
+            continue
+        if part in held:
+            out(part, key, v)
+            out(part, *held.pop(part))
+            since[part] = 0
+            continue
+        since[part] += 1
+        # far enough from the last one, so that faults do not touch each other
+        if not ours or not want or since[part] < 5 or rng.random() > 0.05:
+            out(part, key, v)
+            continue
+        kind = want.pop()
+        since[part] = 0
+        if kind == "drop":
+            plant(kind, part, v)
+        elif kind == "repeat":
+            out(part, key, v)
+            out(part, key, v)
+            plant(kind, part, v)
+        elif kind == "swap":
+            held[part] = (key, v)
+            plant(kind, part, v)
+        elif kind == "flip":
+            at = rng.randrange(64, len(v))
+            out(part, key, v[:at] + bytes([v[at] ^ 1]) + v[at + 1:])
+            plant(kind, part, v)
+        elif kind == "cut":
+            out(part, key, v[:rng.randrange(64, len(v))])
+            plant(kind, part, v)
+        elif kind == "behead":
+            out(part, key, v[:rng.randrange(4, 64)])
+            plant(kind, part, v)
+        elif kind == "foreign":
+            out(part, key, b"something else " + str(rng.random()).encode())
+            out(part, key, v)
+            plant(kind, part, v)
+    p.flush(30)
+    c.close()
+    if want:
+        sys.exit(f"could not plant {want}")
+    if len(fenced) < len(parts):
+        sys.exit("not all fences came by")
+
+
+main()
