@@ -24,9 +24,13 @@ struct identity {
 };
 
 static const struct opt explain_table[] = {
-	{.name = "ledger", .type = OPT_STRING, .arg = "URL", .offset = offsetof(struct explain_opts, ledger),
+	{.name = "ledger",
+		.type = OPT_STRING,
+		.arg = "URL",
+		.offset = offsetof(struct explain_opts, ledger),
 		.group = "Ledger",
-		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded one."},
+		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded "
+			"one."},
 	{.name = NULL},
 };
 
@@ -42,7 +46,8 @@ static int parse_identity(const char *text, struct identity *ret, struct err *e)
 		*parts[i] = isdigit((unsigned char)*p) ? strtoull(p, &end, 10) : 0;
 		if (!end || errno || *end != (i < 3 ? '.' : '\0') || *parts[i] > INT64_MAX) {
 			err_set(e, ERR_USAGE, "'%s' is not the identity of a message", text);
-			return err_hint(e, "identities are PRODUCER.EPOCH.PARTITION.SEQ, such as 1.1.0.17");
+			return err_hint(
+				e, "identities are PRODUCER.EPOCH.PARTITION.SEQ, such as 1.1.0.17");
 		}
 		p = end + 1;
 	}
@@ -65,7 +70,8 @@ struct story {
 	size_t n_findings;
 };
 
-/* "kafka1: isolate on since 1.1 s, ..." beside the acknowledgement of node 1: it was cut off itself. */
+/* "kafka1: isolate on since 1.1 s, ..." beside the acknowledgement of node 1: it was cut off
+ * itself. */
 static bool was_isolated(const char *remark, const char *node)
 {
 	size_t len = strlen(node);
@@ -94,7 +100,8 @@ static void note_finding(struct story *s, const char *detail)
 	while (len && detail[len - 1] == ' ')
 		len--;
 	if (s->n_findings < MAX_FINDINGS)
-		snprintf(s->finding[s->n_findings++], sizeof(s->finding[0]), "%.*s", (int)len, detail);
+		snprintf(s->finding[s->n_findings++], sizeof(s->finding[0]), "%.*s", (int)len,
+			detail);
 }
 
 static void note(struct story *s, const char *what, const char *detail, const char *remark)
@@ -128,17 +135,25 @@ static void tell_lost(const struct story *s, FILE *to)
 
 	snprintf(node, sizeof(node), s->node[0] ? "Node %s" : "The leader%s", s->node);
 	if (found(s, "lost at relay"))
-		fprintf(to, "It is on the source's log; what relays the messages did not bring it through.");
+		fprintf(to, "It is on the source's log; what relays the messages did not bring it "
+			    "through.");
 	else if (!s->acked)
 		fprintf(to, "No broker ever confirmed it, and the log does not hold it.");
 	else if (s->isolated && (s->again || s->cut))
-		fprintf(to, "%s acknowledged it while it was cut off. When it came back as a follower, it "
-			    "dropped what the new leader never had.", node);
+		fprintf(to,
+			"%s acknowledged it while it was cut off. When it came back as a follower, "
+			"it "
+			"dropped what the new leader never had.",
+			node);
 	else if (s->again)
-		fprintf(to, "%s acknowledged it, and its place in the log was given to another message: the "
-			    "log was cut when another replica became leader.", node);
+		fprintf(to,
+			"%s acknowledged it, and its place in the log was given to another "
+			"message: the "
+			"log was cut when another replica became leader.",
+			node);
 	else if (s->read_before)
-		fprintf(to, "It was acknowledged and could be read, and was cut from the log afterwards.");
+		fprintf(to, "It was acknowledged and could be read, and was cut from the log "
+			    "afterwards.");
 	else
 		fprintf(to, "%s acknowledged it, but the log does not hold it.", node);
 }
@@ -151,19 +166,23 @@ static void tell(const struct story *s, FILE *to)
 	else if (found(s, "duplicated at relay"))
 		fprintf(to, "What relays the messages brought it through more than once.");
 	else if (found(s, "duplicated"))
-		fprintf(to, "It was sent again, most probably because an answer was lost, and stored again.");
+		fprintf(to, "It was sent again, most probably because an answer was lost, and "
+			    "stored again.");
 	else if (found(s, "corrupted"))
 		fprintf(to, "It is there, but not as it was sent.");
 	else if (found(s, "phantom"))
 		fprintf(to, "It is there although nobody sent it.");
 	else if (found(s, "expired"))
-		fprintf(to, "It was there, and a policy (retention, compaction, deletion) removed it.");
+		fprintf(to,
+			"It was there, and a policy (retention, compaction, deletion) removed it.");
 	else if (found(s, "unread"))
-		fprintf(to, "Its place in the log was removed before anybody read it: nobody can say.");
+		fprintf(to,
+			"Its place in the log was removed before anybody read it: nobody can say.");
 	else if (found(s, "reordered"))
 		fprintf(to, "It arrived, behind messages that were sent after it.");
 	else if (s->read && s->refused)
-		fprintf(to, "It was refused, and it is there all the same: sending it again repeats it.");
+		fprintf(to, "It was refused, and it is there all the same: sending it again "
+			    "repeats it.");
 	else if (s->read && (s->unknown || s->silent))
 		fprintf(to, "Nobody could say at the time; it is there.");
 	else if (s->read)
@@ -171,7 +190,8 @@ static void tell(const struct story *s, FILE *to)
 	else if (found(s, "refused"))
 		fprintf(to, "It was refused, and it is not there: as told.");
 	else if (found(s, "unacknowledged"))
-		fprintf(to, "It was never acknowledged, and it is not there: nothing was promised.");
+		fprintf(to,
+			"It was never acknowledged, and it is not there: nothing was promised.");
 	else
 		fprintf(to, "It was not read so far: check the run to know.");
 	fputc('\n', to);
@@ -200,7 +220,8 @@ static void put_line(const struct pg_rows *rows, int row, FILE *to)
 
 	if (!pg_rows_is_null(rows, row, 0))
 		clock_hms(pg_rows_i64(rows, row, 0) * NS_PER_US, true, hms, sizeof(hms));
-	fprintf(to, "  %-12s   %-11s  %s", hms, pg_rows_text(rows, row, 1), pg_rows_text(rows, row, 2));
+	fprintf(to, "  %-12s   %-11s  %s", hms, pg_rows_text(rows, row, 1),
+		pg_rows_text(rows, row, 2));
 	if (!pg_rows_is_null(rows, row, 3))
 		fprintf(to, "   (%s)", pg_rows_text(rows, row, 3));
 	fputc('\n', to);
@@ -215,8 +236,8 @@ static void identity_args(struct pg_args *args, const struct run *run, const str
 }
 
 /* Nothing is known of it: say what there is instead. */
-static int not_known(struct ledger *l, const struct run *run, const struct identity *id, const char *text,
-	struct err *e)
+static int not_known(struct ledger *l, const struct run *run, const struct identity *id,
+	const char *text, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
@@ -240,8 +261,8 @@ static int not_known(struct ledger *l, const struct run *run, const struct ident
 	return ERR_NOTFOUND;
 }
 
-static int explain(struct ledger *l, const struct run *run, const struct identity *id, const char *text,
-	FILE *to, struct err *e)
+static int explain(struct ledger *l, const struct run *run, const struct identity *id,
+	const char *text, FILE *to, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
@@ -297,10 +318,10 @@ const struct command cmd_explain = {
 	.name = "explain",
 	.args = "RUN IDENTITY",
 	.summary = "tell every piece of evidence about one message, in time order",
-	.description =
-		"Tells the life of one message, from the probe's intent to what the log holds of it, with the "
-		"faults and events around it, and what most probably happened. IDENTITY is "
-		"PRODUCER.EPOCH.PARTITION.SEQ, as reports print it.",
+	.description = "Tells the life of one message, from the probe's intent to what the log "
+		       "holds of it, with the "
+		       "faults and events around it, and what most probably happened. IDENTITY is "
+		       "PRODUCER.EPOCH.PARTITION.SEQ, as reports print it.",
 	.examples = "  mqaudit explain orders-1 1.1.0.1438\n",
 	.opts = explain_table,
 	.opts_size = sizeof(struct explain_opts),

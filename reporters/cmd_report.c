@@ -108,8 +108,8 @@ static unsigned stdout_width(void)
 	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 ? ws.ws_col : 0;
 }
 
-int report_write(struct ledger *l, const struct run *run, const struct report_opts *o, int *ret_exit,
-	struct err *e)
+int report_write(struct ledger *l, const struct run *run, const struct report_opts *o,
+	int *ret_exit, struct err *e)
 {
 	struct report_style style = {log_colour_stdout(), o->limit, stdout_width()};
 	struct report_style plain = {false, o->limit, 0};
@@ -141,10 +141,13 @@ struct report_cmd_opts {
 	struct report_opts report;
 };
 
-#define LEDGER_ROW(owner, member)                                                                  \
-	{.name = "ledger", .type = OPT_STRING, .arg = "URL", .offset = offsetof(owner, member),        \
-		.group = "Ledger",                                                                     \
-		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded one."}
+#define LEDGER_ROW(owner, member)                                                               \
+	{                                                                                       \
+		.name = "ledger", .type = OPT_STRING, .arg = "URL",                             \
+		.offset = offsetof(owner, member), .group = "Ledger",                           \
+		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded " \
+			"one."                                                                  \
+	}
 
 static const struct opt report_table[] = {
 	REPORT_OPTS(struct report_cmd_opts, report),
@@ -174,10 +177,12 @@ const struct command cmd_report = {
 	.name = "report",
 	.args = "[RUN]",
 	.summary = "tell what was found in a run",
-	.description =
-		"Tells the verdict of a run, what is missing or repeated by name, at which stage, and what was "
-		"evidence for it. RUN is a name or an id; without it, the newest run. The exit code is the "
-		"verdict's: 0 pass, 1 findings that break the promise, 3 error, 4 undecided, no data or open.",
+	.description = "Tells the verdict of a run, what is missing or repeated by name, at which "
+		       "stage, and what was "
+		       "evidence for it. RUN is a name or an id; without it, the newest run. The "
+		       "exit code is the "
+		       "verdict's: 0 pass, 1 findings that break the promise, 3 error, 4 "
+		       "undecided, no data or open.",
 	.examples = "  mqaudit report\n  mqaudit report orders-1 --format json | jq .verdict\n",
 	.opts = report_table,
 	.opts_size = sizeof(struct report_cmd_opts),
@@ -194,10 +199,21 @@ struct runs_opts {
 };
 
 static const struct opt runs_table[] = {
-	{.name = "format", .type = OPT_CHOICE, .arg = "text|json", .choices = "text|json", .dflt = "text",
-		.offset = offsetof(struct runs_opts, format), .group = "Form", .help = "How to tell it."},
-	{.name = "limit", .letter = 'n', .type = OPT_COUNT, .arg = "N", .dflt = "50",
-		.offset = offsetof(struct runs_opts, limit), .help = "At most so many, the newest first; 0: all."},
+	{.name = "format",
+		.type = OPT_CHOICE,
+		.arg = "text|json",
+		.choices = "text|json",
+		.dflt = "text",
+		.offset = offsetof(struct runs_opts, format),
+		.group = "Form",
+		.help = "How to tell it."},
+	{.name = "limit",
+		.letter = 'n',
+		.type = OPT_COUNT,
+		.arg = "N",
+		.dflt = "50",
+		.offset = offsetof(struct runs_opts, limit),
+		.help = "At most so many, the newest first; 0: all."},
 	LEDGER_ROW(struct runs_opts, ledger),
 	{.name = NULL},
 };
@@ -244,8 +260,8 @@ static void print_runs(const json_t *runs)
 
 		width = n > width ? n : width;
 	}
-	printf("%-*s  %-9s  %-16s  %-14s  %13s  %s\n", (int)width, "RUN", "VERDICT", "STARTED", "TOOK",
-		"MESSAGES", "DESTINATION");
+	printf("%-*s  %-9s  %-16s  %-14s  %13s  %s\n", (int)width, "RUN", "VERDICT", "STARTED",
+		"TOOK", "MESSAGES", "DESTINATION");
 	json_array_foreach(runs, i, run)
 	{
 		char took[UNITS_LEN], n[UNITS_LEN], started[40];
@@ -256,10 +272,10 @@ static void print_runs(const json_t *runs)
 			units_duration((int64_t)seconds * NS_PER_S, took);
 		else
 			snprintf(took, sizeof(took), "< 1 s");
-		printf("%-*s  %-9s  %-16s  %-14s  %13s  %s\n", (int)width, report_member_text(run, "name"),
-			report_member_text(run, "verdict"),
-			local_minute(report_member_text(run, "started"), started, sizeof(started)), took,
-			units_grouped(report_member_number(run, "messages"), n),
+		printf("%-*s  %-9s  %-16s  %-14s  %13s  %s\n", (int)width,
+			report_member_text(run, "name"), report_member_text(run, "verdict"),
+			local_minute(report_member_text(run, "started"), started, sizeof(started)),
+			took, units_grouped(report_member_number(run, "messages"), n),
 			report_member_text(run, "destination"));
 	}
 }
@@ -329,7 +345,8 @@ const struct command cmd_runs_delete = {
 	.name = "runs delete",
 	.args = "RUN",
 	.summary = "remove a run and all of its evidence",
-	.description = "Removes a run, by name or id, and all of its evidence from the ledger. Not to be undone.",
+	.description = "Removes a run, by name or id, and all of its evidence from the ledger. Not "
+		       "to be undone.",
 	.opts = delete_table,
 	.opts_size = sizeof(struct runs_opts),
 	.min_args = 1,

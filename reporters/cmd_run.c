@@ -23,7 +23,7 @@
 #define MAX_ROWS 100
 #define SHOW_NS (200 * NS_PER_MS)
 #define PLAIN_LINE_NS (5 * NS_PER_S)
-#define MAX_CHECK_STARTS 4   /* the first, and three more when it is killed */
+#define MAX_CHECK_STARTS 4 /* the first, and three more when it is killed */
 #define RECOVER_TIMEOUT (120 * NS_PER_S)
 #define END_TIMEOUT (40 * NS_PER_S) /* longer than the probe waits for outcomes after Ctrl-C */
 
@@ -86,7 +86,8 @@ static void name_groups(size_t n)
 }
 
 static const struct opt report_rows[] = {
-	REPORT_OPTS(struct { struct report_opts report; }, report),
+	REPORT_OPTS(
+		struct { struct report_opts report; }, report),
 	{.name = NULL},
 };
 
@@ -105,16 +106,23 @@ struct command run_command(const struct command *probe, const struct command *ch
 	return (struct command){
 		.name = "run",
 		.args = "URL",
-		.summary = "probe and check together, with live progress and a report: the everyday command",
+		.summary = "probe and check together, with live progress and a report: the "
+			   "everyday command",
 		.description =
-			"Sends messages and reads them back at the same time, says live what is missing or "
-			"repeated, and ends with the report; the exit code is the verdict's: 0 pass, 1 findings "
-			"that break the promise, 3 error, 4 undecided or no data. Ctrl-C ends the sending in "
-			"order and judges; twice ends at once. When the probe is killed, what its journal knew is "
+			"Sends messages and reads them back at the same time, says live what is "
+			"missing or "
+			"repeated, and ends with the report; the exit code is the verdict's: 0 "
+			"pass, 1 findings "
+			"that break the promise, 3 error, 4 undecided or no data. Ctrl-C ends the "
+			"sending in "
+			"order and judges; twice ends at once. When the probe is killed, what its "
+			"journal knew is "
 			"shipped and judged; when the checker is killed, it is started again.\n\n"
-			"URL is kafka://host:port[,host:port...]/topic, or kafka://lab/topic for the running lab.",
+			"URL is kafka://host:port[,host:port...]/topic, or kafka://lab/topic for "
+			"the running lab.",
 		.examples = "  # is acks=all safe while somebody restarts brokers?\n"
-			    "  mqaudit run kafka://localhost:9092/audit --create-topic 12:3 -r 1k -d 10m -X acks=all\n",
+			    "  mqaudit run kafka://localhost:9092/audit --create-topic 12:3 -r 1k "
+			    "-d 10m -X acks=all\n",
 		.opts = rows,
 		.opts_size = probe_size + check_size + sizeof(struct report_opts),
 		.min_args = 1,
@@ -126,11 +134,11 @@ struct command run_command(const struct command *probe, const struct command *ch
 /* ---- children -------------------------------------------------------------------------------- */
 
 struct child {
-	pid_t pid;       /* 0: not running */
-	int status_fd;   /* our end of the pipe; -1 */
+	pid_t pid;     /* 0: not running */
+	int status_fd; /* our end of the pipe; -1 */
 	bool ended;
-	int exit_code;   /* when it ended by itself */
-	int signal;      /* when it was killed; else 0 */
+	int exit_code; /* when it ended by itself */
+	int signal;    /* when it was killed; else 0 */
 	char line[8192];
 	size_t line_len;
 };
@@ -143,9 +151,10 @@ struct everyday {
 	struct status_check check_status;
 	bool has_check_status;
 	int check_starts;
-	bool probe_heeded;      /* its end */
+	bool probe_heeded;                         /* its end */
 	bool probe_interrupted, check_interrupted; /* by us */
-	bool hopeless;          /* some of the run's starts will not end: the check is not to wait for them */
+	bool hopeless; /* some of the run's starts will not end: the check is not to wait for them
+			*/
 	int64_t started_ns, next_show_ns, next_line_ns;
 };
 
@@ -172,11 +181,12 @@ static const struct command *command_of(const struct cmdline *cl, const char *na
 }
 
 /*
- * The command line of a child: this program again, with what was given to us. run: NULL, or the run's name
- * in place of what was given. *ret is the caller's, its texts are those of args and the others.
+ * The command line of a child: this program again, with what was given to us. run: NULL, or the
+ * run's name in place of what was given. *ret is the caller's, its texts are those of args and the
+ * others.
  */
-static const char **child_argv(const struct everyday *d, const char *program, char **args, size_t n_args,
-	const char *status_fd, const char *run, const char *url)
+static const char **child_argv(const struct everyday *d, const char *program, char **args,
+	size_t n_args, const char *status_fd, const char *run, const char *url)
 {
 	const char **argv = calloc(n_args + 8, sizeof(*argv));
 	size_t n = 0;
@@ -200,8 +210,8 @@ static const char **child_argv(const struct everyday *d, const char *program, ch
 }
 
 /*
- * Start it, with a pipe for its status lines. Neither end blocks: when we are stopped (Ctrl-Z), lines are
- * lost, and the probe is not held up.
+ * Start it, with a pipe for its status lines. Neither end blocks: when we are stopped (Ctrl-Z),
+ * lines are lost, and the probe is not held up.
  */
 static int start_child(struct everyday *d, const char *name, const char *url, const char *run,
 	int death_signal, struct child *ret, struct err *e)
@@ -266,7 +276,8 @@ static void take_line(struct everyday *d, const char *line)
 	}
 }
 
-/* Read once what a child says. Returns false when there is nothing more now; at the end the pipe is closed. */
+/* Read once what a child says. Returns false when there is nothing more now; at the end the pipe is
+ * closed. */
 static bool listen_to(struct everyday *d, struct child *c)
 {
 	char *end;
@@ -363,8 +374,8 @@ static int recover(struct everyday *d, struct err *e)
 	struct proc_spec spec = PROC_SPEC_INIT;
 	const char *ledger = option_text(d, "ledger");
 	char program[PATHS_MAX];
-	const char *argv[] = {program, "recover", "--run", d->probe_status.run, ledger ? "--ledger" : NULL,
-		ledger, NULL};
+	const char *argv[] = {program, "recover", "--run", d->probe_status.run,
+		ledger ? "--ledger" : NULL, ledger, NULL};
 	struct buf out;
 	int code = 0, r;
 
@@ -373,7 +384,8 @@ static int recover(struct everyday *d, struct err *e)
 	spec.argv = argv;
 	r = proc_run(&spec, NULL, true, RECOVER_TIMEOUT, &out, &code, e);
 	if (r == 0 && code)
-		r = err_set(e, ERR_IO, "the probe's journal could not be shipped: %s", buf_str(&out));
+		r = err_set(
+			e, ERR_IO, "the probe's journal could not be shipped: %s", buf_str(&out));
 	buf_release(&out);
 	return r;
 }
@@ -395,7 +407,8 @@ static void interrupt(struct child *c, bool *done)
 	*done = c->pid != 0;
 }
 
-/* Pass a Ctrl-C on: the probe ends in order; the checker then ends by itself, unless it was to follow. */
+/* Pass a Ctrl-C on: the probe ends in order; the checker then ends by itself, unless it was to
+ * follow. */
 static void heed_stop(struct everyday *d)
 {
 	bool follow = *(const bool *)option(d, "follow");
@@ -408,8 +421,9 @@ static void heed_stop(struct everyday *d)
 }
 
 /*
- * The probe is over. When it was killed, or could not ship its journal, that is done for it; where that
- * fails too, the checker is told not to wait any more: it says that the run is undecided, and why.
+ * The probe is over. When it was killed, or could not ship its journal, that is done for it; where
+ * that fails too, the checker is told not to wait any more: it says that the run is undecided, and
+ * why.
  */
 static void after_probe(struct everyday *d)
 {
@@ -418,7 +432,8 @@ static void after_probe(struct everyday *d)
 	if (d->probe.exit_code == EXIT_PASS)
 		return;
 	if (d->probe.signal)
-		log_warn("the probe was killed by signal %d; its journal is shipped now", d->probe.signal);
+		log_warn("the probe was killed by signal %d; its journal is shipped now",
+			d->probe.signal);
 	if (recover(d, &e) == 0)
 		return;
 	log_progress(NULL);
@@ -456,9 +471,11 @@ static bool heed_check(struct everyday *d, int *ret_exit, int *ret, struct err *
 	d->has_check_status = false;
 	d->check_interrupted = false;
 	if (d->check_starts >= MAX_CHECK_STARTS) {
-		*ret = err_set(e, ERR_STATE, "the checker was killed %d times, the last time by signal %d",
+		*ret = err_set(e, ERR_STATE,
+			"the checker was killed %d times, the last time by signal %d",
 			d->check_starts, d->check.signal);
-		err_hint(e, "mqaudit check %s --run %s judges the run", d->url, d->probe_status.run);
+		err_hint(
+			e, "mqaudit check %s --run %s judges the run", d->url, d->probe_status.run);
 		return false;
 	}
 	log_warn("the checker was killed by signal %d; it is started again", d->check.signal);
@@ -476,7 +493,8 @@ static int oversee(struct everyday *d, int *ret_exit, struct err *e)
 		show(d);
 		heed_stop(d);
 		reap(d, &d->probe);
-		/* not before its starts are on record: a checker that finds none open has nothing to wait for */
+		/* not before its starts are on record: a checker that finds none open has nothing
+		 * to wait for */
 		if (!d->check_starts && !d->probe.ended && *d->probe_status.run &&
 			strcmp(d->probe_status.phase, "connecting") != 0)
 			r = start_check(d, e);
@@ -518,7 +536,8 @@ static void end_children(struct everyday *d)
 
 static const struct report_opts *report_opts_of(const struct cmdline *cl)
 {
-	return (const struct report_opts *)(const void *)((const char *)cl->opts + probe_size + check_size);
+	return (const struct report_opts *)(const void *)((const char *)cl->opts + probe_size +
+							  check_size);
 }
 
 static int print_report(struct everyday *d, int *ret_exit, struct err *e)
@@ -535,7 +554,8 @@ static int print_report(struct everyday *d, int *ret_exit, struct err *e)
 	return r;
 }
 
-/* Both are over: the report, unless nothing came about. What failed before was said by whom it failed. */
+/* Both are over: the report, unless nothing came about. What failed before was said by whom it
+ * failed. */
 static int conclude(struct everyday *d, int code, struct err *e)
 {
 	int verdict = EXIT_ERROR;
@@ -552,7 +572,8 @@ static int conclude(struct everyday *d, int code, struct err *e)
 	if (code == EXIT_ERROR)
 		return EXIT_ERROR;
 	if (d->probe.exit_code != EXIT_PASS && !d->probe.signal && verdict != EXIT_FINDINGS) {
-		log_error("the probe ended with exit code %d: the report is about what it had sent until then",
+		log_error("the probe ended with exit code %d: the report is about what it had sent "
+			  "until then",
 			d->probe.exit_code);
 		return EXIT_ERROR;
 	}

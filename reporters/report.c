@@ -192,8 +192,8 @@ static int each_in_ledger(struct report_source *from, bool withdrawn, uint64_t l
 		pg_arg_text(&args, NULL);
 	pg_arg_text(&args, withdrawn ? "true" : "false");
 	pg_arg_i64(&args, limit == 0 || limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
-	return pg_query_each(
-		ledger_pg(s->ledger), SQL_REPORT_FINDINGS, &args, LOAD_TIMEOUT, take_finding, &walk, e);
+	return pg_query_each(ledger_pg(s->ledger), SQL_REPORT_FINDINGS, &args, LOAD_TIMEOUT,
+		take_finding, &walk, e);
 }
 
 static int load_doc(struct ledger *l, const struct run *run, json_t **ret, struct err *e)
@@ -209,7 +209,8 @@ static int load_doc(struct ledger *l, const struct run *run, json_t **ret, struc
 		return r;
 	if (pg_rows_n(rows) != 1) {
 		pg_rows_free(rows);
-		return err_set(e, ERR_NOTFOUND, "run '%s' is not in the ledger any more", run->name);
+		return err_set(
+			e, ERR_NOTFOUND, "run '%s' is not in the ledger any more", run->name);
 	}
 	*ret = json_loads(pg_rows_text(rows, 0, 0), 0, &why);
 	pg_rows_free(rows);
@@ -266,8 +267,8 @@ void report_close(struct report *r)
 	memset(r, 0, sizeof(*r));
 }
 
-int report_each_finding(struct report *r, bool withdrawn, uint64_t limit, report_each_fn *fn, void *arg,
-	struct err *e)
+int report_each_finding(struct report *r, bool withdrawn, uint64_t limit, report_each_fn *fn,
+	void *arg, struct err *e)
 {
 	return r->source->each(r->source, withdrawn, limit, fn, arg, e);
 }

@@ -9,13 +9,14 @@
 #define FINDING_MAX ((size_t)16 << 20)
 
 /* The order of the members that people look for first; what is not here follows. */
-static const char *const order[] = {"format", "verdict", "exit_code", "promise", "fail_on", "allow", "fenced",
-	"agreed", "reasons", "run", "counts", "sums", "findings_n", "findings", "stages", "lanes", "settings",
-	"events", "events_omitted", "generations", "fences", "producers", "available", "rates", "latency", NULL};
+static const char *const order[] = {"format", "verdict", "exit_code", "promise", "fail_on", "allow",
+	"fenced", "agreed", "reasons", "run", "counts", "sums", "findings_n", "findings", "stages",
+	"lanes", "settings", "events", "events_omitted", "generations", "fences", "producers",
+	"available", "rates", "latency", NULL};
 
 /* Arrays with an element a line: these are the long ones. */
-static const char *const tall[] = {"reasons", "sums", "lanes", "events", "generations", "fences",
-	"producers", NULL};
+static const char *const tall[] = {
+	"reasons", "sums", "lanes", "events", "generations", "fences", "producers", NULL};
 
 static bool is_in(const char *const *list, const char *name)
 {
@@ -63,11 +64,14 @@ static void put_finding(struct buf *b, const struct report_finding *f)
 	put_text(b, "stage", f->stage);
 	buf_printf(b,
 		", \"producer_id\": %" PRId64 ", \"epoch\": %" PRId64 ", \"partition\": %" PRId64
-		", \"lo\": %" PRIu64 ", \"hi\": %" PRIu64 ", \"count\": %" PRIu64 ", \"positions\": ",
+		", \"lo\": %" PRIu64 ", \"hi\": %" PRIu64 ", \"count\": %" PRIu64
+		", \"positions\": ",
 		f->producer_id, f->epoch, f->partition, f->lo, f->hi, f->count);
 	buf_str_add(b, *f->positions ? f->positions : "[]");
-	buf_printf(b, ", \"positions_omitted\": %" PRIu64 ", \"withdrawn\": %s, \"provisional\": %s",
-		f->positions_omitted, f->withdrawn ? "true" : "false", f->provisional ? "true" : "false");
+	buf_printf(b,
+		", \"positions_omitted\": %" PRIu64 ", \"withdrawn\": %s, \"provisional\": %s",
+		f->positions_omitted, f->withdrawn ? "true" : "false",
+		f->provisional ? "true" : "false");
 	put_time(b, "first_time", f->first_wall_ns);
 	put_time(b, "last_time", f->last_wall_ns);
 	put_offset(b, "acked_first", f->acked_first);

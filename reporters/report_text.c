@@ -9,9 +9,9 @@
 #include "reporters/report_words.h"
 
 #define WIDTH_DEFAULT 120
-#define WHY_MIN 40       /* columns that the last column gets, however narrow the terminal */
+#define WHY_MIN 40 /* columns that the last column gets, however narrow the terminal */
 #define MAX_CELLS 10
-#define LABEL_COLUMN 12  /* where the text behind a label begins */
+#define LABEL_COLUMN 12 /* where the text behind a label begins */
 #define TEXT_MAX ((size_t)1 << 20)
 
 #define RED "\033[1;31m"
@@ -51,7 +51,8 @@ static void put_defused(FILE *to, const char *s, size_t len)
 		fputc((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? ' ' : s[i], to);
 }
 
-/* Words of text, wrapped to the width; the first line begins at column `at`, the others at `indent`. */
+/* Words of text, wrapped to the width; the first line begins at column `at`, the others at
+ * `indent`. */
 static void put_wrapped(const struct writer *w, const char *text, unsigned at, unsigned indent)
 {
 	unsigned width = w->width > indent + WHY_MIN ? w->width : indent + WHY_MIN;
@@ -148,7 +149,8 @@ static void put_count(char *ret, size_t len, uint64_t n, const char *word)
 }
 
 /* Add a cell; `always`: also when the count is 0. A loud one is bad news. */
-static void add_cell(struct stage_row *row, uint64_t n, const char *word, bool always, const char *loud)
+static void add_cell(
+	struct stage_row *row, uint64_t n, const char *word, bool always, const char *loud)
 {
 	struct cell *c = &row->cell[row->n];
 
@@ -253,7 +255,16 @@ static void stages(const struct writer *w)
 
 /* ---- the findings ---------------------------------------------------------------------------- */
 
-enum column { COL_WHAT, COL_STAGE, COL_COUNT, COL_PRODUCER, COL_PARTITION, COL_SEQ, COL_WHEN, COL_N };
+enum column {
+	COL_WHAT,
+	COL_STAGE,
+	COL_COUNT,
+	COL_PRODUCER,
+	COL_PARTITION,
+	COL_SEQ,
+	COL_WHEN,
+	COL_N
+};
 
 static const struct {
 	const char *name;
@@ -309,7 +320,7 @@ static bool is_bad(const struct writer *w, const char *kind)
 	enum finding_kind k;
 
 	return promise_parse(report_member_text(w->r->doc, "promise"), &p, &ignored) == 0 &&
-		finding_parse(kind, &k) && promise_broken_by(&p, k);
+	       finding_parse(kind, &k) && promise_broken_by(&p, k);
 }
 
 static int give_row(const struct report_finding *f, void *arg, struct err *e)
@@ -385,7 +396,8 @@ static void put_time(struct buf *b, const char *iso)
 	buf_str_add(b, wall_ns ? clock_hms(wall_ns, false, hms, sizeof(hms)) : "-");
 }
 
-/* A lab's fault begins with the lab's own number of it, which says nothing here: "f1 isolate ...". */
+/* A lab's fault begins with the lab's own number of it, which says nothing here: "f1 isolate ...".
+ */
 static const char *without_number(const char *detail)
 {
 	size_t n = *detail == 'f' ? 1 + strspn(detail + 1, "0123456789") : 0;
@@ -430,7 +442,8 @@ static void add_setting(struct buf *b, const char *name, const char *value)
 
 static void settings(const struct writer *w)
 {
-	/* as the client library calls them, as people call them, and the value that goes without saying */
+	/* as the client library calls them, as people call them, and the value that goes without
+	 * saying */
 	static const struct {
 		const char *scope, *name, *shown, *usual;
 	} rows[] = {
@@ -444,7 +457,8 @@ static void settings(const struct writer *w)
 		{"probe", "exit-without-flush", "exit-without-flush", "false"},
 		{"topic", "replication.factor", "replication", NULL},
 		{"topic", "min.insync.replicas", "min.insync.replicas", NULL},
-		{"topic", "unclean.leader.election.enable", "unclean.leader.election.enable", "false"},
+		{"topic", "unclean.leader.election.enable", "unclean.leader.election.enable",
+			"false"},
 		{"topic", "cleanup.policy", "cleanup.policy", "delete"},
 		{"checker", "relay-lag", "relay-lag", NULL},
 	};
@@ -460,7 +474,8 @@ static void settings(const struct writer *w)
 		/* the library's number for "all" */
 		if (strcmp(rows[i].shown, "acks") == 0 && strcmp(value, "-1") == 0)
 			value = "all";
-		add_setting(strcmp(rows[i].scope, "topic") == 0 ? &topic : &client, rows[i].shown, value);
+		add_setting(strcmp(rows[i].scope, "topic") == 0 ? &topic : &client, rows[i].shown,
+			value);
 	}
 	if (topic.len)
 		buf_printf(&client, "%s| %s", client.len ? " " : "", buf_str(&topic));
@@ -478,8 +493,9 @@ static void put_fences(const json_t *doc, struct buf *b)
 	size_t i;
 
 	if (!json_is_true(json_object_get(doc, "fenced"))) {
-		buf_str_add(b, json_is_integer(json_object_get(doc, "judgement")) ? "not fenced"
-										   : "not judged yet");
+		buf_str_add(b, json_is_integer(json_object_get(doc, "judgement"))
+				       ? "not fenced"
+				       : "not judged yet");
 		return;
 	}
 	json_array_foreach(list, i, f)
@@ -519,7 +535,8 @@ static void put_generations(const json_t *doc, struct buf *b)
 		}
 		if (cuts++ < 4)
 			buf_printf(&at, "%s%" PRIu64 "/%" PRIu64, cuts == 1 ? "" : ", ",
-				report_member_number(g, "partition"), report_member_number(g, "first_offset"));
+				report_member_number(g, "partition"),
+				report_member_number(g, "first_offset"));
 	}
 	if (cuts)
 		buf_printf(b, "; %" PRIu64 " cut%s of the log, at partition/offset %s%s", cuts,
@@ -580,7 +597,8 @@ static void availability(const struct writer *w)
 	/* rounded down: 99.99 % must not be shown as 100 */
 	buf_printf(&b, "%.1f %%", (double)((active - without) * 1000 / active) / 10.0);
 	buf_printf(&b, "   longest gap without an acknowledgement %s",
-		units_duration((int64_t)report_member_number(a, "longest_gap_ms") * NS_PER_MS, text));
+		units_duration(
+			(int64_t)report_member_number(a, "longest_gap_ms") * NS_PER_MS, text));
 	put_latency(latency, "ack", "acknowledged in", &b);
 	put_latency(latency, "end_to_end", "read after", &b);
 	put_labelled(w, "Available", buf_str(&b));
@@ -600,7 +618,8 @@ static void run_line(const struct writer *w)
 	buf_init(&b, TEXT_MAX);
 	localtime_r(&s, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-	buf_printf(&b, "%s, %s   %s", date, ended ? units_duration(ended - started, text) : "not ended",
+	buf_printf(&b, "%s, %s   %s", date,
+		ended ? units_duration(ended - started, text) : "not ended",
 		report_member_text(run, "destination"));
 	if (*report_member_text(run, "target"))
 		buf_printf(&b, " -> %s", report_member_text(run, "target"));
@@ -629,8 +648,8 @@ static int give_identity(const struct report_finding *f, void *arg, struct err *
 {
 	(void)e;
 	if (f->producer_id)
-		buf_printf(arg, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRIu64, f->producer_id, f->epoch,
-			f->partition, f->lo);
+		buf_printf(arg, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRIu64, f->producer_id,
+			f->epoch, f->partition, f->lo);
 	return 0;
 }
 

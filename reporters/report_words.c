@@ -33,7 +33,8 @@ static bool promise_of(const json_t *doc, struct promise *ret)
 
 	if (promise_parse(report_member_text(doc, "promise"), ret, &ignored))
 		return false;
-	err_ignore(promise_kinds_parse(report_member_text(doc, "fail_on"), &ret->fail_on, &ignored));
+	err_ignore(
+		promise_kinds_parse(report_member_text(doc, "fail_on"), &ret->fail_on, &ignored));
 	err_ignore(promise_kinds_parse(report_member_text(doc, "allow"), &ret->allow, &ignored));
 	return true;
 }
@@ -49,26 +50,32 @@ static const struct clause {
 		"acknowledged messages were lost at the broker"},
 	{"lost", "produce", "unconfirmed", "unconfirmed message was lost at the producer",
 		"unconfirmed messages were lost at the producer"},
-	{"lost", "relay", "distinct", "message was lost at the relay", "messages were lost at the relay"},
+	{"lost", "relay", "distinct", "message was lost at the relay",
+		"messages were lost at the relay"},
 	{"lost", "consume", "distinct", "message was lost at the consumer",
 		"messages were lost at the consumer"},
 	{"duplicated", "produce", NULL, "surplus copy was stored", "surplus copies were stored"},
 	{"duplicated", "relay", NULL, "surplus copy came from the relay",
 		"surplus copies came from the relay"},
-	{"duplicated", "consume", NULL, "message was processed twice", "messages were processed twice"},
+	{"duplicated", "consume", NULL, "message was processed twice",
+		"messages were processed twice"},
 	{"duplicated", NULL, NULL, "surplus copy was found", "surplus copies were found"},
 	{"reordered", "relay", NULL, "message was overtaken in the relay",
 		"messages were overtaken in the relay"},
-	{"reordered", NULL, NULL, "message was stored out of order", "messages were stored out of order"},
+	{"reordered", NULL, NULL, "message was stored out of order",
+		"messages were stored out of order"},
 	{"corrupted", "relay", NULL, "message was corrupted by the relay",
 		"messages were corrupted by the relay"},
 	{"corrupted", NULL, NULL, "message was corrupted", "messages were corrupted"},
-	{"phantom", NULL, NULL, "message is there that nobody sent", "messages are there that nobody sent"},
+	{"phantom", NULL, NULL, "message is there that nobody sent",
+		"messages are there that nobody sent"},
 	{"inconsistent", NULL, NULL, "position was read with two contents",
 		"positions were read with two contents"},
-	{"stuck", NULL, NULL, "message is stuck at the consumer", "messages are stuck at the consumer"},
+	{"stuck", NULL, NULL, "message is stuck at the consumer",
+		"messages are stuck at the consumer"},
 	{"aborted-read", NULL, NULL, "aborted message was read", "aborted messages were read"},
-	{"expired", NULL, NULL, "message was removed by a policy", "messages were removed by a policy"},
+	{"expired", NULL, NULL, "message was removed by a policy",
+		"messages were removed by a policy"},
 	{"unacknowledged", NULL, NULL, "message was never acknowledged and is not there",
 		"messages were never acknowledged and are not there"},
 	{"refused", NULL, NULL, "message was refused", "messages were refused"},
@@ -90,7 +97,8 @@ static const struct clause *clause_of(const char *kind, const char *stage)
 }
 
 /* The noun is that of the whole, the verb goes with the part: "1 of 10 messages was lost". */
-static void put_share(const char *n_text, const char *of, uint64_t n, const char *many, struct buf *out)
+static void put_share(
+	const char *n_text, const char *of, uint64_t n, const char *many, struct buf *out)
 {
 	const char *were = n == 1 ? strstr(many, " were ") : NULL;
 
@@ -101,7 +109,8 @@ static void put_share(const char *n_text, const char *of, uint64_t n, const char
 		buf_printf(out, "%s of %s %s", n_text, of, many);
 }
 
-static void put_clause(const json_t *doc, const char *kind, const char *stage, uint64_t n, struct buf *out)
+static void put_clause(
+	const json_t *doc, const char *kind, const char *stage, uint64_t n, struct buf *out)
 {
 	const struct clause *c = clause_of(kind, stage);
 	char text[UNITS_LEN], of[UNITS_LEN];
@@ -115,7 +124,8 @@ static void put_clause(const json_t *doc, const char *kind, const char *stage, u
 		buf_printf(out, "%s %s", text, n == 1 ? c->one : c->many);
 }
 
-/* Give each pair of kind and stage of the sums that breaks the promise (or does not), worst kinds first. */
+/* Give each pair of kind and stage of the sums that breaks the promise (or does not), worst kinds
+ * first. */
 static size_t pick(const json_t *doc, bool breaking, const json_t **ret)
 {
 	const json_t *sums = json_object_get(doc, "sums"), *s;
@@ -142,7 +152,8 @@ static void join(const json_t *doc, const json_t *const *part, size_t n, struct 
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			buf_str_add(out, i + 1 == n ? ", and " : ", ");
-		put_clause(doc, report_member_text(part[i], "kind"), report_member_text(part[i], "stage"),
+		put_clause(doc, report_member_text(part[i], "kind"),
+			report_member_text(part[i], "stage"),
 			report_member_number(part[i], "count"), out);
 	}
 }
@@ -182,8 +193,8 @@ static void kept(const json_t *doc, struct buf *out)
 			n == 1 ? "message is" : "messages are",
 			count_of(doc, "duplicated") ? "" : ", exactly once");
 	else
-		buf_printf(out, "%s %s %s message%s accounted for", n == 1 ? "the" : "all", text, what,
-			n == 1 ? " is" : "s are");
+		buf_printf(out, "%s %s %s message%s accounted for", n == 1 ? "the" : "all", text,
+			what, n == 1 ? " is" : "s are");
 	others(doc, out);
 }
 
@@ -222,11 +233,15 @@ void words_hint(const json_t *doc, struct buf *out)
 	bool lost_at_broker = report_sum(doc, "lost", "broker") > 0;
 
 	if (lost_at_broker && setting_is(doc, "client", "request.required.acks", "1"))
-		buf_str_add(out, "acks=1 is answered before any follower has the message. Try: acks=all, "
-				 "enable.idempotence=true, min.insync.replicas=2");
-	else if (lost_at_broker && setting_is(doc, "topic", "unclean.leader.election.enable", "true"))
-		buf_str_add(out, "An unclean election makes a replica leader that lacks acknowledged messages. "
-				 "Try: unclean.leader.election.enable=false, min.insync.replicas=2");
+		buf_str_add(out,
+			"acks=1 is answered before any follower has the message. Try: acks=all, "
+			"enable.idempotence=true, min.insync.replicas=2");
+	else if (lost_at_broker &&
+		 setting_is(doc, "topic", "unclean.leader.election.enable", "true"))
+		buf_str_add(out,
+			"An unclean election makes a replica leader that lacks acknowledged "
+			"messages. "
+			"Try: unclean.leader.election.enable=false, min.insync.replicas=2");
 	else if (lost_at_broker && setting_is(doc, "topic", "replication.factor", "1"))
 		buf_str_add(out, "With one replica a message is only as safe as that node's disk. "
 				 "Try: replication factor 3, min.insync.replicas=2, acks=all");
@@ -234,15 +249,17 @@ void words_hint(const json_t *doc, struct buf *out)
 		buf_str_add(out, "With min.insync.replicas=1 a leader alone may answer acks=all. "
 				 "Try: min.insync.replicas=2");
 	else if (report_sum(doc, "lost", "produce") &&
-		setting_is(doc, "client", "request.required.acks", "0"))
-		buf_str_add(out, "With acks=0 no broker ever says that it has a message. Try: acks=all, "
-				 "enable.idempotence=true");
+		 setting_is(doc, "client", "request.required.acks", "0"))
+		buf_str_add(out,
+			"With acks=0 no broker ever says that it has a message. Try: acks=all, "
+			"enable.idempotence=true");
 	else if (report_sum(doc, "duplicated", "produce") &&
-		!setting_is(doc, "client", "enable.idempotence", "true"))
-		buf_str_add(out, "A message that is sent again because its answer was lost is stored twice. "
-				 "Try: enable.idempotence=true");
+		 !setting_is(doc, "client", "enable.idempotence", "true"))
+		buf_str_add(out,
+			"A message that is sent again because its answer was lost is stored twice. "
+			"Try: enable.idempotence=true");
 	else if (report_sum(doc, "reordered", "produce") &&
-		!setting_is(doc, "client", "enable.idempotence", "true"))
+		 !setting_is(doc, "client", "enable.idempotence", "true"))
 		buf_str_add(out, "A batch that is sent again can land behind later ones. Try: "
 				 "enable.idempotence=true");
 }
@@ -267,8 +284,9 @@ void words_proved(const json_t *doc, struct buf *out)
 		buf_printf(out, "each of %s records up to the fence was read and accounted for",
 			units_grouped(count_of(doc, "read"), n));
 	else
-		buf_printf(out, "each of %s records up to the log's end after the settle time was read and "
-				"accounted for; nothing was written to fence it",
+		buf_printf(out,
+			"each of %s records up to the log's end after the settle time was read and "
+			"accounted for; nothing was written to fence it",
 			units_grouped(count_of(doc, "read"), n));
 	if (faults)
 		buf_printf(out, "; %zu fault%s survived", faults, faults == 1 ? "" : "s");
@@ -311,8 +329,10 @@ static bool consecutive(const json_t *list)
 
 	json_array_foreach(list, i, p)
 	{
-		if (report_member_number(p, "offset") != report_member_number(first, "offset") + i ||
-			report_member_number(p, "partition") != report_member_number(first, "partition") ||
+		if (report_member_number(p, "offset") !=
+				report_member_number(first, "offset") + i ||
+			report_member_number(p, "partition") !=
+				report_member_number(first, "partition") ||
 			report_member_number(p, "seq") != report_member_number(first, "seq") + i)
 			return false;
 	}
@@ -335,8 +355,9 @@ static void put_positions(const struct report_finding *f, const json_t *list, st
 
 	json_array_foreach(list, i, p)
 	{
-		bool same = before && report_member_number(before, "seq") == report_member_number(p, "seq") &&
-			report_member_number(p, "seq");
+		bool same = before &&
+			    report_member_number(before, "seq") == report_member_number(p, "seq") &&
+			    report_member_number(p, "seq");
 
 		if (i >= 8 || (i >= 4 && !same)) {
 			buf_str_add(out, ", ...");
@@ -355,13 +376,14 @@ static void put_acked(const struct report_finding *f, struct buf *out)
 	if (f->acked_first == f->acked_last)
 		buf_printf(out, "acked at offset %" PRId64, f->acked_first);
 	else
-		buf_printf(out, "acked at offsets %" PRId64 "-%" PRId64, f->acked_first, f->acked_last);
+		buf_printf(out, "acked at offsets %" PRId64 "-%" PRId64, f->acked_first,
+			f->acked_last);
 }
 
 void words_why(const struct report_finding *f, struct buf *out)
 {
 	bool gone = strcmp(f->kind, "lost") == 0 || strcmp(f->kind, "unread") == 0 ||
-		strcmp(f->kind, "expired") == 0;
+		    strcmp(f->kind, "expired") == 0;
 	json_t *list = json_loads(f->positions, 0, NULL);
 	size_t n = json_array_size(list);
 

@@ -4,21 +4,23 @@
 #include "core/buf.h"
 #include "reporters/report.h"
 
-/* Sentences of a report, that every form for people shares. They go by the report's document alone. */
+/* Sentences of a report, that every form for people shares. They go by the report's document alone.
+ */
 
 /*
- * The sentence behind verdict and name: what broke, or what was kept, or why there is no answer. No full
- * stop, no newline.
+ * The sentence behind verdict and name: what broke, or what was kept, or why there is no answer. No
+ * full stop, no newline.
  */
 void words_headline(const json_t *doc, struct buf *out);
 
 /*
- * What breaks the promise, several joined: "3 of 10 acknowledged messages were lost at the broker, and 1
- * surplus copy was stored". Nothing when nothing does.
+ * What breaks the promise, several joined: "3 of 10 acknowledged messages were lost at the broker,
+ * and 1 surplus copy was stored". Nothing when nothing does.
  */
 void words_broken(const json_t *doc, struct buf *out);
 
-/* Where the cause is plain from settings and findings: one sentence with what to try. Else nothing. */
+/* Where the cause is plain from settings and findings: one sentence with what to try. Else nothing.
+ */
 void words_hint(const json_t *doc, struct buf *out);
 
 /* What a kept promise rests on, and what it does not say: sentences for a PASS. */

@@ -30,13 +30,18 @@ static int each_fake(struct report_source *from, bool withdrawn, uint64_t limit,
 static json_t *make_doc(const char *text)
 {
 	static const char basis[] =
-		"{\"format\": \"mqaudit-report/1\", \"verdict\": \"PASS\", \"promise\": \"exactly-once,ordered\","
-		" \"fail_on\": \"\", \"allow\": \"\", \"fenced\": true, \"agreed\": true, \"judgement\": 1,"
+		"{\"format\": \"mqaudit-report/1\", \"verdict\": \"PASS\", \"promise\": "
+		"\"exactly-once,ordered\","
+		" \"fail_on\": \"\", \"allow\": \"\", \"fenced\": true, \"agreed\": true, "
+		"\"judgement\": 1,"
 		" \"run\": {\"id\": \"5f0c6d1e22aa90b4\", \"name\": \"orders-1\", \"started\":"
 		" \"2026-11-21T12:30:40.000000Z\", \"ended\": \"2026-11-21T12:31:10.000000Z\","
-		" \"destination\": \"kafka://h:9092/orders\"}, \"counts\": {}, \"sums\": [], \"findings_n\": 0,"
-		" \"stages\": {\"consume\": {}}, \"events\": [], \"generations\": [], \"fences\": [],"
-		" \"settings\": {}, \"reasons\": [], \"tool\": {\"version\": \"1\", \"allocator\": \"glibc\"}}";
+		" \"destination\": \"kafka://h:9092/orders\"}, \"counts\": {}, \"sums\": [], "
+		"\"findings_n\": 0,"
+		" \"stages\": {\"consume\": {}}, \"events\": [], \"generations\": [], \"fences\": "
+		"[],"
+		" \"settings\": {}, \"reasons\": [], \"tool\": {\"version\": \"1\", \"allocator\": "
+		"\"glibc\"}}";
 	json_t *d = json_loads(basis, 0, NULL), *more = json_loads(text, 0, NULL);
 
 	assert_non_null(d);
@@ -80,18 +85,21 @@ static void a_headline_says_what_broke(void **state)
 {
 	(void)state;
 	assert_string_equal(headline("{\"verdict\": \"FAIL\", " COUNTS ", " LOST_SUM "}"),
-		"exactly-once,ordered broken: 3,919 of 6,356 acknowledged messages were lost at the broker");
+		"exactly-once,ordered broken: 3,919 of 6,356 acknowledged messages were lost at "
+		"the broker");
 }
 
 static void several_kinds_are_joined_worst_first(void **state)
 {
 	(void)state;
 	assert_string_equal(
-		headline("{\"verdict\": \"FAIL\", \"counts\": {\"acked\": 10, \"lost\": 1}, \"sums\": ["
+		headline("{\"verdict\": \"FAIL\", \"counts\": {\"acked\": 10, \"lost\": 1}, "
+			 "\"sums\": ["
 			 "{\"kind\": \"reordered\", \"stage\": \"produce\", \"count\": 2},"
 			 "{\"kind\": \"duplicated\", \"stage\": \"produce\", \"count\": 1},"
 			 "{\"kind\": \"lost\", \"stage\": \"broker\", \"count\": 1}]}"),
-		"exactly-once,ordered broken: 1 of 10 acknowledged messages was lost at the broker, 1 surplus "
+		"exactly-once,ordered broken: 1 of 10 acknowledged messages was lost at the "
+		"broker, 1 surplus "
 		"copy was stored, and 2 messages were stored out of order");
 }
 
@@ -99,14 +107,18 @@ static void what_does_not_break_the_promise_is_not_named_as_broken(void **state)
 {
 	(void)state;
 	assert_not_contains(
-		headline("{\"verdict\": \"FAIL\", \"promise\": \"at-least-once\", " COUNTS ", \"sums\": ["
+		headline("{\"verdict\": \"FAIL\", \"promise\": \"at-least-once\", " COUNTS
+			 ", \"sums\": ["
 			 "{\"kind\": \"lost\", \"stage\": \"broker\", \"count\": 3919},"
 			 "{\"kind\": \"duplicated\", \"stage\": \"produce\", \"count\": 7}]}"),
 		"surplus");
-	assert_contains(headline("{\"verdict\": \"PASS\", \"allow\": \"lost\", " COUNTS ", " LOST_SUM "}"),
-		"exactly-once,ordered kept: all 6,356 acknowledged messages are accounted for; 3,919 of 6,356 "
+	assert_contains(
+		headline("{\"verdict\": \"PASS\", \"allow\": \"lost\", " COUNTS ", " LOST_SUM "}"),
+		"exactly-once,ordered kept: all 6,356 acknowledged messages are accounted for; "
+		"3,919 of 6,356 "
 		"acknowledged messages were lost at the broker");
-	assert_contains(headline("{\"verdict\": \"FAIL\", \"fail_on\": \"refused\", \"counts\": {}, \"sums\": ["
+	assert_contains(headline("{\"verdict\": \"FAIL\", \"fail_on\": \"refused\", \"counts\": "
+				 "{}, \"sums\": ["
 				 "{\"kind\": \"refused\", \"stage\": \"produce\", \"count\": 3}]}"),
 		"broken: 3 messages were refused");
 }
@@ -115,14 +127,19 @@ static void a_kept_promise_claims_no_more_than_is_true(void **state)
 {
 	(void)state;
 	assert_string_equal(headline("{\"counts\": {\"acked\": 1000}}"),
-		"exactly-once,ordered kept: all 1,000 acknowledged messages are there, exactly once");
-	assert_string_equal(headline("{\"promise\": \"at-least-once\", \"counts\": {\"acked\": 9, "
-				     "\"duplicated\": 2}, \"sums\": [{\"kind\": \"duplicated\", \"stage\": "
-				     "\"produce\", \"count\": 2}]}"),
-		"at-least-once kept: all 9 acknowledged messages are there; 2 surplus copies were stored");
+		"exactly-once,ordered kept: all 1,000 acknowledged messages are there, exactly "
+		"once");
+	assert_string_equal(
+		headline("{\"promise\": \"at-least-once\", \"counts\": {\"acked\": 9, "
+			 "\"duplicated\": 2}, \"sums\": [{\"kind\": \"duplicated\", \"stage\": "
+			 "\"produce\", \"count\": 2}]}"),
+		"at-least-once kept: all 9 acknowledged messages are there; 2 surplus copies were "
+		"stored");
 	assert_not_contains(headline("{\"counts\": {\"acked\": 9, \"expired\": 2}}"), "are there");
-	assert_contains(headline("{\"counts\": {\"unconfirmed\": 5}}"), "all 5 unconfirmed messages");
-	assert_contains(headline("{\"counts\": {\"acked\": 1}}"), "the 1 acknowledged message is there");
+	assert_contains(
+		headline("{\"counts\": {\"unconfirmed\": 5}}"), "all 5 unconfirmed messages");
+	assert_contains(
+		headline("{\"counts\": {\"acked\": 1}}"), "the 1 acknowledged message is there");
 }
 
 static void every_kind_of_finding_has_words(void **state)
@@ -133,10 +150,11 @@ static void every_kind_of_finding_has_words(void **state)
 			char text[300], raw[80];
 
 			snprintf(text, sizeof(text),
-				"{\"verdict\": \"FAIL\", \"fail_on\": \"%s\", \"counts\": {}, \"sums\": [{\"kind\": "
+				"{\"verdict\": \"FAIL\", \"fail_on\": \"%s\", \"counts\": {}, "
+				"\"sums\": [{\"kind\": "
 				"\"%s\", \"stage\": \"%s\", \"count\": 2}]}",
-				finding_text((enum finding_kind)k), finding_text((enum finding_kind)k),
-				stage_text((enum stage)s));
+				finding_text((enum finding_kind)k),
+				finding_text((enum finding_kind)k), stage_text((enum stage)s));
 			/* what has no words is told as "2 KIND at STAGE" */
 			snprintf(raw, sizeof(raw), "2 %s at %s", finding_text((enum finding_kind)k),
 				stage_text((enum stage)s));
@@ -155,8 +173,13 @@ static const char *why(const struct report_finding *f)
 
 static void a_reason_names_the_offsets_that_are_known(void **state)
 {
-	struct report_finding f = {.kind = "lost", .stage = "broker", .producer_id = 1, .why = "never seen",
-		.positions = "[]", .acked_first = -1, .acked_last = -1};
+	struct report_finding f = {.kind = "lost",
+		.stage = "broker",
+		.producer_id = 1,
+		.why = "never seen",
+		.positions = "[]",
+		.acked_first = -1,
+		.acked_last = -1};
 
 	(void)state;
 	assert_string_equal(why(&f), "never seen");
@@ -173,8 +196,12 @@ static void a_reason_names_the_offsets_that_are_known(void **state)
 
 static void copies_of_one_message_stand_together(void **state)
 {
-	struct report_finding f = {.kind = "duplicated", .stage = "produce", .producer_id = 1, .why = "",
-		.acked_first = 3, .acked_last = 4,
+	struct report_finding f = {.kind = "duplicated",
+		.stage = "produce",
+		.producer_id = 1,
+		.why = "",
+		.acked_first = 3,
+		.acked_last = 4,
 		.positions = "[{\"partition\":0,\"offset\":17,\"seq\":6,\"copy\":1},"
 			     "{\"partition\":0,\"offset\":19,\"seq\":6,\"copy\":2},"
 			     "{\"partition\":0,\"offset\":18,\"seq\":7,\"copy\":1},"
@@ -199,23 +226,32 @@ static const char *hint(const char *text)
 static void a_hint_is_given_where_the_cause_is_plain_only(void **state)
 {
 	(void)state;
-	assert_contains(hint("{\"settings\": {\"client\": {\"request.required.acks\": \"1\"}}, " LOST_SUM "}"),
+	assert_contains(
+		hint("{\"settings\": {\"client\": {\"request.required.acks\": \"1\"}}, " LOST_SUM
+		     "}"),
 		"acks=1 is answered before any follower");
-	assert_contains(hint("{\"settings\": {\"client\": {\"request.required.acks\": \"-1\"}, \"topic\": "
-			     "{\"unclean.leader.election.enable\": \"true\"}}, " LOST_SUM "}"),
+	assert_contains(
+		hint("{\"settings\": {\"client\": {\"request.required.acks\": \"-1\"}, \"topic\": "
+		     "{\"unclean.leader.election.enable\": \"true\"}}, " LOST_SUM "}"),
 		"unclean");
-	assert_string_equal(hint("{\"settings\": {\"client\": {\"request.required.acks\": \"-1\"}, \"topic\": "
-				 "{\"min.insync.replicas\": \"2\", \"replication.factor\": \"3\"}}, " LOST_SUM "}"),
+	assert_string_equal(
+		hint("{\"settings\": {\"client\": {\"request.required.acks\": \"-1\"}, \"topic\": "
+		     "{\"min.insync.replicas\": \"2\", \"replication.factor\": \"3\"}}, " LOST_SUM
+		     "}"),
 		"");
-	assert_string_equal(hint("{\"settings\": {\"client\": {\"request.required.acks\": \"1\"}}}"), "");
-	assert_contains(hint("{\"settings\": {\"client\": {\"request.required.acks\": \"0\"}}, \"sums\": ["
-			     "{\"kind\": \"lost\", \"stage\": \"produce\", \"count\": 1}]}"),
+	assert_string_equal(
+		hint("{\"settings\": {\"client\": {\"request.required.acks\": \"1\"}}}"), "");
+	assert_contains(
+		hint("{\"settings\": {\"client\": {\"request.required.acks\": \"0\"}}, \"sums\": ["
+		     "{\"kind\": \"lost\", \"stage\": \"produce\", \"count\": 1}]}"),
 		"acks=0");
-	assert_contains(hint("{\"settings\": {\"client\": {\"enable.idempotence\": \"false\"}}, \"sums\": ["
-			     "{\"kind\": \"duplicated\", \"stage\": \"produce\", \"count\": 1}]}"),
+	assert_contains(
+		hint("{\"settings\": {\"client\": {\"enable.idempotence\": \"false\"}}, \"sums\": ["
+		     "{\"kind\": \"duplicated\", \"stage\": \"produce\", \"count\": 1}]}"),
 		"enable.idempotence=true");
-	assert_string_equal(hint("{\"settings\": {\"client\": {\"enable.idempotence\": \"true\"}}, \"sums\": ["
-				 "{\"kind\": \"duplicated\", \"stage\": \"produce\", \"count\": 1}]}"),
+	assert_string_equal(
+		hint("{\"settings\": {\"client\": {\"enable.idempotence\": \"true\"}}, \"sums\": ["
+		     "{\"kind\": \"duplicated\", \"stage\": \"produce\", \"count\": 1}]}"),
 		"");
 }
 
@@ -270,17 +306,18 @@ static char *written(const char *form, const char *text, const struct report_fin
 	return data;
 }
 
-#define FINDING(n)                                                                                 \
-	{                                                                                          \
-		.kind = "lost", .stage = "broker", .producer_id = 1, .epoch = 1, .lo = (n),         \
-		.hi = (n), .count = 1, .why = "never seen", .positions = "[]", .acked_first = -1,  \
-		.acked_last = -1                                                                   \
+#define FINDING(n)                                                                                \
+	{                                                                                         \
+		.kind = "lost", .stage = "broker", .producer_id = 1, .epoch = 1, .lo = (n),       \
+		.hi = (n), .count = 1, .why = "never seen", .positions = "[]", .acked_first = -1, \
+		.acked_last = -1                                                                  \
 	}
 
 static void a_table_is_cut_at_its_limit_and_says_so(void **state)
 {
 	const struct report_finding f[] = {FINDING(1), FINDING(3), FINDING(5)};
-	static const char text[] = "{\"verdict\": \"FAIL\", \"findings_n\": 3, " COUNTS ", " LOST_SUM "}";
+	static const char text[] =
+		"{\"verdict\": \"FAIL\", \"findings_n\": 3, " COUNTS ", " LOST_SUM "}";
 	char *s = written("text", text, f, 3, (struct report_style){false, 2, 100});
 
 	(void)state;
@@ -298,11 +335,14 @@ static void no_line_is_wider_than_asked_for(void **state)
 	char *s, *line, *rest;
 
 	(void)state;
-	f.why = "a reason that goes on and on in words of its own, so that it must be put on several lines";
+	f.why = "a reason that goes on and on in words of its own, so that it must be put on "
+		"several lines";
 	s = written("text",
 		"{\"verdict\": \"FAIL\", \"findings_n\": 1, " COUNTS ", " LOST_SUM
-		", \"reasons\": [\"some reason which is so long that no terminal of a hundred columns can hold it "
-		"in one single line\"], \"settings\": {\"client\": {\"request.required.acks\": \"1\"}}}",
+		", \"reasons\": [\"some reason which is so long that no terminal of a hundred "
+		"columns can hold it "
+		"in one single line\"], \"settings\": {\"client\": {\"request.required.acks\": "
+		"\"1\"}}}",
 		&f, 1, (struct report_style){false, 0, 100});
 	for (line = strtok_r(s, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (strlen(line) > 100)
@@ -315,7 +355,8 @@ static void no_line_is_wider_than_asked_for(void **state)
 
 static void colour_comes_when_asked_for_and_takes_no_word_away(void **state)
 {
-	static const char text[] = "{\"verdict\": \"FAIL\", \"findings_n\": 1, " COUNTS ", " LOST_SUM "}";
+	static const char text[] =
+		"{\"verdict\": \"FAIL\", \"findings_n\": 1, " COUNTS ", " LOST_SUM "}";
 	const struct report_finding f = FINDING(1);
 	char *plain = written("text", text, &f, 1, (struct report_style){false, 0, 100});
 	char *colour = written("text", text, &f, 1, (struct report_style){true, 0, 100});
@@ -344,8 +385,8 @@ static void what_others_wrote_cannot_steer_a_terminal(void **state)
 	(void)state;
 	f.why = "never seen \033]0;owned\007\r\n now";
 	s = written("text",
-		"{\"verdict\": \"FAIL\", \"findings_n\": 1, \"reasons\": [\"a\\u001b[2J\"], " COUNTS ", " LOST_SUM
-		"}",
+		"{\"verdict\": \"FAIL\", \"findings_n\": 1, \"reasons\": [\"a\\u001b[2J\"], " COUNTS
+		", " LOST_SUM "}",
 		&f, 1, (struct report_style){false, 0, 100});
 	assert_not_contains(s, "\033");
 	assert_not_contains(s, "\007");
@@ -359,7 +400,8 @@ static void reasons_of_a_proved_fail_are_no_cause_of_it(void **state)
 	char text[400], *s;
 
 	(void)state;
-	snprintf(text, sizeof(text), "{\"verdict\": \"FAIL\", " COUNTS ", " LOST_SUM ", %s}", reason);
+	snprintf(text, sizeof(text), "{\"verdict\": \"FAIL\", " COUNTS ", " LOST_SUM ", %s}",
+		reason);
 	s = written("text", text, NULL, 0, (struct report_style){false, 0, 100});
 	assert_contains(s, "\n  also     a node is away\n  and      a fault is on\n");
 	free(s);
@@ -384,8 +426,9 @@ static void json_is_whole_whatever_is_in_it(void **state)
 	f[0].acked_last = INT64_MAX;
 	f[0].positions = "[{\"partition\": 0, \"offset\": 17, \"seq\": 1, \"copy\": 1}]";
 	f[1].withdrawn = true;
-	s = written("json", "{\"verdict\": \"FAIL\", \"later\": {\"added\": 1}, " COUNTS ", " LOST_SUM "}", f, 2,
-		(struct report_style){0});
+	s = written("json",
+		"{\"verdict\": \"FAIL\", \"later\": {\"added\": 1}, " COUNTS ", " LOST_SUM "}", f,
+		2, (struct report_style){0});
 	back = json_loads(s, 0, NULL);
 	assert_non_null(back);
 	list = json_object_get(back, "findings");
@@ -412,8 +455,8 @@ static int fail_fn(const struct report_finding *f, void *arg, struct err *err)
 	return err_set(err, ERR_IO, "planted");
 }
 
-static int each_failing(struct report_source *from, bool withdrawn, uint64_t limit, report_each_fn *fn,
-	void *arg, struct err *err)
+static int each_failing(struct report_source *from, bool withdrawn, uint64_t limit,
+	report_each_fn *fn, void *arg, struct err *err)
 {
 	(void)from;
 	(void)withdrawn;
