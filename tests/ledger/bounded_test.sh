@@ -27,6 +27,7 @@ value() { # NAME: the first number of that name
 	sed -n "s/^$1 \([0-9]*\)$/\1/p" "$top/out" | head -n 1
 }
 
+# shellcheck disable=SC2317 # called by the trap
 cleanup() {
 	"$MQAUDIT_PROGRAM" ledger stop >/dev/null 2>&1
 	if [ "$failed" -eq 0 ]; then rm -rf "$top"; else echo "# left behind: $top"; fi
