@@ -51,22 +51,22 @@ exits() { # CODE COMMAND...
 }
 
 suite() { # FLAVOUR
-	local mq topic
+	local mq topic id=$RANDOM$RANDOM
 	mq=$(program "$1")
-	topic=kafka://lab:$lab/san-$RANDOM$RANDOM
-	exits 0 "$mq" probe "$topic" --create-topic 3:1 -n 30k --producers 2 --run "plain-$1"
+	topic=kafka://lab:$lab/san-$id
+	exits 0 "$mq" probe "$topic" --create-topic 3:1 -n 30k --producers 2 --run "plain-$id"
 	result $? "$1: a probe ends"
-	exits 0 "$mq" check "$topic" --run "plain-$1"
+	exits 0 "$mq" check "$topic" --run "plain-$id"
 	result $? "$1: it is judged PASS"
-	exits 137 "$mq" probe "$topic" -n 30k --run "killed-$1" --crash-at ack:5k
+	exits 137 "$mq" probe "$topic" -n 30k --run "killed-$id" --crash-at ack:5k
 	result $? "$1: a probe dies"
 	exits 0 "$mq" recover
 	result $? "$1: its journal is recovered"
-	exits 0 "$mq" check "$topic" --run "killed-$1"
+	exits 0 "$mq" check "$topic" --run "killed-$id"
 	result $? "$1: what it left is judged PASS"
-	exits 0 "$mq" probe "$topic" -n 3k --run "txn-$1" --transaction 100:abort-every=3
+	exits 0 "$mq" probe "$topic" -n 3k --run "txn-$id" --transaction 100:abort-every=3
 	result $? "$1: transactions end, and are aborted"
-	exits 0 "$mq" check "$topic" --run "txn-$1"
+	exits 0 "$mq" check "$topic" --run "txn-$id"
 	result $? "$1: they are judged PASS"
 	exits 2 "$mq" probe "$topic" --rate 0
 	result $? "$1: wrong use is refused"
