@@ -1,5 +1,6 @@
 #include "checker/check.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@
 #define TICK_NS (50 * NS_PER_MS)
 #define MAX_REASONS 32
 #define FENCE_KEY_LEN 80
+#define ORPHAN_NS (60 * NS_PER_S) /* longer than a probe waits for outcomes when it is told to end */
 #define MAX_FOUND_LINES 10     /* live lines for findings in one look; the report has them all */
 
 enum witness_index { W_SOURCE, W_COMMITTED, W_TARGET, W_N };
@@ -50,6 +52,7 @@ struct check {
 	const char *phase;
 	int64_t next_show_ns, next_line_ns, next_look_ns, next_fold_ns;
 	uint64_t lost_now;
+	int64_t orphaned_ns;          /* when the `run` that started us was found gone; 0: it is not */
 	bool ledger_away;
 	bool fenced;
 	char *reason[MAX_REASONS];    /* why the run is undecided */
@@ -71,11 +74,16 @@ static void add_reason(struct check *c, const char *fmt, ...)
 		c->reason[c->n_reasons++] = strdup(text);
 }
 
-static void send_line(const struct check *c, const struct buf *line)
+static void send_line(struct check *c, const struct buf *line)
 {
-	ssize_t ignored = write((int)c->o->status_fd, buf_str(line), line->len);
+	if (write((int)c->o->status_fd, buf_str(line), line->len) < 0 && errno == EPIPE && !c->orphaned_ns)
+		c->orphaned_ns = clock_ns();
+}
 
-	(void)ignored;
+/* Whoever started us is gone, and the probe had time to end in order: nobody waits for more. */
+static bool is_left_alone(const struct check *c)
+{
+	return c->orphaned_ns && clock_ns() > c->orphaned_ns + ORPHAN_NS;
 }
 
 static void gather(struct check *c, struct status_check *s)
@@ -385,7 +393,7 @@ static int wait_for_probes(struct check *c, struct err *e)
 				r = heed_transactions(c, e);
 			next_ask_ns = clock_ns() + 250 * NS_PER_MS;
 		}
-		if (r || (open == 0 && !c->o->follow))
+		if (r || (open == 0 && !c->o->follow) || is_left_alone(c))
 			break;
 		clock_sleep_ns(TICK_NS);
 	}

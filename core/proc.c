@@ -63,6 +63,22 @@ bool proc_find_program(const char *name, char *path, size_t len)
 		find_in("/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", name, path, len);
 }
 
+void proc_own_program(char *ret, size_t len)
+{
+	const char *other = getenv("MQAUDIT_PROGRAM");
+	ssize_t n;
+
+	if (other && *other) {
+		snprintf(ret, len, "%s", other);
+		return;
+	}
+	n = readlink("/proc/self/exe", ret, len - 1);
+	if (n > 0)
+		ret[n] = '\0';
+	if (n <= 0 || access(ret, X_OK) != 0)
+		snprintf(ret, len, "/proc/self/exe");
+}
+
 static void child_fail(int fd, const char *what)
 {
 	struct child_failure f = {.errnum = errno};

@@ -71,6 +71,13 @@ bool proc_alive(pid_t pid, uint64_t start_time);
 /* Send a signal if it is still that process. Returns false when it is gone. */
 bool proc_signal(pid_t pid, uint64_t start_time, int sig);
 
+/*
+ * The path of this very program, to start it again; or $MQAUDIT_PROGRAM, for test programs that stand in
+ * for it. When the file was replaced since we started (a new build), a link that still leads to what we
+ * are. len of at least 2 is a precondition.
+ */
+void proc_own_program(char *ret, size_t len);
+
 /* Where a program is found in PATH or, behind it, in the sbin folders. False: nowhere. */
 bool proc_find_program(const char *name, char *path, size_t len);
 

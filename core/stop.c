@@ -5,9 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/err.h"
+
 static volatile sig_atomic_t asked;
 static volatile bool flag;
 static const char *left_text;
+static volatile pid_t children[STOP_MAX_CHILDREN]; /* 0: free */
 
 static void on_signal(int sig)
 {
@@ -16,6 +19,9 @@ static void on_signal(int sig)
 		flag = true;
 		return;
 	}
+	for (int i = 0; i < STOP_MAX_CHILDREN; i++)
+		if (children[i] > 0)
+			kill(children[i], SIGKILL);
 	if (left_text) {
 		ssize_t ignored = write(STDERR_FILENO, left_text, strlen(left_text));
 
@@ -33,6 +39,27 @@ void stop_install(const char *left)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+static void replace_child(pid_t from, pid_t to)
+{
+	for (int i = 0; i < STOP_MAX_CHILDREN; i++) {
+		if (children[i] == from) {
+			children[i] = to;
+			return;
+		}
+	}
+	BUG_ON(from == 0);
+}
+
+void stop_take_along(pid_t pid)
+{
+	replace_child(0, pid);
+}
+
+void stop_spare(pid_t pid)
+{
+	replace_child(pid, 0);
 }
 
 bool stop_asked(void)

@@ -1,63 +1,131 @@
 #include "reporters/cmd_report.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/units.h"
 #include "reporters/report.h"
+#include "sql_data.h"
 
-static int write_to(const json_t *report, const char *format, FILE *to, const struct report_style *style,
-	struct err *e)
+static int write_to(struct report *report, const struct reporter *r, FILE *to,
+	const struct report_style *style, struct err *e)
 {
-	const struct reporter *r = reporter_find(format);
+	int rc = r->write(report, style, to, e);
 
-	if (!r)
-		return err_set(e, ERR_USAGE, "there is no report format '%s': text or json", format);
-	r->write(report, style, to);
+	if (rc)
+		return rc;
 	if (fflush(to) != 0 || ferror(to))
 		return err_set_errno(e, ERR_IO, errno, "cannot write the report");
 	return 0;
 }
 
 /* "FORMAT=FILE" */
-static int write_file(const json_t *report, const char *output, const struct report_style *style,
-	struct err *e)
+static int parse_output(
+	const char *output, const struct reporter **ret, const char **ret_file, struct err *e)
 {
 	const char *eq = strchr(output, '=');
 	char format[16];
-	FILE *to;
-	int r;
 
 	if (!eq || !eq[1] || eq == output)
 		return err_set(e, ERR_USAGE, "--output: '%s' is not FORMAT=FILE", output);
 	snprintf(format, sizeof(format), "%.*s", (int)(eq - output), output);
-	if (!reporter_find(format))
-		return err_set(e, ERR_USAGE, "there is no report format '%s': text or json", format);
-	to = fopen(eq + 1, "we");
-	if (!to)
-		return err_set_errno(e, ERR_IO, errno, "cannot write '%s'", eq + 1);
-	r = write_to(report, format, to, style, e);
-	if (fclose(to) != 0 && r == 0)
-		r = err_set_errno(e, ERR_IO, errno, "cannot write '%s'", eq + 1);
+	*ret = reporter_find(format);
+	*ret_file = eq + 1;
+	if (*ret)
+		return 0;
+	err_set(e, ERR_USAGE, "--output: there is no report format '%s'", format);
+	return err_hint(e, "formats are text and json");
+}
+
+/* Can a file of that name be written? Makes and changes nothing. */
+static int check_writable(const char *file, struct err *e)
+{
+	char *copy;
+	int r = 0;
+
+	if (access(file, W_OK) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return err_set_errno(e, ERR_IO, errno, "cannot write '%s'", file);
+	copy = strdup(file);
+	if (!copy)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (access(dirname(copy), W_OK | X_OK) != 0)
+		r = err_set_errno(e, ERR_IO, errno, "cannot write '%s'", file);
+	free(copy);
 	return r;
+}
+
+int report_check_opts(const struct report_opts *o, struct err *e)
+{
+	const struct reporter *ignored;
+	const char *file;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->output.n; i++) {
+		r = parse_output(o->output.item[i], &ignored, &file, e);
+		if (r == 0)
+			r = check_writable(file, e);
+	}
+	return r;
+}
+
+static int write_file(
+	struct report *report, const char *output, const struct report_style *style, struct err *e)
+{
+	const struct reporter *form;
+	struct stat st;
+	const char *file;
+	FILE *to;
+	int r = parse_output(output, &form, &file, e);
+
+	if (r)
+		return r;
+	to = fopen(file, "we");
+	if (!to)
+		return err_set_errno(e, ERR_IO, errno, "cannot write '%s'", file);
+	r = write_to(report, form, to, style, e);
+	if (fclose(to) != 0 && r == 0)
+		r = err_set_errno(e, ERR_IO, errno, "cannot write '%s'", file);
+	/* half a report must not be taken for a whole one */
+	if (r && stat(file, &st) == 0 && S_ISREG(st.st_mode))
+		unlink(file);
+	return r;
+}
+
+static unsigned stdout_width(void)
+{
+	struct winsize ws;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 ? ws.ws_col : 0;
 }
 
 int report_write(struct ledger *l, const struct run *run, const struct report_opts *o, int *ret_exit,
 	struct err *e)
 {
-	struct report_style style = {log_colour_stdout(), o->limit}, plain = {false, o->limit};
-	json_t *report = NULL;
-	int r = report_load(l, run, UINT64_MAX, &report, e);
+	struct report_style style = {log_colour_stdout(), o->limit, stdout_width()};
+	struct report_style plain = {false, o->limit, 0};
+	struct report report;
+	int r = report_open(l, run, &report, e);
 
-	if (r == 0)
-		r = write_to(report, o->format, stdout, &style, e);
+	if (r)
+		return r;
+	/* the files first: whoever closes our standard output early has them all the same */
 	for (size_t i = 0; r == 0 && i < o->output.n; i++)
-		r = write_file(report, o->output.item[i], &plain, e);
+		r = write_file(&report, o->output.item[i], &plain, e);
 	if (r == 0)
-		*ret_exit = (int)report_exit_code(report);
-	json_decref(report);
+		r = write_to(&report, reporter_find(o->format), stdout, &style, e);
+	if (r == 0)
+		*ret_exit = (int)report_exit_code(report.doc);
+	report_close(&report);
 	return r;
 }
 
@@ -90,8 +158,10 @@ static int run_report(struct cmdline *cl)
 	struct ledger *l = NULL;
 	struct err e = {0};
 	struct run run;
-	int code = EXIT_ERROR, r = ledger_open(o->ledger, &l, &e);
+	int code = EXIT_ERROR, r = report_check_opts(o, &e);
 
+	if (r == 0)
+		r = ledger_open(o->ledger, &l, &e);
 	if (r == 0)
 		r = cl->argc ? run_find(l, cl->argv[0], &run, &e) : run_find_newest(l, &run, &e);
 	if (r == 0)
@@ -127,7 +197,7 @@ static const struct opt runs_table[] = {
 	{.name = "format", .type = OPT_CHOICE, .arg = "text|json", .choices = "text|json", .dflt = "text",
 		.offset = offsetof(struct runs_opts, format), .group = "Form", .help = "How to tell it."},
 	{.name = "limit", .letter = 'n', .type = OPT_COUNT, .arg = "N", .dflt = "50",
-		.offset = offsetof(struct runs_opts, limit), .help = "At most so many, the newest first."},
+		.offset = offsetof(struct runs_opts, limit), .help = "At most so many, the newest first; 0: all."},
 	LEDGER_ROW(struct runs_opts, ledger),
 	{.name = NULL},
 };
@@ -139,16 +209,8 @@ static int load_runs(struct ledger *l, uint64_t limit, json_t **ret, struct err 
 	json_error_t why;
 	int r;
 
-	pg_arg_i64(&args, limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
-	r = pg_query(ledger_pg(l),
-		"select jsonb_build_object('runs', coalesce(jsonb_agg(jsonb_build_object('id', "
-		"lpad(to_hex(run_id), 16, '0'), 'name', name, 'verdict', verdict, 'started', started, 'ended', "
-		"ended, 'destination', destination, 'promise', promise, 'seconds', "
-		"round(extract(epoch from coalesce(ended, now()) - started)), 'messages', (select "
-		"coalesce(sum(hi - lo + 1), 0)::int8 from mqaudit.intent i where i.run_id = v.run_id)) "
-		"order by started desc), '[]')) "
-		"from (select * from mqaudit.verdict order by started desc limit $1) v",
-		&args, 4 * PG_TIMEOUT, &rows, e);
+	pg_arg_i64(&args, limit == 0 || limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
+	r = pg_query(ledger_pg(l), SQL_RUNS, &args, 4 * PG_TIMEOUT, &rows, e);
 	if (r)
 		return r;
 	*ret = json_loads(pg_rows_text(rows, 0, 0), 0, &why);
@@ -156,29 +218,44 @@ static int load_runs(struct ledger *l, uint64_t limit, json_t **ret, struct err 
 	return *ret ? 0 : err_set(e, ERR_DEFECT, "the list of runs is no JSON: %s", why.text);
 }
 
+/* Local date and time, "2026-11-21 12:30"; "-" for none. */
+static const char *local_minute(const char *iso, char *ret, size_t len)
+{
+	time_t t = (time_t)(report_time(iso) / NS_PER_S);
+	struct tm tm;
+
+	if (t == 0 || !localtime_r(&t, &tm) || strftime(ret, len, "%Y-%m-%d %H:%M", &tm) == 0)
+		snprintf(ret, len, "-");
+	return ret;
+}
+
 static void print_runs(const json_t *runs)
 {
+	size_t width = strlen("RUN"), i;
 	const json_t *run;
-	size_t i;
 
 	if (json_array_size(runs) == 0) {
 		printf("no runs in the ledger\n");
 		return;
 	}
-	printf("%-20s %-10s %-17s %-10s %12s  %s\n", "RUN", "VERDICT", "STARTED (UTC)", "TOOK", "MESSAGES",
-		"DESTINATION");
 	json_array_foreach(runs, i, run)
 	{
-		char took[UNITS_LEN], n[UNITS_LEN];
-		const char *started = json_string_value(json_object_get(run, "started"));
+		size_t n = strlen(report_member_text(run, "name"));
 
-		printf("%-20s %-10s %-10.10s %-6.5s %-10s %12s  %s\n",
-			json_string_value(json_object_get(run, "name")),
-			json_string_value(json_object_get(run, "verdict")), started, started + 11,
-			units_duration(
-				(int64_t)json_number_value(json_object_get(run, "seconds")) * NS_PER_S, took),
-			units_grouped((uint64_t)json_integer_value(json_object_get(run, "messages")), n),
-			json_string_value(json_object_get(run, "destination")));
+		width = n > width ? n : width;
+	}
+	printf("%-*s  %-9s  %-16s  %-14s  %13s  %s\n", (int)width, "RUN", "VERDICT", "STARTED", "TOOK",
+		"MESSAGES", "DESTINATION");
+	json_array_foreach(runs, i, run)
+	{
+		char took[UNITS_LEN], n[UNITS_LEN], started[40];
+
+		units_duration((int64_t)report_member_number(run, "seconds") * NS_PER_S, took);
+		printf("%-*s  %-9s  %-16s  %-14s  %13s  %s\n", (int)width, report_member_text(run, "name"),
+			report_member_text(run, "verdict"),
+			local_minute(report_member_text(run, "started"), started, sizeof(started)), took,
+			units_grouped(report_member_number(run, "messages"), n),
+			report_member_text(run, "destination"));
 	}
 }
 
@@ -195,12 +272,17 @@ static int run_runs(struct cmdline *cl)
 	ledger_close(l);
 	if (r)
 		return exit_of(&e);
-	if (strcmp(o->format, "json") == 0)
-		report_json(list, NULL, stdout);
-	else
+	if (strcmp(o->format, "json") == 0) {
+		json_dumpf(list, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else {
 		print_runs(json_object_get(list, "runs"));
+	}
 	json_decref(list);
-	return EXIT_PASS;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_PASS;
+	log_error("cannot write to standard output");
+	return EXIT_ERROR;
 }
 
 const struct command cmd_runs = {

@@ -1,6 +1,7 @@
 #ifndef REPORTERS_CMD_REPORT_H
 #define REPORTERS_CMD_REPORT_H
 
+#include "core/err.h"
 #include "core/opt.h"
 
 extern const struct command cmd_report;
@@ -28,7 +29,13 @@ struct report_opts {
 			.help = "Write a report of this form to a file as well. Repeatable."},          \
 		{.name = "limit", .type = OPT_COUNT, .arg = "N", .dflt = "20",                          \
 			.offset = offsetof(owner, member.limit),                                        \
-			.help = "Findings shown in the text report; 0: all."}
+			.help = "Findings shown in the text report; 0: all. Other forms have all."}
+
+/*
+ * Can what is asked for be done: are the forms known, can the files be written? Before work is begun that
+ * would be in vain. Writes nothing. Returns 0, ERR_USAGE, or ERR_IO, ERR_DENIED, ERR_NOTFOUND (a file).
+ */
+MUST_CHECK int report_check_opts(const struct report_opts *o, struct err *e);
 
 /* Write the report of a run as asked. Returns 0 with the verdict's exit code, or what failed. */
 MUST_CHECK int report_write(struct ledger *l, const struct run *run, const struct report_opts *o,

@@ -1,421 +1,686 @@
 /* The text report: the answer first, the evidence below, what to do next last. */
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/units.h"
-#include "reporters/report.h"
+#include "reporters/report_words.h"
 
-static const char *text_of(const json_t *o, const char *name)
+#define WIDTH_DEFAULT 120
+#define WHY_MIN 40       /* columns that the last column gets, however narrow the terminal */
+#define MAX_CELLS 10
+#define LABEL_COLUMN 12  /* where the text behind a label begins */
+#define TEXT_MAX ((size_t)1 << 20)
+
+#define RED "\033[1;31m"
+#define GREEN "\033[1;32m"
+#define YELLOW "\033[1;33m"
+#define DIM "\033[2m"
+#define PLAIN "\033[0m"
+
+struct writer {
+	struct report *r;
+	const struct report_style *style;
+	unsigned width;
+	FILE *to;
+};
+
+static void paint(const struct writer *w, const char *colour, const char *text)
 {
-	const char *s = json_string_value(json_object_get(o, name));
+	bool on = w->style->colour && *colour && *text;
 
-	return s ? s : "";
+	fprintf(w->to, "%s%s%s", on ? colour : "", text, on ? PLAIN : "");
 }
 
-static uint64_t number_of(const json_t *o, const char *name)
+/* Columns that a UTF-8 text takes: its code points. */
+static unsigned columns(const char *s, size_t len)
 {
-	const json_t *v = json_object_get(o, name);
+	unsigned n = 0;
 
-	if (json_is_real(v))
-		return (uint64_t)json_real_value(v);
-	return (uint64_t)json_integer_value(v);
-}
-
-static const char *setting(const json_t *report, const char *scope, const char *name)
-{
-	return text_of(json_object_get(json_object_get(report, "settings"), scope), name);
-}
-
-static uint64_t sum_of(const json_t *report, const char *kind, const char *stage)
-{
-	const json_t *sums = json_object_get(report, "sums"), *s;
-	uint64_t n = 0;
-	size_t i;
-
-	json_array_foreach(sums, i, s)
-	{
-		if (strcmp(text_of(s, "kind"), kind) == 0 &&
-			(!stage || strcmp(text_of(s, "stage"), stage) == 0))
-			n += number_of(s, "count");
-	}
+	for (size_t i = 0; i < len && s[i]; i++)
+		n += ((unsigned char)s[i] & 0xc0) != 0x80;
 	return n;
 }
 
-/* "2026-11-21T12:30:52.104+00:00" as local time of day. */
-static void local_time(const char *iso, char *ret, size_t len)
+/* Control characters of other people's texts must not reach a terminal. */
+static void put_defused(FILE *to, const char *s, size_t len)
 {
-	struct tm tm = {0};
-	time_t t;
+	for (size_t i = 0; i < len; i++)
+		fputc((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? ' ' : s[i], to);
+}
 
-	if (!strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm)) {
-		snprintf(ret, len, "-");
+/* Words of text, wrapped to the width; the first line begins at column `at`, the others at `indent`. */
+static void put_wrapped(const struct writer *w, const char *text, unsigned at, unsigned indent)
+{
+	unsigned width = w->width > indent + WHY_MIN ? w->width : indent + WHY_MIN;
+	unsigned gap = 0; /* spaces before the word: two stay two, inside a line */
+
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, " ");
+		unsigned n = columns(p, len);
+
+		if (gap && at + gap + n > width) {
+			fprintf(w->to, "\n%*s", (int)indent, "");
+			at = indent;
+		} else {
+			fprintf(w->to, "%*s", (int)gap, "");
+			at += gap;
+		}
+		put_defused(w->to, p, len);
+		at += n;
+		p += len;
+		gap = (unsigned)strspn(p, " ");
+		p += gap;
+	}
+	fputc('\n', w->to);
+}
+
+/* "  Settings   text", wrapped behind the label. */
+static void put_labelled(const struct writer *w, const char *label, const char *text)
+{
+	if (!*text)
 		return;
-	}
-	t = timegm(&tm);
-	localtime_r(&t, &tm);
-	strftime(ret, len, "%H:%M:%S", &tm);
+	fprintf(w->to, "  %-*s", LABEL_COLUMN - 2, label);
+	put_wrapped(w, text, LABEL_COLUMN, LABEL_COLUMN);
 }
 
-static const char *colour_of(const char *verdict, const struct report_style *style)
+static const char *colour_of(const char *verdict)
 {
-	if (!style->colour)
-		return "";
 	if (strcmp(verdict, "PASS") == 0)
-		return "\033[1;36m";
-	if (strcmp(verdict, "FAIL") == 0 || strcmp(verdict, "ERROR") == 0)
-		return "\033[1;31m";
-	return "\033[1;33m";
+		return GREEN;
+	return strcmp(verdict, "FAIL") == 0 || strcmp(verdict, "ERROR") == 0 ? RED : YELLOW;
 }
 
-/* What broke, in words: one clause for each kind and stage that breaks the promise. */
-static void broken_clauses(const json_t *report, const struct promise *p, struct buf *b)
+static void head(const struct writer *w)
 {
-	static const struct {
-		const char *kind, *stage, *words;
-		bool of_acked;
-	} clauses[] = {
-		{"lost", "broker", "acknowledged messages were lost at the broker", true},
-		{"lost", "produce", "unconfirmed messages were lost at the producer", false},
-		{"lost", "relay", "messages were lost at the relay", false},
-		{"lost", "consume", "messages were lost at the consumer", false},
-		{"duplicated", "produce", "surplus copies came from the producer", false},
-		{"duplicated", "relay", "surplus copies came from the relay", false},
-		{"reordered", "produce", "messages were reordered at the producer", false},
-		{"reordered", "relay", "messages were reordered at the relay", false},
-		{"corrupted", "broker", "messages were corrupted at the broker", false},
-		{"corrupted", "relay", "messages were corrupted at the relay", false},
-		{"phantom", NULL, "messages were never sent", false},
-		{"inconsistent", NULL, "positions read differently twice", false},
-	};
-	char n[UNITS_LEN], of[UNITS_LEN];
-
-	for (size_t i = 0; i < sizeof(clauses) / sizeof(clauses[0]); i++) {
-		uint64_t count = sum_of(report, clauses[i].kind, clauses[i].stage);
-		enum finding_kind k;
-
-		if (!count || !finding_parse(clauses[i].kind, &k) || !promise_broken_by(p, k))
-			continue;
-		buf_printf(b, "%s%s", b->len ? "; " : "", units_grouped(count, n));
-		if (clauses[i].of_acked)
-			buf_printf(b, " of %s",
-				units_grouped(number_of(json_object_get(report, "counts"), "acked"), of));
-		buf_printf(b, " %s", clauses[i].words);
-	}
-}
-
-static void head(const json_t *report, const struct report_style *style, FILE *to)
-{
-	const char *verdict = text_of(report, "verdict"), *promise_name = text_of(report, "promise");
-	const json_t *counts = json_object_get(report, "counts");
-	struct promise promise;
-	struct err ignored;
-	char n[UNITS_LEN];
+	const char *verdict = report_member_text(w->r->doc, "verdict");
+	const char *name = report_member_text(json_object_get(w->r->doc, "run"), "name");
 	struct buf b;
 
-	buf_init(&b, 4096);
-	fprintf(to, "%s%s%s   %s   ", colour_of(verdict, style), verdict, style->colour ? "\033[0m" : "",
-		text_of(json_object_get(report, "run"), "name"));
-	if (promise_parse(promise_name, &promise, &ignored) == 0) {
-		err_ignore(promise_kinds_parse(text_of(report, "fail_on"), &promise.fail_on, &ignored));
-		err_ignore(promise_kinds_parse(text_of(report, "allow"), &promise.allow, &ignored));
-		broken_clauses(report, &promise, &b);
-	}
-	if (strcmp(verdict, "FAIL") == 0)
-		fprintf(to, "%s broken: %s\n", promise_name, buf_str(&b));
-	else if (strcmp(verdict, "PASS") == 0)
-		fprintf(to, "%s kept: all %s acknowledged messages are accounted for\n", promise_name,
-			units_grouped(number_of(counts, "acked"), n));
-	else if (strcmp(verdict, "NODATA") == 0)
-		fprintf(to, "nothing was acknowledged and nothing found: there is nothing to judge\n");
-	else if (strcmp(verdict, "open") == 0)
-		fprintf(to, "%s: not judged yet\n", promise_name);
-	else
-		fprintf(to, "%s: %s\n", promise_name,
-			strcmp(verdict, "ERROR") == 0 ? "the evidence cannot be used" : "cannot be decided");
+	buf_init(&b, TEXT_MAX);
+	words_headline(w->r->doc, &b);
+	paint(w, colour_of(verdict), verdict);
+	fprintf(w->to, "   %s   ", name);
+	put_wrapped(w, buf_str(&b), columns(verdict, 100) + columns(name, 200) + 6, 7);
 	buf_release(&b);
 }
 
-static void reasons(const json_t *report, FILE *to)
+static void reasons(const struct writer *w)
 {
-	const json_t *list = json_object_get(report, "reasons"), *reason;
+	const json_t *list = json_object_get(w->r->doc, "reasons"), *reason;
+	/* a proved FAIL outranks what would leave the run undecided */
+	bool undecided = strcmp(report_member_text(w->r->doc, "verdict"), "FAIL") != 0;
 	size_t i;
 
-	json_array_foreach(list, i, reason) fprintf(to, "  %s %s\n", i ? "    and" : "because",
-		json_string_value(reason));
-	if (json_array_size(list))
-		fputc('\n', to);
+	json_array_foreach(list, i, reason)
+	{
+		fputs(i ? "  and      " : undecided ? "  because  " : "  also     ", w->to);
+		put_wrapped(w, json_string_value(reason), 11, 11);
+	}
 }
 
-static void part(FILE *to, const char *n_text, const char *word, bool loud)
+/* ---- the stages ------------------------------------------------------------------------------ */
+
+struct cell {
+	char text[64];
+	bool loud;
+};
+
+struct stage_row {
+	const char *name;
+	char left[64], right[64];
+	struct cell cell[MAX_CELLS];
+	size_t n;
+};
+
+static uint64_t count_of(const struct writer *w, const char *name)
 {
-	fprintf(to, "   %s %s", n_text, loud ? word : word);
+	return report_member_number(json_object_get(w->r->doc, "counts"), name);
 }
 
-static void count_part(FILE *to, uint64_t n, const char *word, const char *loud_word)
+static void put_count(char *ret, size_t len, uint64_t n, const char *word)
 {
 	char text[UNITS_LEN];
 
-	part(to, units_grouped(n, text), n && loud_word ? loud_word : word, n != 0);
+	snprintf(ret, len, "%s %s", units_grouped(n, text), word);
 }
 
-static void stages(const json_t *report, FILE *to)
+/* Add a cell; `always`: also when the count is 0. A loud one is bad news. */
+static void add_cell(struct stage_row *row, uint64_t n, const char *word, bool always, const char *loud)
 {
-	const json_t *c = json_object_get(report, "counts");
-	char a[UNITS_LEN], b[UNITS_LEN];
-	uint64_t unconfirmed = number_of(c, "unconfirmed");
+	struct cell *c = &row->cell[row->n];
 
-	fprintf(to, "\n  produce  %s sent ---- %s acked", units_grouped(number_of(c, "intended"), a),
-		units_grouped(number_of(c, "acked"), b));
-	if (unconfirmed)
-		count_part(to, unconfirmed, "unconfirmed", NULL);
-	count_part(to, number_of(c, "refused"), "refused", NULL);
-	count_part(to, number_of(c, "unknown") + number_of(c, "none"), "unknown", NULL);
-	if (number_of(c, "unrecorded"))
-		count_part(to, number_of(c, "unrecorded"), "unrecorded", NULL);
-	if (number_of(c, "in_flight"))
-		count_part(to, number_of(c, "in_flight"), "in flight", NULL);
-	count_part(to, sum_of(report, "lost", "produce"), "lost", "LOST");
-	count_part(to, sum_of(report, "duplicated", "produce"), "repeated", "REPEATED");
-	if (sum_of(report, "reordered", "produce"))
-		count_part(to, sum_of(report, "reordered", "produce"), "reordered", "REORDERED");
-	fprintf(to, "\n  broker   %s acked --- %s on the log", units_grouped(number_of(c, "acked"), a),
-		units_grouped(number_of(c, "distinct"), b));
-	count_part(to, sum_of(report, "lost", "broker"), "lost", "LOST");
-	count_part(to, sum_of(report, "expired", NULL), "expired", NULL);
-	if (sum_of(report, "unread", NULL))
-		count_part(to, sum_of(report, "unread", NULL), "unread", "UNREAD");
-	if (sum_of(report, "corrupted", "broker"))
-		count_part(to, sum_of(report, "corrupted", "broker"), "corrupted", "CORRUPTED");
-	if (sum_of(report, "phantom", "broker"))
-		count_part(to, sum_of(report, "phantom", "broker"), "phantom", "PHANTOM");
-	if (number_of(c, "aborted"))
-		count_part(to, number_of(c, "aborted"), "aborted", NULL);
-	if (number_of(c, "foreign"))
-		count_part(to, number_of(c, "foreign"), "foreign", NULL);
-	if (json_is_string(json_object_get(json_object_get(report, "run"), "target"))) {
-		fprintf(to, "\n  relay ");
-		count_part(to, sum_of(report, "lost", "relay"), "lost", "LOST");
-		count_part(to, sum_of(report, "duplicated", "relay"), "repeated", "REPEATED");
-		count_part(to, sum_of(report, "reordered", "relay"), "reordered", "REORDERED");
-		count_part(to, sum_of(report, "corrupted", "relay"), "corrupted", "CORRUPTED");
+	if ((n == 0 && !always) || row->n == MAX_CELLS)
+		return;
+	c->loud = n && loud;
+	put_count(c->text, sizeof(c->text), n, c->loud ? loud : word);
+	row->n++;
+}
+
+static void produce_row(const struct writer *w, struct stage_row *row)
+{
+	const json_t *doc = w->r->doc;
+
+	*row = (struct stage_row){.name = "produce"};
+	put_count(row->left, sizeof(row->left), count_of(w, "intended"), "sent");
+	put_count(row->right, sizeof(row->right), count_of(w, "acked"), "acked");
+	add_cell(row, count_of(w, "refused"), "refused", true, NULL);
+	add_cell(row, count_of(w, "unknown") + count_of(w, "none"), "unknown", true, NULL);
+	add_cell(row, count_of(w, "unconfirmed"), "unconfirmed", false, NULL);
+	add_cell(row, count_of(w, "unrecorded"), "unrecorded", false, NULL);
+	add_cell(row, count_of(w, "in_flight"), "in flight", false, NULL);
+	add_cell(row, report_sum(doc, "lost", "produce"), "lost", false, "LOST");
+	add_cell(row, report_sum(doc, "duplicated", "produce"), "repeated", true, "REPEATED");
+	add_cell(row, report_sum(doc, "reordered", "produce"), "reordered", false, "REORDERED");
+}
+
+static void broker_row(const struct writer *w, struct stage_row *row)
+{
+	const json_t *doc = w->r->doc;
+
+	*row = (struct stage_row){.name = "broker"};
+	put_count(row->left, sizeof(row->left), count_of(w, "acked"), "acked");
+	put_count(row->right, sizeof(row->right), count_of(w, "distinct"), "on the log");
+	add_cell(row, report_sum(doc, "lost", "broker"), "lost", true, "LOST");
+	add_cell(row, report_sum(doc, "expired", NULL), "expired", true, NULL);
+	add_cell(row, report_sum(doc, "unread", NULL), "unread", false, "UNREAD");
+	add_cell(row, report_sum(doc, "corrupted", "broker"), "corrupted", false, "CORRUPTED");
+	add_cell(row, report_sum(doc, "phantom", "broker"), "phantom", false, "PHANTOM");
+	add_cell(row, report_sum(doc, "inconsistent", NULL), "inconsistent", false, "INCONSISTENT");
+	add_cell(row, report_sum(doc, "pending", "broker"), "pending", false, NULL);
+	add_cell(row, count_of(w, "aborted"), "aborted", false, NULL);
+	add_cell(row, count_of(w, "foreign"), "foreign", false, NULL);
+}
+
+static void relay_row(const struct writer *w, struct stage_row *row)
+{
+	const json_t *doc = w->r->doc;
+
+	*row = (struct stage_row){.name = "relay"};
+	put_count(row->left, sizeof(row->left), count_of(w, "distinct"), "on the log");
+	put_count(row->right, sizeof(row->right), count_of(w, "target_read"), "read behind");
+	add_cell(row, report_sum(doc, "lost", "relay"), "lost", true, "LOST");
+	add_cell(row, report_sum(doc, "duplicated", "relay"), "repeated", true, "REPEATED");
+	add_cell(row, report_sum(doc, "reordered", "relay"), "reordered", false, "REORDERED");
+	add_cell(row, report_sum(doc, "corrupted", "relay"), "corrupted", false, "CORRUPTED");
+	add_cell(row, report_sum(doc, "phantom", "relay"), "phantom", false, "PHANTOM");
+	add_cell(row, report_sum(doc, "pending", "relay"), "pending", false, NULL);
+}
+
+static void put_cells(const struct writer *w, const struct stage_row *row, const unsigned *width)
+{
+	for (size_t i = 0; i < row->n; i++) {
+		unsigned pad = i + 1 < row->n ? width[i] - columns(row->cell[i].text, 64) : 0;
+
+		fputs("   ", w->to);
+		paint(w, row->cell[i].loud ? RED : "", row->cell[i].text);
+		fprintf(w->to, "%*s", (int)pad, "");
 	}
-	fprintf(to, "\n  consume  not observed\n");
 }
 
-static void seq_range(const json_t *f, char *ret, size_t len)
+static void stages(const struct writer *w)
 {
-	unsigned long long lo = number_of(f, "lo"), hi = number_of(f, "hi");
+	struct stage_row row[3];
+	unsigned left = 0, right = 0, cell[MAX_CELLS] = {0};
+	size_t n = 2;
 
-	if (lo == 0)
-		snprintf(ret, len, "-");
-	else if (lo == hi)
-		snprintf(ret, len, "%llu", lo);
-	else
-		snprintf(ret, len, "%llu-%llu", lo, hi);
+	produce_row(w, &row[0]);
+	broker_row(w, &row[1]);
+	if (*report_member_text(json_object_get(w->r->doc, "run"), "target"))
+		relay_row(w, &row[n++]);
+	for (size_t i = 0; i < n; i++) {
+		left = left > columns(row[i].left, 64) ? left : columns(row[i].left, 64);
+		right = right > columns(row[i].right, 64) ? right : columns(row[i].right, 64);
+		for (size_t k = 0; k < row[i].n; k++)
+			if (columns(row[i].cell[k].text, 64) > cell[k])
+				cell[k] = columns(row[i].cell[k].text, 64);
+	}
+	fputc('\n', w->to);
+	for (size_t i = 0; i < n; i++) {
+		fprintf(w->to, "  %-8s %s ", row[i].name, row[i].left);
+		for (unsigned k = columns(row[i].left, 64); k < left + 5; k++)
+			fputc('-', w->to);
+		fprintf(w->to, " %-*s", (int)right, row[i].right);
+		put_cells(w, &row[i], cell);
+		fputc('\n', w->to);
+	}
+	fprintf(w->to, "  consume  ");
+	paint(w, DIM, "not observed");
+	fputc('\n', w->to);
 }
 
-/* Why, and where it was acked or lies. */
-static void why_of(const json_t *f, struct buf *b)
+/* ---- the findings ---------------------------------------------------------------------------- */
+
+enum column { COL_WHAT, COL_STAGE, COL_COUNT, COL_PRODUCER, COL_PARTITION, COL_SEQ, COL_WHEN, COL_N };
+
+static const struct {
+	const char *name;
+	bool right;
+} column_of[COL_N] = {{"WHAT", false}, {"STAGE", false}, {"COUNT", true}, {"PRODUCER", false},
+	{"PARTITION", false}, {"SEQ", false}, {"WHEN", false}};
+
+struct table {
+	const struct writer *w;
+	unsigned width[COL_N];
+	uint64_t n;
+	struct buf cell[COL_N], why;
+	bool measuring; /* the first of two passes over the rows */
+};
+
+static void fill_row(struct table *t, const struct report_finding *f)
 {
-	const json_t *list = json_object_get(f, "positions"), *first = json_object_get(f, "acked_first"), *p;
-	const char *kind = text_of(f, "kind");
-	bool absent = strcmp(kind, "lost") == 0 || strcmp(kind, "unread") == 0 || strcmp(kind, "expired") == 0;
+	char text[UNITS_LEN];
+
+	for (int i = 0; i < COL_N; i++)
+		buf_clear(&t->cell[i]);
+	buf_str_add(&t->cell[COL_WHAT], f->kind);
+	buf_str_add(&t->cell[COL_STAGE], f->stage);
+	buf_str_add(&t->cell[COL_COUNT], units_grouped(f->count, text));
+	words_producer(f, &t->cell[COL_PRODUCER]);
+	buf_i64(&t->cell[COL_PARTITION], f->partition);
+	words_range(f, &t->cell[COL_SEQ]);
+	buf_str_add(&t->cell[COL_WHEN],
+		f->first_wall_ns ? clock_hms(f->first_wall_ns, false, text, sizeof(text)) : "-");
+}
+
+static unsigned put_columns(const struct table *t, bool heading, bool bad)
+{
+	unsigned at = 2;
+
+	fputs("  ", t->w->to);
+	for (int i = 0; i < COL_N; i++) {
+		const char *text = heading ? column_of[i].name : buf_str(&t->cell[i]);
+		int pad = (int)(t->width[i] - columns(text, SIZE_MAX));
+
+		fprintf(t->w->to, "%*s", column_of[i].right ? pad : 0, "");
+		paint(t->w, heading ? DIM : bad && i == COL_WHAT ? RED : "", text);
+		fprintf(t->w->to, "%*s", (column_of[i].right ? 0 : pad) + 2, "");
+		at += t->width[i] + 2;
+	}
+	return at;
+}
+
+static bool is_bad(const struct writer *w, const char *kind)
+{
+	struct promise p;
+	struct err ignored;
+	enum finding_kind k;
+
+	return promise_parse(report_member_text(w->r->doc, "promise"), &p, &ignored) == 0 &&
+		finding_parse(kind, &k) && promise_broken_by(&p, k);
+}
+
+static int give_row(const struct report_finding *f, void *arg, struct err *e)
+{
+	struct table *t = arg;
+	unsigned at;
+
+	fill_row(t, f);
+	if (t->measuring) {
+		t->n++;
+		for (int i = 0; i < COL_N; i++)
+			if (columns(buf_str(&t->cell[i]), SIZE_MAX) > t->width[i])
+				t->width[i] = columns(buf_str(&t->cell[i]), SIZE_MAX);
+		return 0;
+	}
+	buf_clear(&t->why);
+	words_why(f, &t->why);
+	if (buf_failed(&t->why))
+		return err_set(e, buf_failed(&t->why), "a finding is too large to be shown");
+	at = put_columns(t, false, is_bad(t->w, f->kind));
+	put_wrapped(t->w, buf_str(&t->why), at, at);
+	return 0;
+}
+
+static void below_the_table(const struct writer *w, uint64_t shown)
+{
+	uint64_t total = report_member_number(w->r->doc, "findings_n");
+	uint64_t withdrawn = count_of(w, "withdrawn");
+	char n[UNITS_LEN];
+
+	if (total > shown)
+		fprintf(w->to, "  ... and %s more range%s; --limit 0 shows all\n",
+			units_grouped(total - shown, n), total - shown == 1 ? "" : "s");
+	if (withdrawn)
+		fprintf(w->to, "\n  %s message%s that had seemed lost came after all\n",
+			units_grouped(withdrawn, n), withdrawn == 1 ? "" : "s");
+}
+
+static int findings(const struct writer *w, struct err *e)
+{
+	struct table t = {.w = w, .measuring = true};
+	int r;
+
+	for (int i = 0; i < COL_N; i++) {
+		buf_init(&t.cell[i], TEXT_MAX);
+		t.width[i] = columns(column_of[i].name, 20);
+	}
+	buf_init(&t.why, TEXT_MAX);
+	r = report_each_finding(w->r, false, w->style->limit, give_row, &t, e);
+	t.measuring = false;
+	if (r == 0 && t.n) {
+		fputc('\n', w->to);
+		put_columns(&t, true, false);
+		paint(w, DIM, "WHY");
+		fputc('\n', w->to);
+		r = report_each_finding(w->r, false, w->style->limit, give_row, &t, e);
+	}
+	if (r == 0)
+		below_the_table(w, t.n);
+	for (int i = 0; i < COL_N; i++)
+		buf_release(&t.cell[i]);
+	buf_release(&t.why);
+	return r;
+}
+
+/* ---- the evidence ---------------------------------------------------------------------------- */
+
+static void put_time(struct buf *b, const char *iso)
+{
+	int64_t wall_ns = report_time(iso);
+	char hms[32];
+
+	buf_str_add(b, wall_ns ? clock_hms(wall_ns, false, hms, sizeof(hms)) : "-");
+}
+
+/* A lab's fault begins with the lab's own number of it, which says nothing here: "f1 isolate ...". */
+static const char *without_number(const char *detail)
+{
+	size_t n = *detail == 'f' ? 1 + strspn(detail + 1, "0123456789") : 0;
+
+	return n > 1 && detail[n] == ' ' ? detail + n + 1 : detail;
+}
+
+static void faults(const struct writer *w)
+{
+	const json_t *list = json_object_get(w->r->doc, "events"), *ev;
+	const char *label = "Faults";
+	struct buf b;
 	size_t i;
 
-	buf_str_add(b, text_of(f, "why"));
-	if (absent && json_is_integer(first)) {
-		unsigned long long lo = number_of(f, "acked_first"), hi = number_of(f, "acked_last");
-
-		buf_printf(b, lo == hi ? "%sacked at offset %llu" : "%sacked at offsets %llu-%llu",
-			b->len ? "; " : "", lo, hi);
-		return;
-	}
-	if (absent || json_array_size(list) == 0)
-		return;
-	buf_printf(b, "%sat offset ", b->len ? "; " : "");
-	json_array_foreach(list, i, p)
-	{
-		if (i == 4) {
-			buf_str_add(b, ", ...");
-			break;
-		}
-		buf_printf(b, "%s%llu", i ? ", " : "", (unsigned long long)number_of(p, "offset"));
-	}
-}
-
-static void findings(const json_t *report, const struct report_style *style, FILE *to)
-{
-	const json_t *list = json_object_get(report, "findings"), *f;
-	uint64_t total = number_of(report, "findings_n"), shown = 0;
-	char count[UNITS_LEN], seq[64], when[32], producer[40];
-	struct buf why;
-	size_t i;
-
-	if (json_array_size(list) == 0)
-		return;
-	fprintf(to, "\n  %-14s %-8s %9s  %-9s %-9s %-19s %-9s %s\n", "WHAT", "STAGE", "COUNT", "PRODUCER",
-		"PARTITION", "SEQ", "WHEN", "WHY");
-	buf_init(&why, 4096);
-	json_array_foreach(list, i, f)
-	{
-		bool withdrawn = json_is_true(json_object_get(f, "withdrawn"));
-
-		if (withdrawn)
-			continue;
-		if (style->limit && shown++ >= style->limit)
-			break;
-		buf_clear(&why);
-		why_of(f, &why);
-		seq_range(f, seq, sizeof(seq));
-		local_time(text_of(f, "first_time"), when, sizeof(when));
-		snprintf(producer, sizeof(producer), "%llu.%llu",
-			(unsigned long long)number_of(f, "producer_id"),
-			(unsigned long long)number_of(f, "epoch"));
-		fprintf(to, "  %-14s %-8s %9s  %-9s %-9llu %-19s %-9s %s\n", text_of(f, "kind"),
-			text_of(f, "stage"), units_grouped(number_of(f, "count"), count),
-			number_of(f, "producer_id") ? producer : "-",
-			(unsigned long long)number_of(f, "partition"), seq, when, buf_str(&why));
-	}
-	if (style->limit && total > style->limit)
-		fprintf(to, "  ... and %s more; --limit 0 shows all\n",
-			units_grouped(total - style->limit, count));
-	if (number_of(json_object_get(report, "counts"), "withdrawn"))
-		fprintf(to, "  %s provisional findings were withdrawn: the messages came after all\n",
-			units_grouped(number_of(json_object_get(report, "counts"), "withdrawn"), count));
-	buf_release(&why);
-}
-
-static void faults(const json_t *report, FILE *to)
-{
-	const json_t *list = json_object_get(report, "events"), *ev;
-	const char *label = "Faults    ";
-	char from[32], until[32];
-	size_t i;
-
+	buf_init(&b, TEXT_MAX);
 	json_array_foreach(list, i, ev)
 	{
-		if (strcmp(text_of(ev, "kind"), "fault") != 0)
+		const char *until = report_member_text(ev, "until");
+
+		if (strcmp(report_member_text(ev, "kind"), "fault") != 0)
 			continue;
-		local_time(text_of(ev, "at"), from, sizeof(from));
-		local_time(text_of(ev, "until"), until, sizeof(until));
-		fprintf(to, "  %s %s - %s  %s: %s\n", label, from,
-			*text_of(ev, "until") ? until : "still on", text_of(ev, "subject"),
-			text_of(ev, "detail"));
-		label = "          ";
+		buf_clear(&b);
+		put_time(&b, report_member_text(ev, "at"));
+		buf_str_add(&b, " - ");
+		if (*until)
+			put_time(&b, until);
+		else
+			buf_str_add(&b, "STILL ON");
+		buf_printf(&b, "  %s %s", report_member_text(ev, "subject"),
+			without_number(report_member_text(ev, "detail")));
+		put_labelled(w, label, buf_str(&b));
+		label = "";
 	}
+	buf_release(&b);
 }
 
-static void put_setting(FILE *to, const char *name, const char *value)
+static void add_setting(struct buf *b, const char *name, const char *value)
 {
 	if (*value)
-		fprintf(to, "  %s=%s", name, value);
+		buf_printf(b, "%s%s=%s", b->len ? "  " : "", name, value);
 }
 
-static void settings(const json_t *report, FILE *to)
+static void settings(const struct writer *w)
 {
-	fprintf(to, "  Settings ");
-	put_setting(to, "acks", setting(report, "client", "request.required.acks"));
-	put_setting(to, "enable.idempotence", setting(report, "client", "enable.idempotence"));
-	put_setting(to, "retries", setting(report, "client", "message.send.max.retries"));
-	put_setting(to, "max.in.flight", setting(report, "client", "max.in.flight.requests.per.connection"));
-	fprintf(to, " |");
-	put_setting(to, "replication", setting(report, "topic", "replication.factor"));
-	put_setting(to, "min.insync.replicas", setting(report, "topic", "min.insync.replicas"));
-	if (strcmp(setting(report, "topic", "cleanup.policy"), "delete") != 0)
-		put_setting(to, "cleanup.policy", setting(report, "topic", "cleanup.policy"));
-	if (strcmp(setting(report, "topic", "unclean.leader.election.enable"), "true") == 0)
-		put_setting(to, "unclean.leader.election.enable", "true");
-	fputc('\n', to);
+	/* as the client library calls them, as people call them, and the value that goes without saying */
+	static const struct {
+		const char *scope, *name, *shown, *usual;
+	} rows[] = {
+		{"client", "request.required.acks", "acks", NULL},
+		{"client", "enable.idempotence", "enable.idempotence", NULL},
+		{"client", "message.send.max.retries", "retries", NULL},
+		{"client", "max.in.flight.requests.per.connection", "max.in.flight", NULL},
+		{"client", "queue.buffering.max.ms", "linger.ms", "5"},
+		{"client", "transactional.id", "transactional.id", NULL},
+		{"probe", "on-queue-full", "on-queue-full", "wait"},
+		{"probe", "exit-without-flush", "exit-without-flush", "false"},
+		{"topic", "replication.factor", "replication", NULL},
+		{"topic", "min.insync.replicas", "min.insync.replicas", NULL},
+		{"topic", "unclean.leader.election.enable", "unclean.leader.election.enable", "false"},
+		{"topic", "cleanup.policy", "cleanup.policy", "delete"},
+		{"checker", "relay-lag", "relay-lag", NULL},
+	};
+	struct buf client, topic;
+
+	buf_init(&client, TEXT_MAX);
+	buf_init(&topic, TEXT_MAX);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *value = words_setting(w->r->doc, rows[i].scope, rows[i].name);
+
+		if (rows[i].usual && strcmp(value, rows[i].usual) == 0)
+			continue;
+		/* the library's number for "all" */
+		if (strcmp(rows[i].shown, "acks") == 0 && strcmp(value, "-1") == 0)
+			value = "all";
+		add_setting(strcmp(rows[i].scope, "topic") == 0 ? &topic : &client, rows[i].shown, value);
+	}
+	if (topic.len)
+		buf_printf(&client, "%s| %s", client.len ? " " : "", buf_str(&topic));
+	put_labelled(w, "Settings", buf_str(&client));
+	buf_release(&client);
+	buf_release(&topic);
 }
 
-static void evidence(const json_t *report, FILE *to)
+/* "log read to the fence at offset 2,437", or for more partitions "to their 3 fences". */
+static void put_fences(const json_t *doc, struct buf *b)
 {
-	const json_t *generations = json_object_get(report, "generations"), *g;
-	unsigned cuts = 0, sweeps = 0;
+	const json_t *list = json_object_get(doc, "fences"), *f;
+	uint64_t last = 0, n = 0, offset = 0;
+	char text[UNITS_LEN];
 	size_t i;
 
-	json_array_foreach(generations, i, g)
-	{
-		if (strcmp(text_of(g, "cause"), "cut") == 0)
-			cuts++;
-		else
-			sweeps++;
-	}
-	fprintf(to, "  Evidence   %s; %u cuts of the log seen%s; %s; run %s\n",
-		json_is_true(json_object_get(report, "fenced"))
-			? "the log was read up to the fence (0 copies means: none up to there)"
-			: "not fenced",
-		cuts, sweeps ? ", read again where policy had removed something" : "",
-		json_is_true(json_object_get(report, "agreed")) ? "both judges agree"
-								 : "THE JUDGES DISAGREE",
-		text_of(json_object_get(report, "run"), "id"));
-}
-
-static void availability(const json_t *report, FILE *to)
-{
-	const json_t *list = json_object_get(report, "producers"), *p;
-	double active = json_number_value(json_object_get(report, "active_s"));
-	double away = json_number_value(json_object_get(report, "unavailable_s"));
-	const json_t *ack = json_object_get(json_object_get(report, "latency"), "ack");
-	uint64_t gap = 0;
-	char text[UNITS_LEN];
-	size_t i, n = json_array_size(list);
-
-	json_array_foreach(list, i, p)
-	{
-		if (number_of(p, "longest_gap_ms") > gap)
-			gap = number_of(p, "longest_gap_ms");
-	}
-	if (active <= 0 || !ack)
+	if (!json_is_true(json_object_get(doc, "fenced"))) {
+		buf_str_add(b, json_is_integer(json_object_get(doc, "judgement")) ? "not fenced"
+										   : "not judged yet");
 		return;
-	away = n ? away / (double)n : away;
-	fprintf(to, "  Available  %.1f %%   longest gap without an acknowledgement %s",
-		100.0 * (active - (away < active ? away : active)) / active,
-		units_duration((int64_t)gap * 1000000, text));
-	fprintf(to, "   acknowledged in p50 %s", units_duration((int64_t)number_of(ack, "p50_ns"), text));
-	fprintf(to, ", p99 %s\n", units_duration((int64_t)number_of(ack, "p99_ns"), text));
+	}
+	json_array_foreach(list, i, f)
+	{
+		if (strcmp(report_member_text(f, "side"), "source") != 0)
+			continue;
+		if (report_member_number(f, "number") > last) {
+			last = report_member_number(f, "number");
+			n = 0;
+		}
+		n++;
+		offset = report_member_number(f, "offset");
+	}
+	if (n == 0)
+		buf_str_add(b, "log read to the fence");
+	else if (n == 1)
+		buf_printf(b, "log read to the fence at offset %s", units_grouped(offset, text));
+	else
+		buf_printf(b, "log read to the fences of %s partitions", units_grouped(n, text));
 }
 
-/* One plain sentence where the cause is plain. */
-static void advice(const json_t *report, FILE *to)
+static void put_generations(const json_t *doc, struct buf *b)
 {
-	const char *acks = setting(report, "client", "request.required.acks");
-	const char *name = text_of(json_object_get(report, "run"), "name");
-	const json_t *f = json_array_get(json_object_get(report, "findings"), 0);
+	const json_t *list = json_object_get(doc, "generations"), *g;
+	uint64_t cuts = 0, sweeps = 0;
+	struct buf at;
+	size_t i;
 
-	fputc('\n', to);
-	if (sum_of(report, "lost", "broker") && strcmp(acks, "1") == 0)
-		fprintf(to, "  acks=1 is answered before any follower has the message. Try: acks=all, "
-			    "enable.idempotence=true, min.insync.replicas=2\n");
-	else if (sum_of(report, "lost", "broker") &&
-		strcmp(setting(report, "topic", "unclean.leader.election.enable"), "true") == 0)
-		fprintf(to, "  An unclean election gives leadership to a replica that lacks acknowledged "
-			    "messages. Try: unclean.leader.election.enable=false, min.insync.replicas=2\n");
-	else if (sum_of(report, "lost", "produce") && strcmp(acks, "0") == 0)
-		fprintf(to, "  With acks=0 no broker ever says that it has a message. Try: acks=all\n");
-	else if (sum_of(report, "duplicated", "produce") &&
-		strcmp(setting(report, "client", "enable.idempotence"), "true") != 0)
-		fprintf(to, "  A message that is sent again because its answer was lost is stored twice. "
-			    "Try: enable.idempotence=true\n");
-	if (f && number_of(f, "producer_id"))
-		fprintf(to, "  More: mqaudit explain %s %llu.%llu.%llu.%llu\n", name,
-			(unsigned long long)number_of(f, "producer_id"),
-			(unsigned long long)number_of(f, "epoch"),
-			(unsigned long long)number_of(f, "partition"),
-			(unsigned long long)number_of(f, "lo"));
+	buf_init(&at, TEXT_MAX);
+	json_array_foreach(list, i, g)
+	{
+		if (strcmp(report_member_text(g, "isolation"), "committed") == 0)
+			continue;
+		if (strcmp(report_member_text(g, "cause"), "cut") != 0) {
+			sweeps++;
+			continue;
+		}
+		if (cuts++ < 4)
+			buf_printf(&at, "%s%" PRIu64 "/%" PRIu64, cuts == 1 ? "" : ", ",
+				report_member_number(g, "partition"), report_member_number(g, "first_offset"));
+	}
+	if (cuts)
+		buf_printf(b, "; %" PRIu64 " cut%s of the log, at partition/offset %s%s", cuts,
+			cuts == 1 ? "" : "s", buf_str(&at), cuts > 4 ? ", ..." : "");
+	else
+		buf_str_add(b, "; no cut of the log");
+	if (sweeps)
+		buf_str_add(b, "; read again where a policy may have removed something");
+	buf_release(&at);
 }
 
-void report_text(const json_t *report, const struct report_style *style, FILE *to)
+static void evidence(const struct writer *w)
 {
-	head(report, style, to);
-	reasons(report, to);
-	stages(report, to);
-	findings(report, style, to);
+	const json_t *doc = w->r->doc, *agreed = json_object_get(doc, "agreed");
+	const json_t *tool = json_object_get(doc, "tool");
+	const char *library = words_setting(doc, "probe", "library");
+	struct buf b;
+
+	buf_init(&b, TEXT_MAX);
+	put_fences(doc, &b);
+	put_generations(doc, &b);
+	if (json_is_boolean(agreed))
+		buf_printf(&b, "; %s",
+			json_is_true(agreed) ? "both judges agree" : "THE TWO JUDGES DISAGREE");
+	buf_printf(&b, "; run %s", report_member_text(json_object_get(doc, "run"), "id"));
+	put_labelled(w, "Evidence", buf_str(&b));
+	buf_clear(&b);
+	buf_printf(&b, "mqaudit %s (%s)%s%s", report_member_text(tool, "version"),
+		report_member_text(tool, "allocator"), *library ? ", " : "", library);
+	put_labelled(w, "Made by", buf_str(&b));
+	buf_release(&b);
+}
+
+static void put_latency(const json_t *latency, const char *name, const char *words, struct buf *b)
+{
+	const json_t *l = json_object_get(latency, name);
+	char text[UNITS_LEN];
+
+	if (!l)
+		return;
+	buf_printf(b, "   %s p50 %s", words,
+		units_duration((int64_t)report_member_number(l, "p50_ns"), text));
+	buf_printf(b, ", p99 %s", units_duration((int64_t)report_member_number(l, "p99_ns"), text));
+}
+
+static void availability(const struct writer *w)
+{
+	const json_t *a = json_object_get(w->r->doc, "available");
+	const json_t *latency = json_object_get(w->r->doc, "latency");
+	uint64_t active = report_member_number(a, "active_ms");
+	uint64_t without = report_member_number(a, "without_ack_ms");
+	char text[UNITS_LEN];
+	struct buf b;
+
+	if (active == 0 || count_of(w, "acked") == 0)
+		return;
+	buf_init(&b, TEXT_MAX);
+	/* rounded down: 99.99 % must not be shown as 100 */
+	buf_printf(&b, "%.1f %%", (double)((active - without) * 1000 / active) / 10.0);
+	buf_printf(&b, "   longest gap without an acknowledgement %s",
+		units_duration((int64_t)report_member_number(a, "longest_gap_ms") * NS_PER_MS, text));
+	put_latency(latency, "ack", "acknowledged in", &b);
+	put_latency(latency, "end_to_end", "read after", &b);
+	put_labelled(w, "Available", buf_str(&b));
+	buf_release(&b);
+}
+
+static void run_line(const struct writer *w)
+{
+	const json_t *run = json_object_get(w->r->doc, "run");
+	int64_t started = report_time(report_member_text(run, "started"));
+	int64_t ended = report_time(report_member_text(run, "ended"));
+	time_t s = (time_t)(started / NS_PER_S);
+	char text[UNITS_LEN], date[40];
+	struct tm tm;
+	struct buf b;
+
+	buf_init(&b, TEXT_MAX);
+	localtime_r(&s, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
+	buf_printf(&b, "%s, %s   %s", date, ended ? units_duration(ended - started, text) : "not ended",
+		report_member_text(run, "destination"));
+	if (*report_member_text(run, "target"))
+		buf_printf(&b, " -> %s", report_member_text(run, "target"));
+	put_labelled(w, "Run", buf_str(&b));
+	buf_release(&b);
+}
+
+static void proved(const struct writer *w)
+{
+	struct buf b;
+
+	if (strcmp(report_member_text(w->r->doc, "verdict"), "PASS") != 0)
+		return;
+	buf_init(&b, TEXT_MAX);
+	words_proved(w->r->doc, &b);
+	put_labelled(w, "Proved", buf_str(&b));
+	buf_clear(&b);
+	words_not_proved(w->r->doc, &b);
+	put_labelled(w, "Limits", buf_str(&b));
+	buf_release(&b);
+}
+
+/* ---- what to do next ------------------------------------------------------------------------- */
+
+static int give_identity(const struct report_finding *f, void *arg, struct err *e)
+{
+	(void)e;
+	if (f->producer_id)
+		buf_printf(arg, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRIu64, f->producer_id, f->epoch,
+			f->partition, f->lo);
+	return 0;
+}
+
+static int next_steps(const struct writer *w, struct err *e)
+{
+	const json_t *run = json_object_get(w->r->doc, "run");
+	const char *verdict = report_member_text(w->r->doc, "verdict");
+	const char *url = report_member_text(run, "target");
+	struct buf hint, identity;
+	int r;
+
+	buf_init(&hint, TEXT_MAX);
+	buf_init(&identity, 200);
+	words_hint(w->r->doc, &hint);
+	r = report_each_finding(w->r, false, 1, give_identity, &identity, e);
+	if (hint.len || identity.len || strcmp(verdict, "open") == 0)
+		fputc('\n', w->to);
+	if (hint.len) {
+		fputs("  ", w->to);
+		put_wrapped(w, buf_str(&hint), 2, 2);
+	}
+	if (identity.len)
+		fprintf(w->to, "  More: mqaudit explain %s %s\n", report_member_text(run, "name"),
+			buf_str(&identity));
+	if (strcmp(verdict, "open") == 0)
+		fprintf(w->to, "  To judge it: mqaudit check %s --run %s\n",
+			*url ? url : report_member_text(run, "destination"),
+			report_member_text(run, "name"));
+	buf_release(&hint);
+	buf_release(&identity);
+	return r;
+}
+
+int report_text(struct report *r, const struct report_style *style, FILE *to, struct err *e)
+{
+	struct writer w = {r, style, style->width ? style->width : WIDTH_DEFAULT, to};
+	int rc;
+
+	head(&w);
+	reasons(&w);
+	stages(&w);
+	rc = findings(&w, e);
+	if (rc)
+		return rc;
 	fputc('\n', to);
-	faults(report, to);
-	settings(report, to);
-	evidence(report, to);
-	availability(report, to);
-	advice(report, to);
+	proved(&w);
+	faults(&w);
+	settings(&w);
+	evidence(&w);
+	availability(&w);
+	run_line(&w);
+	return next_steps(&w, e);
 }

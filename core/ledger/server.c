@@ -50,25 +50,6 @@ static int64_t left(int64_t deadline_ns, int64_t at_most)
 
 /* ---- starting the keeper ---- */
 
-static void own_program(char *ret, size_t len)
-{
-	const char *other = getenv("MQAUDIT_PROGRAM");
-	ssize_t n;
-
-	if (other && *other) {
-		snprintf(ret, len, "%s", other);
-		return;
-	}
-	n = readlink("/proc/self/exe", ret, len - 1);
-	if (n > 0)
-		ret[n] = '\0';
-	/*
-	 * replaced since we started (a new build): the link still leads to the program that we are
-	 */
-	if (n <= 0 || access(ret, X_OK) != 0)
-		snprintf(ret, len, "/proc/self/exe");
-}
-
 /* The keeper's word of failure, or 0 when it said nothing. */
 static int keeper_said(const struct buf *out, struct err *e)
 {
@@ -95,7 +76,7 @@ static int start_keeper(int64_t deadline_ns, struct err *e)
 	struct buf out;
 	int code = 0, r;
 
-	own_program(program, sizeof(program));
+	proc_own_program(program, sizeof(program));
 	spec.argv = argv;
 	spec.cwd = "/";
 	spec.new_session = true;

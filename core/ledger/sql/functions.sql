@@ -7,6 +7,10 @@ language sql immutable as $$
 	select coalesce(sum(upper(r) - lower(r)), 0)::int8 from unnest(m) r
 $$;
 
+-- A time as reports write it: ISO 8601, UTC, microseconds.
+create or replace function mqaudit.iso(t timestamptz) returns text
+language sql stable as $$ select to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
+
 -- Fold each segment `from` into its older neighbour `into`: runs that continue across the border become
 -- one. Order, repeats and counts stay what they were; only inner positions are forgotten.
 create or replace function mqaudit.fold_segments(
