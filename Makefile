@@ -55,6 +55,9 @@ ALL_CFLAGS := -std=c17 -g $(OPT) $(WARNINGS) $(if $(WERROR),-Werror) $(HARDEN) -
 ALL_LDFLAGS := $(HARDEN_LD) $(if $(SAN),-fsanitize=$(SAN)) -pthread $(LDFLAGS)
 LIBS       := $(JEMALLOC_LIBS) $(shell $(PKG_CONFIG) --libs $(PKGS)) -lm -ldl
 
+# librdkafka uses C11 threads, which ThreadSanitizer does not know: see there.
+SAN_OBJS   := $(if $(filter thread,$(SAN)),$(B)/tests/san/c11threads.o)
+
 SRCS       := main.c $(sort $(wildcard core/*.c core/*/*.c probe/*.c checker/*.c checker/*/*.c reporters/*.c \
               reporters/*/*.c scenarios/*.c scenarios/*/*.c))
 HDRS       := $(sort $(wildcard core/*.h core/*/*.h probe/*.h checker/*.h checker/*/*.h reporters/*.h \
@@ -118,14 +121,14 @@ $(B)/libmqaudit.a: $(LIB_OBJS)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/mqaudit: $(B)/main.o $(B)/libmqaudit.a
+$(B)/mqaudit: $(B)/main.o $(SAN_OBJS) $(B)/libmqaudit.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # A test that replaces functions says so in one line: /* wrap: malloc realloc */ (see ld's --wrap).
 wrap_flags = $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's|^/\* wrap: \(.*\) \*/$$|\1|p' $(1)))
 
-$(B)/tests/%: $(B)/tests/%.o $(B)/libmqaudit.a
+$(B)/tests/%: $(B)/tests/%.o $(SAN_OBJS) $(B)/libmqaudit.a
 	$(SAY) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(call wrap_flags,tests/$*.c) -o $@ $^ $(LIBS) -lcmocka
@@ -186,6 +189,11 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(BINDIR)/mqaudit $(DESTDIR)$(MANDIR)/man1/mqaudit.1 $(DESTDIR)$(BASHCOMPDIR)/mqaudit \
 		$(DESTDIR)$(ZSHCOMPDIR)/_mqaudit $(DESTDIR)$(FISHCOMPDIR)/mqaudit.fish
+
+# Each flavour in a tree of its own. On a broker as well: tests/san/run_on_broker.sh.
+sanitize: ## unit, property and simulation tests under Address-, UndefinedBehavior- and ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit
+	$(Q)TSAN_OPTIONS=suppressions=$(CURDIR)/tests/san/thread.supp $(MAKE) --no-print-directory SAN=thread unit
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -984,6 +984,36 @@ static void share_totals(struct witness *w)
 	pthread_mutex_unlock(&w->mutex);
 }
 
+static bool stopping(struct witness *w)
+{
+	bool stop;
+
+	pthread_mutex_lock(&w->mutex);
+	stop = w->stop;
+	pthread_mutex_unlock(&w->mutex);
+	return stop;
+}
+
+static bool ledger_away(struct witness *w)
+{
+	bool away;
+
+	pthread_mutex_lock(&w->mutex);
+	away = w->state.ledger_away;
+	pthread_mutex_unlock(&w->mutex);
+	return away;
+}
+
+static bool failed(struct witness *w)
+{
+	bool failure;
+
+	pthread_mutex_lock(&w->mutex);
+	failure = w->state.failure.code != 0;
+	pthread_mutex_unlock(&w->mutex);
+	return failure;
+}
+
 static void *read_main(void *arg)
 {
 	struct witness *w = arg;
@@ -991,7 +1021,7 @@ static void *read_main(void *arg)
 	int r = 0;
 
 	pthread_setname_np(pthread_self(), "mq-witness");
-	while (r == 0 && !w->stop) {
+	while (r == 0 && !stopping(w)) {
 		r = serve_request(w);
 		if (r == 0)
 			r = heed_hints(w, &e);
@@ -1002,13 +1032,13 @@ static void *read_main(void *arg)
 		if (r)
 			break;
 		/* the ledger does not follow: wait for it rather than grow without bound */
-		if (tracker_pending(w->tracker) > MAX_ROWS || w->state.ledger_away) {
+		if (tracker_pending(w->tracker) > MAX_ROWS || ledger_away(w)) {
 			clock_sleep_ns(READ_MS * NS_PER_MS);
 			continue;
 		}
 		r = read_some(w, &e);
 	}
-	if (r == 0 && !w->state.failure.code)
+	if (r == 0 && !failed(w))
 		r = settle(w, &e);
 	share_totals(w);
 	if (r && r != ERR_STOPPED)

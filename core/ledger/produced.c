@@ -229,6 +229,8 @@ static int ship_lanes(struct ledger *l, const struct produced_shipment *s, struc
 		"longer as (update mqaudit.intent t set hi = d.hi, last_time = d.last_time from d "
 		"where d.lo > 0 and t.run_id = $1::int8 and t.producer_id = d.producer_id and t.epoch = d.epoch "
 		"and t.partition = d.partition and t.hi = d.lo - 1 "
+		"and t.lo = (select max(x.lo) from mqaudit.intent x where x.run_id = $1::int8 "
+		"and x.producer_id = d.producer_id and x.epoch = d.epoch and x.partition = d.partition) "
 		"and d.last_time - t.first_time < interval '1 s' "
 		"returning d.producer_id, d.epoch, d.partition), "
 		"fresh as (insert into mqaudit.intent (run_id, producer_id, epoch, partition, lo, hi, first_time, "
@@ -295,6 +297,9 @@ static int ship_outcomes(struct ledger *l, const struct produced_shipment *s, st
 		"last_offset = d.first_offset + (d.hi - d.lo) from d "
 		"where t.run_id = $1::int8 and t.producer_id = d.producer_id and t.epoch = d.epoch "
 		"and t.partition = d.partition and t.hi = d.lo - 1 and t.outcome = d.outcome "
+		"and t.lo = (select max(x.lo) from mqaudit.outcome x where x.run_id = $1::int8 "
+		"and x.producer_id = d.producer_id and x.epoch = d.epoch and x.partition = d.partition "
+		"and x.lo < d.lo) "
 		"and t.attempt = d.attempt and t.code = d.code and t.node is not distinct from d.node "
 		"and t.last_offset is not distinct from d.first_offset - 1 "
 		"and (t.last_offset - t.first_offset = t.hi - t.lo or t.last_offset is null) "
@@ -429,8 +434,8 @@ int produced_lane_state(struct ledger *l, int64_t run_id, uint32_t producer_id, 
 	args_epoch(&args, run_id, producer_id, epoch);
 	pg_arg_i64(&args, partition);
 	return ask(l,
-		"select coalesce((select max(hi) from mqaudit.intent where run_id = $1 and producer_id = $2 "
-		"and epoch = $3 and partition = $4), 0), coalesce((select hi from mqaudit.lease "
+		"select coalesce((select hi from mqaudit.intent where run_id = $1 and producer_id = $2 "
+		"and epoch = $3 and partition = $4 order by lo desc limit 1), 0), coalesce((select hi from mqaudit.lease "
 		"where run_id = $1 and producer_id = $2 and epoch = $3 and partition = $4), 0)",
 		&args, ret_intended, ret_lease, e);
 }

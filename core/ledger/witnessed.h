@@ -143,7 +143,11 @@ struct witness_generation {
 MUST_CHECK int witnessed_begin_generation(struct ledger *l, const struct witness_key *k, int64_t owner,
 	const struct witness_generation *g, struct err *e);
 
-/* Make fewer rows of what is acknowledged, read and older than this. */
+/*
+ * Make fewer rows of what is acknowledged, read and older than this, and give the space of all that was
+ * folded back to the tables (VACUUM: a large ledger of others is read once, without locking anybody out).
+ * Not inside a transaction.
+ */
 MUST_CHECK int witnessed_fold_outcomes(
 	struct ledger *l, int64_t run_id, int seconds, struct err *e);
 

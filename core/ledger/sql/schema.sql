@@ -120,7 +120,8 @@ create table mqaudit.intent (
 	last_time   timestamptz not null,
 	foreign key (run_id, producer_id, epoch) references mqaudit.producer on delete cascade
 ) with (fillfactor = 70);
-create index intent_lane on mqaudit.intent (run_id, producer_id, epoch, partition, hi);
+-- hi stands in no index, so that a row which grows stays in its place (a heap-only update)
+create index intent_lane on mqaudit.intent (run_id, producer_id, epoch, partition, lo);
 comment on table mqaudit.intent is 'what a probe was about to hand to the client library';
 
 create table mqaudit.outcome (
@@ -141,7 +142,7 @@ create table mqaudit.outcome (
 	last_time    timestamptz not null,
 	foreign key (run_id, producer_id, epoch) references mqaudit.producer on delete cascade
 ) with (fillfactor = 70);
-create index outcome_lane on mqaudit.outcome (run_id, producer_id, epoch, partition, hi);
+create index outcome_lane on mqaudit.outcome (run_id, producer_id, epoch, partition, lo);
 comment on table mqaudit.outcome is
 	'what the client library finally said; offsets are exact when last_offset - first_offset = hi - lo';
 

@@ -1,0 +1,95 @@
+#!/bin/bash
+# Probe, recover and check on a real broker, in the sanitizers' builds. TAP. Builds what is missing; brings
+# up a lab of its own (needs root), unless LAB names one that is up (with its MQAUDIT_STATE).
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+flavours=("$@")
+[ ${#flavours[@]} -gt 0 ] || flavours=("address,undefined" thread)
+export TSAN_OPTIONS="suppressions=$PWD/tests/san/thread.supp"
+export UBSAN_OPTIONS="print_stacktrace=1"
+n=0
+failed=0
+lab=${LAB:-}
+mine=
+top=$(mktemp -d /tmp/mqaudit-san-test.XXXXXX)
+
+result() { # 0|1 NAME
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		failed=1
+		head -n 60 "$top/out" | sed 's/^/# /'
+	fi
+}
+
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	if [ -n "$mine" ]; then
+		"$mine" lab down kafka --lab "$lab" >/dev/null 2>&1
+		"$mine" ledger stop >/dev/null 2>&1
+	fi
+	if [ "$failed" -eq 0 ]; then rm -rf "$top"; else echo "# left behind: $top"; fi
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+program() { # FLAVOUR
+	echo "build/san-${1//,/-}/mqaudit"
+}
+
+# The exit code of a command, its output in $top/out; a sanitizer's report is never the code we want.
+exits() { # CODE COMMAND...
+	local want=$1 got
+	shift
+	timeout 180 "$@" >"$top/out" 2>&1
+	got=$?
+	[ "$got" -eq "$want" ] || echo "exit code $got instead of $want" >>"$top/out"
+	[ "$got" -eq "$want" ] && ! grep -qE 'Sanitizer|runtime error' "$top/out"
+}
+
+suite() { # FLAVOUR
+	local mq topic id=$RANDOM$RANDOM
+	mq=$(program "$1")
+	topic=kafka://lab:$lab/san-$id
+	exits 0 "$mq" probe "$topic" --create-topic 3:1 -n 30k --producers 2 --run "plain-$id"
+	result $? "$1: a probe ends"
+	exits 0 "$mq" check "$topic" --run "plain-$id"
+	result $? "$1: it is judged PASS"
+	exits 137 "$mq" probe "$topic" -n 30k --run "killed-$id" --crash-at ack:5k
+	result $? "$1: a probe dies"
+	exits 0 "$mq" recover
+	result $? "$1: its journal is recovered"
+	exits 0 "$mq" check "$topic" --run "killed-$id"
+	result $? "$1: what it left is judged PASS"
+	exits 0 "$mq" probe "$topic" -n 3k --run "txn-$id" --transaction 100:abort-every=3
+	result $? "$1: transactions end, and are aborted"
+	exits 0 "$mq" check "$topic" --run "txn-$id"
+	result $? "$1: they are judged PASS"
+	exits 2 "$mq" probe "$topic" --rate 0
+	result $? "$1: wrong use is refused"
+	exits 3 "$mq" probe kafka://127.0.0.1:1/none -n 1 --timeout 2s
+	result $? "$1: a closed port is an error"
+}
+
+for flavour in "${flavours[@]}"; do
+	make --no-print-directory -j4 SAN="$flavour" "$(program "$flavour")" >"$top/out" 2>&1
+	result $? "$flavour: it builds"
+done
+[ "$failed" -eq 0 ] || exit 1
+if [ -z "$lab" ]; then
+	lab=san$$
+	export MQAUDIT_STATE=$top/state
+	mine=$(program "${flavours[0]}")
+	mkdir -p "$MQAUDIT_STATE"
+	chmod 755 "$top"
+	exits 0 "$mine" lab up kafka --nodes 1 --lab "$lab"
+	result $? "a lab is up"
+fi
+for flavour in "${flavours[@]}"; do
+	suite "$flavour"
+done
+echo "1..$n"
+exit "$failed"
