@@ -181,6 +181,9 @@ struct broker_ops {
 	/* Make it. ERR_EXISTS when it is there, otherwise as topic(). Required. */
 	int (*create)(const struct broker_config *c, const struct broker_create *how, struct err *e);
 
+	/* Remove it with all that is in it. ERR_NOTFOUND, ERR_DENIED, otherwise as topic(). Optional. */
+	int (*destroy)(const struct broker_config *c, struct err *e);
+
 	/* The destination's own settings (retention, cleanup policy, ...). ERR_DENIED is common. Optional. */
 	int (*topic_settings)(
 		const struct broker_config *c, broker_setting_fn *fn, void *arg, struct err *e);

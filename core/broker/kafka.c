@@ -581,6 +581,7 @@ const struct broker_ops broker_kafka = {
 	.code_text = code_text,
 	.topic = kafka_topic,
 	.create = kafka_create,
+	.destroy = kafka_destroy,
 	.topic_settings = kafka_topic_settings,
 	.live_groups = kafka_live_groups,
 	.node_answers = kafka_node_answers,
