@@ -122,23 +122,43 @@ int anchor_matches(struct anchor_reader *a, int32_t partition, const struct witn
 	return 0;
 }
 
+/* Take one item of a partition in; true: nothing more is to be learned. */
+static bool take_before(const struct broker_message *m, int64_t offset, struct witness_anchor *ret,
+	char *trouble, size_t len)
+{
+	if (m->item == BROKER_READ_ERROR)
+		snprintf(trouble, len, "%s", m->text);
+	if (m->item == BROKER_MESSAGE && m->offset < offset)
+		*ret = anchor_of(m);
+	return m->item == BROKER_END || m->item == BROKER_OUT_OF_RANGE ||
+		(m->item == BROKER_MESSAGE && m->offset >= offset - 1);
+}
+
 int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offset, int64_t timeout_ns,
 	struct witness_anchor *ret, struct err *e)
 {
-	int64_t deadline = clock_ns() + timeout_ns, low, high, at;
-	struct found found;
+	int64_t deadline = clock_ns() + timeout_ns, low, high;
+	char last[160] = "no answer";
+	struct broker_message m;
+	struct err ignored;
+	bool done = false;
 	int r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
 
 	*ret = (struct witness_anchor){-1, 0};
 	if (r || low >= offset)
 		return r;
-	at = offset - LOOK_BACK > low ? offset - LOOK_BACK : low;
-	while (r == 0 && at < offset) {
-		r = first_record(a, partition, at, deadline, &found, e);
-		if (r || !found.record || found.anchor.offset >= offset)
-			break;
-		*ret = found.anchor;
-		at = found.anchor.offset + 1;
+	r = a->ops->reader_start(
+		a->reader, partition, offset - LOOK_BACK > low ? offset - LOOK_BACK : low, e);
+	while (r == 0 && !done) {
+		if (clock_ns() >= deadline) {
+			r = err_set(e, ERR_BROKER_AWAY, "cannot read partition %d before offset %lld: %s",
+				partition, (long long)offset, last);
+		} else if (a->ops->reader_read(a->reader, &m, 1, 50) == 1) {
+			done = m.partition == partition &&
+				take_before(&m, offset, ret, last, sizeof(last));
+			a->ops->reader_release(a->reader, &m, 1);
+		}
 	}
+	err_ignore(a->ops->reader_stop(a->reader, partition, &ignored));
 	return r;
 }

@@ -63,7 +63,8 @@ static const struct fixed committed_fixed[] = {
 static const struct fixed small_fixed[] = {
 	WITNESS,
 	{"isolation.level", "read_uncommitted", false},
-	{"queued.min.messages", "1", false},
+	/* above what one fetch brings here too: what is queued of a position that was left counts */
+	{"queued.min.messages", "100000", false}, {"queued.max.messages.kbytes", "4096", false},
 	{"fetch.message.max.bytes", "65536", false},
 	{"fetch.error.backoff.ms", "50", false},
 	FETCH_WAIT("10", false),
