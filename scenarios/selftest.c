@@ -111,8 +111,16 @@ static int make_folder(struct selftest *s, struct err *e)
 static int look_at_topic(struct selftest *s, struct err *e)
 {
 	struct broker_topic topic = {0};
-	int r = s->d.ops->topic(&s->d.config, &topic, e);
+	struct labfile *lab = NULL;
+	int r = 0;
 
+	/* a lab that is not there is not found either */
+	if (s->d.url.lab[0])
+		r = labfile_read(s->d.url.lab, s->d.ops->scheme, &lab, e);
+	labfile_free(lab);
+	if (r)
+		return r;
+	r = s->d.ops->topic(&s->d.config, &topic, e);
 	if (r == ERR_NOTFOUND) {
 		s->made_topic = true;
 		return 0;
