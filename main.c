@@ -13,6 +13,7 @@
 #include "checker/cmd_check.h"
 #include "probe/cmd_probe.h"
 #include "probe/cmd_recover.h"
+#include "scenarios/cmd_doctor.h"
 #include "scenarios/cmd_selftest.h"
 #include "scenarios/lab/cmd_lab.h"
 
@@ -57,6 +58,7 @@ static const struct command *const table[] = {
 	&cmd_lab_restart,
 	&cmd_lab_leader,
 	&cmd_lab_guard,
+	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,
 	&cmd_ledger_stop,
