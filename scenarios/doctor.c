@@ -46,11 +46,19 @@ struct check {
 /* ---- running things
  * -------------------------------------------------------------------------------- */
 
-/* Keep the first line of a text, without what is around it. */
+/* Keep the first line of a text, without colours and what is around it. */
 static void first_line(const char *text, char *ret, size_t len)
 {
+	size_t n = 0;
+
 	text += strspn(text, " \n\t");
-	snprintf(ret, len, "%.*s", (int)strcspn(text, "\n"), text);
+	while (*text && *text != '\n' && n + 1 < len) {
+		if (*text == '\033' && text[1] == '[')
+			text += strcspn(text, "m") + (strchr(text, 'm') ? 1 : 0);
+		else
+			ret[n++] = *text++;
+	}
+	ret[n] = '\0';
 }
 
 /* Run a command, in the scratch namespace if asked; detail gets the first line that it says. */
@@ -127,8 +135,7 @@ static bool has_bridge(struct patient *p, char *detail, size_t len)
 	if (!script(p,
 		    "ip link add br0 type bridge && ip link add veth0 type veth peer name veth1 && "
 		    "ip link set veth0 master br0 && ip link set br0 up && ip link set veth0 up && "
-		    "ip link "
-		    "set b up",
+		    "ip link set veth1 up",
 		    detail, len))
 		return false;
 	snprintf(detail, len, "a veth plugged into a bridge");
