@@ -15,6 +15,8 @@
 #include "probe/cmd_recover.h"
 #include "reporters/cmd_report.h"
 #include "reporters/cmd_run.h"
+#include "scenarios/cmd_doctor.h"
+#include "scenarios/cmd_selftest.h"
 #include "scenarios/lab/cmd_lab.h"
 
 static int help_run(struct cmdline *cl);
@@ -62,6 +64,8 @@ static const struct command *const table[] = {
 	&cmd_lab_restart,
 	&cmd_lab_leader,
 	&cmd_lab_guard,
+	&cmd_doctor,
+	&cmd_selftest,
 	&cmd_ledger_start,
 	&cmd_ledger_stop,
 	&cmd_ledger_status,

@@ -122,23 +122,23 @@ int anchor_matches(struct anchor_reader *a, int32_t partition, const struct witn
 	return 0;
 }
 
-/* Take what is read into *last while it lies before `offset`. True: nothing more to come. */
-static bool take_before(const struct broker_message *m, int32_t partition, int64_t offset,
-	struct witness_anchor *last)
+/* Take one item of a partition in; true: nothing more is to be learned. */
+static bool take_before(const struct broker_message *m, int64_t offset, struct witness_anchor *ret,
+	char *trouble, size_t len)
 {
-	if (m->partition != partition)
-		return false;
-	if (m->item == BROKER_MESSAGE && m->offset < offset) {
-		*last = anchor_of(m);
-		return m->offset == offset - 1;
-	}
-	return m->item != BROKER_READ_ERROR;
+	if (m->item == BROKER_READ_ERROR)
+		snprintf(trouble, len, "%s", m->text);
+	if (m->item == BROKER_MESSAGE && m->offset < offset)
+		*ret = anchor_of(m);
+	return m->item == BROKER_END || m->item == BROKER_OUT_OF_RANGE ||
+		(m->item == BROKER_MESSAGE && m->offset >= offset - 1);
 }
 
 int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offset, int64_t timeout_ns,
 	struct witness_anchor *ret, struct err *e)
 {
 	int64_t deadline = clock_ns() + timeout_ns, low, high;
+	char last[160] = "no answer";
 	struct broker_message m;
 	struct err ignored;
 	bool done = false;
@@ -151,10 +151,11 @@ int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offse
 		a->reader, partition, offset - LOOK_BACK > low ? offset - LOOK_BACK : low, e);
 	while (r == 0 && !done) {
 		if (clock_ns() >= deadline) {
-			r = err_set(e, ERR_BROKER_AWAY, "cannot read partition %d before offset %lld",
-				partition, (long long)offset);
+			r = err_set(e, ERR_BROKER_AWAY, "cannot read partition %d before offset %lld: %s",
+				partition, (long long)offset, last);
 		} else if (a->ops->reader_read(a->reader, &m, 1, 50) == 1) {
-			done = take_before(&m, partition, offset, ret);
+			done = m.partition == partition &&
+				take_before(&m, offset, ret, last, sizeof(last));
 			a->ops->reader_release(a->reader, &m, 1);
 		}
 	}

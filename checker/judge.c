@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/ledger/run.h"
+#include "core/ledger/witnessed.h"
 
 #define QUERY_TIMEOUT (600 * NS_PER_S)
 #define FOR_EVER ((uint64_t)INT64_MAX - 1)
@@ -265,9 +266,12 @@ static int add_ranges(struct bench *b, enum finding_kind kind, enum stage stage,
 	return r;
 }
 
-/* The part of a set at or below the bound into `to`; what lies above is phantom. */
-static int split(struct bench *b, const struct tracker_lane *t, uint64_t bound, enum stage stage,
-	bool report, struct seqset *to)
+/*
+ * The part of a set at or below the bound into `to`; what lies above is phantom. extra: further copies of
+ * phantoms.
+ */
+static int split(struct bench *b, const struct tracker_lane *t, uint64_t extra, uint64_t bound,
+	enum stage stage, bool report, struct seqset *to)
 {
 	struct seqset_iter it = {0};
 	struct seqrange x;
@@ -284,47 +288,116 @@ static int split(struct bench *b, const struct tracker_lane *t, uint64_t bound, 
 		}
 	}
 	/* further copies of phantoms count too, as the SQL judge counts positions */
-	if (r == 0 && report && t->extra && seqset_count(t->repeated)) {
+	if (r == 0 && report && extra && seqset_count(t->repeated)) {
 		it = (struct seqset_iter){0};
-		while (r == 0 && seqset_next(t->repeated, &it, &x))
-			if (x.lo > bound)
-				r = findings_add(b->out, FINDING_PHANTOM, stage, t->ident.producer_id,
-					t->ident.epoch, t->ident.lane, x.lo, x.hi, t->extra);
+		while (r == 0 && seqset_next(t->repeated, &it, &x)) {
+			if (x.lo <= bound)
+				continue;
+			r = findings_add(b->out, FINDING_PHANTOM, stage, t->ident.producer_id,
+				t->ident.epoch, t->ident.lane, x.lo, x.hi, extra);
+			extra = 0; /* the sum is the lane's, not the range's */
+		}
 	}
 	return r;
 }
 
-static int take_source(struct bench *b)
+/* A lane's own rows, up to a bound: what stands above is a phantom, and nothing is late behind that. */
+struct own_rows {
+	const struct tracker_lane *lane;
+	uint64_t bound;
+	struct tracker *to;
+};
+
+static int load_own(const struct witness_row *row, void *arg, struct err *e)
+{
+	struct own_rows *own = arg;
+	const struct tracker_ident *i = &own->lane->ident;
+	struct tracker_run run = {
+		.ident = *i,
+		.attempt = row->attempt,
+		.lo = row->lo,
+		.hi = row->hi < own->bound ? row->hi : own->bound,
+	};
+
+	if (row->producer_id != i->producer_id || row->epoch != i->epoch || row->nonce != i->nonce ||
+		row->lane != i->lane || row->lo > own->bound)
+		return 0;
+	return tracker_load(own->to, own->lane->partition, &run)
+		? err_set(e, ERR_NOMEM, "out of memory")
+		: 0;
+}
+
+/*
+ * Track a lane again without its phantoms, from the rows of evidence: a phantom far ahead makes all that
+ * follows look late. *ret is filled from a tracker of its own, the caller's in *ret_tracker.
+ */
+static int without_phantoms(struct bench *b, const struct tracker_lane *lane, uint64_t bound,
+	struct tracker **ret_tracker, struct tracker_lane *ret, struct err *e)
+{
+	struct witness_key key = {b->plan->run_id, RUN_SOURCE,
+		b->plan->transactional ? ISOLATION_COMMITTED : ISOLATION_UNCOMMITTED};
+	struct own_rows own = {lane, bound, tracker_new((uint64_t)b->plan->run_id)};
+	size_t at = 0;
+	int r;
+
+	*ret_tracker = own.to;
+	if (!own.to)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	r = witnessed_rows(b->ledger, &key, lane->partition, load_own, &own, e);
+	if (r == 0 && !tracker_next_lane(own.to, &at, ret))
+		r = err_set(e, ERR_DEFECT, "the ledger has no row of lane %u.%u.%u",
+			lane->ident.producer_id, lane->ident.epoch, lane->ident.lane);
+	return r;
+}
+
+/* Add a lane's repeats and its disorder; nothing in it is above the bound. */
+static int add_disorder(struct side_lane *l, const struct tracker_lane *t)
+{
+	struct seqset_iter it = {0};
+	struct seqrange x;
+	int r = 0;
+
+	while (r == 0 && seqset_next(t->repeated, &it, &x))
+		r = seqset_add(l->repeated, x.lo, x.hi, NULL);
+	it = (struct seqset_iter){0};
+	while (r == 0 && seqset_next(t->reordered, &it, &x))
+		r = seqset_add(l->reordered, x.lo, x.hi, NULL);
+	l->extra += t->extra;
+	return r;
+}
+
+/* One lane as it was tracked, split into what was intended and phantoms. */
+static int take_source_lane(struct bench *b, const struct tracker_lane *t, struct err *e)
+{
+	struct side_lane *l = lane_of(b, t->ident.producer_id, t->ident.epoch, t->ident.lane);
+	uint64_t bound = bound_of(l, &t->ident);
+	struct seqset *none = !l || bound == 0 ? seqset_new() : NULL;
+	struct tracker *again = NULL;
+	struct tracker_lane clean = *t;
+	bool mixed = !none && t->top > bound && seqset_min(t->seen) <= bound;
+	int r = 0;
+
+	if (mixed)
+		r = without_phantoms(b, t, bound, &again, &clean, e);
+	if (r == 0)
+		r = split(b, t, mixed ? t->extra - clean.extra : t->extra, bound, STAGE_BROKER,
+			!b->plan->transactional, none ? none : l->present);
+	if (r == 0 && !none && seqset_min(t->seen) <= bound)
+		r = add_disorder(l, &clean);
+	seqset_free(none);
+	tracker_free(again);
+	return r;
+}
+
+static int take_source(struct bench *b, struct err *e)
 {
 	struct tracker *t = b->plan->transactional ? b->plan->committed : b->plan->source;
-	struct tracker_lane tl;
+	struct tracker_lane lane;
 	size_t at = 0;
 	int r = 0;
 
-	while (r == 0 && tracker_next_lane(t, &at, &tl)) {
-		struct side_lane *l =
-			lane_of(b, tl.ident.producer_id, tl.ident.epoch, tl.ident.lane);
-		uint64_t bound = bound_of(l, &tl.ident);
-		struct seqset *none = NULL;
-
-		if (!l || bound == 0)
-			none = seqset_new();
-		r = split(b, &tl, bound, STAGE_BROKER, !b->plan->transactional, none ? none : l->present);
-		if (r == 0 && !none) {
-			struct seqset_iter it = {0};
-			struct seqrange x;
-
-			while (r == 0 && seqset_next(tl.repeated, &it, &x))
-				if (x.lo <= bound)
-					r = seqset_add(l->repeated, x.lo, x.hi < bound ? x.hi : bound, NULL);
-			it = (struct seqset_iter){0};
-			while (r == 0 && seqset_next(tl.reordered, &it, &x))
-				if (x.lo <= bound)
-					r = seqset_add(l->reordered, x.lo, x.hi < bound ? x.hi : bound, NULL);
-			l->extra += seqset_count(l->repeated) ? tl.extra : 0;
-		}
-		seqset_free(none);
-	}
+	while (r == 0 && tracker_next_lane(t, &at, &lane))
+		r = take_source_lane(b, &lane, e);
 	return r;
 }
 
@@ -740,7 +813,7 @@ static int take_target_phantoms(struct bench *b)
 			lane_of(b, tl.ident.producer_id, tl.ident.epoch, tl.ident.lane);
 
 		seqset_clear(none);
-		r = split(b, &tl, bound_of(l, &tl.ident), STAGE_RELAY, true, none);
+		r = split(b, &tl, tl.extra, bound_of(l, &tl.ident), STAGE_RELAY, true, none);
 	}
 	seqset_free(none);
 	return r;
@@ -758,7 +831,7 @@ static int judge_all(struct bench *b, struct err *e)
 	if (r == 0)
 		r = find_twice(b);
 	if (r == 0)
-		r = take_source(b);
+		r = take_source(b, e);
 	if (r == 0 && load_damage(b, false, NULL, e))
 		r = e->code;
 	if (r == 0 && b->plan->target && load_damage(b, true, behind, e))

@@ -67,6 +67,8 @@ static const struct opt opts[] = {
 		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded one."},
 	{.name = "status-fd", .type = OPT_COUNT, .arg = "FD", AT(status_fd), .hidden = true,
 		.help = "Where status lines go."},
+	{.name = "plant", .type = OPT_STRING, .arg = "KIND=COUNT,...[;seed=N]", AT(plant), .hidden = true,
+		.help = "Faults to be planted into what is sent: for the selftest."},
 	{.name = NULL},
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/broker/plant.h"
 #include "core/clock.h"
 #include "core/envelope.h"
 #include "core/ledger/produced.h"
@@ -35,6 +36,7 @@ struct probe {
 	int32_t *partitions;
 	size_t n_partitions;
 	struct producer_plan plan;
+	struct plant *plant;           /* NULL: none */
 	struct producer **producer;
 	struct journal **journal;
 	struct props **props;          /* one a producer when they differ (transactional.id) */
@@ -820,6 +822,17 @@ static void release(struct probe *p)
 		destination_release(&p->target);
 }
 
+/* For the selftest, which compares it with what is found: on stdout. */
+static void say_planted(const struct plant *plant)
+{
+	struct buf lines;
+
+	buf_init(&lines, (size_t)64 << 20);
+	probe_planted_lines(plant, &lines);
+	fputs(buf_str(&lines), stdout);
+	buf_release(&lines);
+}
+
 int probe_run(const struct cmdline *cl, const struct probe_opts *o, const char *url, struct err *e)
 {
 	struct probe *p = calloc(1, sizeof(*p));
@@ -836,9 +849,13 @@ int probe_run(const struct cmdline *cl, const struct probe_opts *o, const char *
 
 		show(p, "connecting", &never);
 		fill_plan(p);
-		r = make_producers(p, e);
-		if (r)
-			abandon_epochs(p);
+		if (o->plant)
+			r = probe_plant(o->plant, o, &p->d, &p->plan, &p->plant, e);
+		if (r == 0) {
+			r = make_producers(p, e);
+			if (r)
+				abandon_epochs(p);
+		}
 	}
 	if (r == 0) {
 		r = go(p, e);
@@ -847,6 +864,9 @@ int probe_run(const struct cmdline *cl, const struct probe_opts *o, const char *
 	}
 	log_progress(NULL);
 	release(p);
+	if (p->plant)
+		say_planted(p->plant);
+	plant_free(p->plant);
 	free(p);
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/broker/destination.h"
+#include "core/buf.h"
 #include "core/ledger/run.h"
 #include "core/opt.h"
 #include "core/words.h"
@@ -42,6 +43,7 @@ struct probe_opts {
 	bool shared;
 	uint64_t seed;
 	uint64_t status_fd;         /* hidden: 0: none */
+	const char *plant;          /* hidden: the selftest's faults; NULL: none */
 };
 
 /*
@@ -57,6 +59,21 @@ MUST_CHECK int probe_run(
 /* "0,2,4-7" into a sorted array of partitions below n (malloc'ed); NULL text: all of them. */
 MUST_CHECK int probe_parse_partitions(
 	const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e);
+
+/* probe_plant.c: faults of the selftest. */
+
+struct plant;
+
+/*
+ * Plant `spec` (plant.h) into what the producers of a plan will send: changes its operations, and the
+ * destination's configuration. count: messages of all lanes together. *ret is freed by the caller after
+ * the producers.
+ */
+MUST_CHECK int probe_plant(const char *spec, const struct probe_opts *o, struct destination *d,
+	struct producer_plan *plan, struct plant **ret, struct err *e);
+
+/* What was planted, a line "planted {JSON}" each, and "not planted {JSON}" for what could not be. */
+void probe_planted_lines(const struct plant *p, struct buf *ret);
 
 /* probe_safety.c: refuse a destination that others use. ERR_STATE, with what was found. */
 MUST_CHECK int probe_check_unshared(const struct destination *d, size_t n_partitions, struct err *e);

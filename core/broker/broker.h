@@ -8,6 +8,7 @@
 #include "core/err.h"
 #include "core/words.h"
 
+struct plant;
 struct props;
 struct url;
 
@@ -40,6 +41,7 @@ struct broker_config {
 	const struct props *consumer; /* those of readers; NULL: props */
 	const char *client_id;        /* how we appear in the broker's logs; the user's setting wins */
 	int64_t timeout_ns;           /* for each call that must be answered (metadata and the like) */
+	struct plant *plant;          /* faults of the selftest (plant.h); NULL: none, as ever */
 };
 
 /* ---- what a destination is ------------------------------------------------------------------- */
@@ -178,6 +180,9 @@ struct broker_ops {
 
 	/* Make it. ERR_EXISTS when it is there, otherwise as topic(). Required. */
 	int (*create)(const struct broker_config *c, const struct broker_create *how, struct err *e);
+
+	/* Remove it with all that is in it. ERR_NOTFOUND, ERR_DENIED, otherwise as topic(). Optional. */
+	int (*destroy)(const struct broker_config *c, struct err *e);
 
 	/* The destination's own settings (retention, cleanup policy, ...). ERR_DENIED is common. Optional. */
 	int (*topic_settings)(

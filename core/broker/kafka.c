@@ -34,12 +34,20 @@ static const struct fixed producer_fixed[] = {STATISTICS, {NULL, NULL, false}};
 		{"enable.auto.offset.store", "false", false}, {"enable.partition.eof", "true", false}, \
 		{"check.crcs", "true", false}, STATISTICS
 
+/*
+ * How long a broker may hold back the answer to a fetch that finds nothing. One connection answers in
+ * order: with the library's 500 ms a question for the log's ends, or a partition that is started later,
+ * waits that long behind it.
+ */
+#define FETCH_WAIT(ms, user_may) {"fetch.wait.max.ms", ms, user_may}
+
 static const struct fixed reader_fixed[] = {
 	WITNESS,
 	{"isolation.level", "read_uncommitted", false},
 	/* below what one fetch brings, the library pauses for a second: a tenth of the rate */
 	{"queued.min.messages", "1000000", true},
 	{"fetch.error.backoff.ms", "50", true},
+	FETCH_WAIT("100", true),
 	{NULL, NULL, false},
 };
 
@@ -48,15 +56,18 @@ static const struct fixed committed_fixed[] = {
 	{"isolation.level", "read_committed", false},
 	{"queued.min.messages", "1000000", true},
 	{"fetch.error.backoff.ms", "50", true},
+	FETCH_WAIT("100", true),
 	{NULL, NULL, false},
 };
 
 static const struct fixed small_fixed[] = {
 	WITNESS,
 	{"isolation.level", "read_uncommitted", false},
-	{"queued.min.messages", "1", false},
+	/* above what one fetch brings here too: what is queued of a position that was left counts */
+	{"queued.min.messages", "100000", false}, {"queued.max.messages.kbytes", "4096", false},
 	{"fetch.message.max.bytes", "65536", false},
 	{"fetch.error.backoff.ms", "50", false},
+	FETCH_WAIT("10", false),
 	{NULL, NULL, false},
 };
 
@@ -581,6 +592,7 @@ const struct broker_ops broker_kafka = {
 	.code_text = code_text,
 	.topic = kafka_topic,
 	.create = kafka_create,
+	.destroy = kafka_destroy,
 	.topic_settings = kafka_topic_settings,
 	.live_groups = kafka_live_groups,
 	.node_answers = kafka_node_answers,

@@ -82,6 +82,7 @@ bool kafka_setting(struct kafka_client *c, const char *name, char *ret, size_t l
 /* kafka_admin.c */
 int kafka_topic(const struct broker_config *c, struct broker_topic *ret, struct err *e);
 int kafka_create(const struct broker_config *c, const struct broker_create *how, struct err *e);
+int kafka_destroy(const struct broker_config *c, struct err *e);
 int kafka_topic_settings(
 	const struct broker_config *c, broker_setting_fn *fn, void *arg, struct err *e);
 int kafka_live_groups(

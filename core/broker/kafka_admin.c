@@ -243,6 +243,43 @@ int kafka_create(const struct broker_config *c, const struct broker_create *how,
 	return r;
 }
 
+static int destroy_answer(
+	struct kafka_client *client, const rd_kafka_DeleteTopics_result_t *result, struct err *e)
+{
+	const rd_kafka_topic_result_t **topics;
+	rd_kafka_resp_err_t code;
+	size_t n;
+
+	topics = rd_kafka_DeleteTopics_result_topics(result, &n);
+	code = n ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+	return code ? kafka_error(client, code, "removal of the topic", e) : 0;
+}
+
+int kafka_destroy(const struct broker_config *c, struct err *e)
+{
+	rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(c->url->name);
+	struct kafka_client client = {0};
+	rd_kafka_queue_t *queue;
+	rd_kafka_event_t *ev = NULL;
+	int r = kafka_client_open(c, KAFKA_ADMIN, NULL, &client, e);
+
+	if (r) {
+		rd_kafka_DeleteTopic_destroy(topic);
+		return r;
+	}
+	queue = rd_kafka_queue_new(client.rk);
+	rd_kafka_DeleteTopics(client.rk, &topic, 1, NULL, queue);
+	r = admin_result(&client, queue, "removal of the topic", &ev, e);
+	if (r == 0) {
+		r = destroy_answer(&client, rd_kafka_event_DeleteTopics_result(ev), e);
+		rd_kafka_event_destroy(ev);
+	}
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_DeleteTopic_destroy(topic);
+	kafka_client_close(&client);
+	return r;
+}
+
 static int give_entries(struct kafka_client *client, const rd_kafka_DescribeConfigs_result_t *result,
 	broker_setting_fn *fn, void *arg, struct err *e)
 {
