@@ -315,7 +315,7 @@ static int read_part(struct reader *rd, bool is_name, struct buf *out, struct er
 	return buf_failed(out) ? fail(rd, buf_failed(out), "out of memory", e) : 0;
 }
 
-/* Blanks, and ends of lines that go on in the next. */
+/* Blanks, and ends of lines that go on in the next: also where nothing stood in front, as in Java. */
 static void skip_blanks_continued(struct reader *rd)
 {
 	skip_blanks(rd);
@@ -377,7 +377,7 @@ int props_parse(const char *data, size_t len, const char *source, struct props *
 	buf_init(&name, PROPS_NAME_MAX);
 	buf_init(&value, PROPS_VALUE_MAX);
 	while (r == 0 && rd.p < rd.end) {
-		skip_blanks(&rd);
+		skip_blanks_continued(&rd);
 		if (rd.p < rd.end && (*rd.p == '#' || *rd.p == '!'))
 			skip_line(&rd);
 		else if (rd.p < rd.end && !is_eol(*rd.p))

@@ -104,6 +104,7 @@ static void lines_are_read_as_java_reads_them(void **state)
 		{"a=\xe4", "a", "\xe4"},
 		{"a=1\na=2\n", "a", "2"},
 		{"\\#a=b", "#a", "b"},
+		{"\\\n# a comment\na=b", "a", "b"},
 	};
 
 	(void)state;
