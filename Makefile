@@ -133,8 +133,10 @@ $(B)/tests/%: $(B)/tests/%.o $(SAN_OBJS) $(B)/libmqaudit.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(call wrap_flags,tests/$*.c) -o $@ $^ $(LIBS) -lcmocka
 
+# A test program that hangs has failed.
+UNIT_TIMEOUT ?= 120
 unit: $(UNIT_BINS) ## unit, property and injection tests: no service needed
-	$(Q)prove --exec 'env CMOCKA_MESSAGE_OUTPUT=tap' $(UNIT_BINS)
+	$(Q)prove --exec 'timeout -k 5 $(UNIT_TIMEOUT) env CMOCKA_MESSAGE_OUTPUT=tap' $(UNIT_BINS)
 
 # What an option table promises is checked on the program itself: see tests/cli.
 CLI_TESTS  := $(sort $(wildcard tests/cli/*.sh))

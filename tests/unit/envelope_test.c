@@ -147,6 +147,18 @@ static void a_damaged_payload_keeps_its_name(void **state)
 	assert_int_equal(e.seq, 8);
 }
 
+/* The checksum of the rest can be right where the length is not. */
+static void a_wrong_length_is_noticed_by_itself(void **state)
+{
+	struct envelope e = {.run_id = 7, .seq = 8, .length = 99};
+	uint8_t msg[100];
+
+	(void)state;
+	make(msg, 7, 8);
+	envelope_encode(&e, envelope_payload_hash(msg + ENVELOPE_LEN, 100 - ENVELOPE_LEN), msg);
+	assert_int_equal(envelope_decode(msg, 100, &e), ENVELOPE_BAD_PAYLOAD);
+}
+
 static void absurd_headers_are_bad_and_leave_the_result_alone(void **state)
 {
 	struct envelope e = {.seq = 99};
@@ -171,6 +183,7 @@ int main(void)
 		cmocka_unit_test(every_shorter_length_is_noticed),
 		cmocka_unit_test(every_flipped_bit_is_noticed),
 		cmocka_unit_test(a_damaged_payload_keeps_its_name),
+		cmocka_unit_test(a_wrong_length_is_noticed_by_itself),
 		cmocka_unit_test(absurd_headers_are_bad_and_leave_the_result_alone),
 	};
 
