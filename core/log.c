@@ -58,7 +58,9 @@ static int terminal_width(void)
 	return 80;
 }
 
-/* Bytes of s that fit `width` columns: counts code points, so UTF-8 text is never cut in a letter. */
+/*
+ * Bytes of s that fit `width` columns: counts code points, so UTF-8 text is never cut in a letter.
+ */
 static int fitting(const char *s, int len, int width)
 {
 	int columns = 0, i = 0;
@@ -115,14 +117,15 @@ static void put_line(const char *colour, const char *prefix, const char *text)
 
 	pthread_mutex_lock(&mutex);
 	erase_progress();
-	fprintf(stderr, "%s%s%s%s\n", with_colour ? colour : "", prefix, with_colour ? "\033[0m" : "",
-		text);
+	fprintf(stderr, "%s%s%s%s\n", with_colour ? colour : "", prefix,
+		with_colour ? "\033[0m" : "", text);
 	draw_progress();
 	fflush(stderr);
 	pthread_mutex_unlock(&mutex);
 }
 
-/* A message may quote what a broker or a file said: no escape sequence of theirs reaches a terminal. */
+/* A message may quote what a broker or a file said: no escape sequence of theirs reaches a
+ * terminal. */
 static void defuse(char *text)
 {
 	for (char *p = text; *p; p++)
@@ -131,7 +134,9 @@ static void defuse(char *text)
 }
 
 static void vlog(enum log_level level, const char *colour, const char *prefix, const char *fmt,
-	va_list ap)
+	va_list ap) PRINTF_LIKE(4, 0);
+static void vlog(
+	enum log_level level, const char *colour, const char *prefix, const char *fmt, va_list ap)
 {
 	char text[LINE_MAX_BYTES];
 

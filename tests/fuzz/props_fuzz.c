@@ -1,4 +1,5 @@
-/* needs: core/props.c core/buf.c core/err.c core/paths.c core/clock.c core/broker/kafka_props.c core/broker/jaas.c */
+/* needs: core/props.c core/buf.c core/err.c core/paths.c core/clock.c */
+/* needs: core/broker/kafka_props.c core/broker/jaas.c */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ static void check_limits(const struct props *p)
 	for (size_t i = 0; i < props_count(p); i++) {
 		size_t name = strlen(props_name(p, i));
 
-		if (name == 0 || name > PROPS_NAME_MAX || strlen(props_value(p, i)) > PROPS_VALUE_MAX)
+		if (name == 0 || name > PROPS_NAME_MAX ||
+			strlen(props_value(p, i)) > PROPS_VALUE_MAX)
 			abort();
 		if (props_get(p, props_name(p, i)) != props_value(p, i))
 			abort(); /* a name twice */

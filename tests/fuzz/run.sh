@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fuzz the parsers: run.sh NAME|'' SECONDS. Without a name all targets share the time.
-# Each target names the sources that it needs in its first line. What is found goes to build/fuzz/.
+# Each target names the sources that it needs in lines of their own. What is found goes to build/fuzz/.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -37,7 +37,7 @@ each=$((seconds / $#))
 failed=''
 for target; do
 	source=tests/fuzz/${target}_fuzz.c
-	needs=$(sed -n '1s|^/\* needs: \(.*\) \*/$|\1|p' "$source")
+	needs=$(sed -n 's|^/\* needs: \(.*\) \*/$|\1|p' "$source")
 	mkdir -p "$out/corpus/$target" "$out/found"
 	echo "  FUZZ   $target, $each s"
 	# shellcheck disable=SC2086 # a list of files
