@@ -27,9 +27,14 @@ struct help_opts {
 };
 
 static const struct opt help_opts[] = {
-	{.name = "man", .type = OPT_FLAG, .offset = offsetof(struct help_opts, man), .group = "Forms",
+	{.name = "man",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct help_opts, man),
+		.group = "Forms",
 		.help = "Print the man page (roff): mqaudit help --man | man -l -"},
-	{.name = "completion", .type = OPT_STRING, .arg = "SHELL",
+	{.name = "completion",
+		.type = OPT_STRING,
+		.arg = "SHELL",
 		.offset = offsetof(struct help_opts, completion),
 		.help = "Print the completion script for bash, zsh or fish."},
 	{.name = NULL},
@@ -122,7 +127,8 @@ static int family(const struct command *all, const char *word)
 	bool any = false;
 
 	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (all[i].hidden || strncmp(all[i].name, word, len) != 0 || all[i].name[len] != ' ')
+		if (all[i].hidden || strncmp(all[i].name, word, len) != 0 ||
+			all[i].name[len] != ' ')
 			continue;
 		if (!any)
 			fprintf(stderr, "mqaudit %s needs one of:\n\n", word);

@@ -51,8 +51,8 @@ void anchor_reader_close(struct anchor_reader *a)
 
 /* What a look for the first record at or behind an offset found. */
 struct found {
-	bool record;       /* `anchor` is the first record */
-	bool end;          /* the log ends there */
+	bool record; /* `anchor` is the first record */
+	bool end;    /* the log ends there */
 	struct witness_anchor anchor;
 };
 
@@ -64,8 +64,9 @@ static int wait_for_record(struct anchor_reader *a, int32_t partition, int64_t o
 
 	while (!ret->record && !ret->end) {
 		if (clock_ns() >= deadline_ns)
-			return err_set(e, ERR_BROKER_AWAY, "cannot read partition %d at offset %lld: %s",
-				partition, (long long)offset, last);
+			return err_set(e, ERR_BROKER_AWAY,
+				"cannot read partition %d at offset %lld: %s", partition,
+				(long long)offset, last);
 		if (a->ops->reader_read(a->reader, &m, 1, 50) == 0)
 			continue;
 		if (m.partition == partition) {
@@ -131,11 +132,11 @@ static bool take_before(const struct broker_message *m, int64_t offset, struct w
 	if (m->item == BROKER_MESSAGE && m->offset < offset)
 		*ret = anchor_of(m);
 	return m->item == BROKER_END || m->item == BROKER_OUT_OF_RANGE ||
-		(m->item == BROKER_MESSAGE && m->offset >= offset - 1);
+	       (m->item == BROKER_MESSAGE && m->offset >= offset - 1);
 }
 
-int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offset, int64_t timeout_ns,
-	struct witness_anchor *ret, struct err *e)
+int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offset,
+	int64_t timeout_ns, struct witness_anchor *ret, struct err *e)
 {
 	int64_t deadline = clock_ns() + timeout_ns, low, high;
 	char last[160] = "no answer";
@@ -151,11 +152,12 @@ int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offse
 		a->reader, partition, offset - LOOK_BACK > low ? offset - LOOK_BACK : low, e);
 	while (r == 0 && !done) {
 		if (clock_ns() >= deadline) {
-			r = err_set(e, ERR_BROKER_AWAY, "cannot read partition %d before offset %lld: %s",
-				partition, (long long)offset, last);
+			r = err_set(e, ERR_BROKER_AWAY,
+				"cannot read partition %d before offset %lld: %s", partition,
+				(long long)offset, last);
 		} else if (a->ops->reader_read(a->reader, &m, 1, 50) == 1) {
 			done = m.partition == partition &&
-				take_before(&m, offset, ret, last, sizeof(last));
+			       take_before(&m, offset, ret, last, sizeof(last));
 			a->ops->reader_release(a->reader, &m, 1);
 		}
 	}

@@ -24,14 +24,15 @@
 
 #define STATUS_NS (200 * NS_PER_MS)
 #define PLAIN_LINE_NS (5 * NS_PER_S)
-#define LOOK_NS NS_PER_S       /* at provisional findings */
+#define LOOK_NS NS_PER_S /* at provisional findings */
 #define FOLD_NS (5 * NS_PER_S)
 #define FOLD_AGE_S 10
 #define TICK_NS (50 * NS_PER_MS)
 #define MAX_REASONS 32
 #define FENCE_KEY_LEN 80
-#define ORPHAN_NS (60 * NS_PER_S) /* longer than a probe waits for outcomes when it is told to end */
-#define MAX_FOUND_LINES 10     /* live lines for findings in one look; the report has them all */
+#define ORPHAN_NS                                                                                  \
+	(60 * NS_PER_S)    /* longer than a probe waits for outcomes when it is told to end */
+#define MAX_FOUND_LINES 10 /* live lines for findings in one look; the report has them all */
 
 enum witness_index { W_SOURCE, W_COMMITTED, W_TARGET, W_N };
 
@@ -42,7 +43,7 @@ struct check {
 	struct run run;
 	struct destination source, target;
 	bool has_target;
-	int64_t *start[2];            /* by run_side */
+	int64_t *start[2]; /* by run_side */
 	size_t n_start[2];
 	struct witness *witness[W_N];
 	char source_name[128];
@@ -52,10 +53,10 @@ struct check {
 	const char *phase;
 	int64_t next_show_ns, next_line_ns, next_look_ns, next_fold_ns;
 	uint64_t lost_now;
-	int64_t orphaned_ns;          /* when the `run` that started us was found gone; 0: it is not */
+	int64_t orphaned_ns; /* when the `run` that started us was found gone; 0: it is not */
 	bool ledger_away;
 	bool fenced;
-	char *reason[MAX_REASONS];    /* why the run is undecided */
+	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
 
@@ -76,7 +77,8 @@ static void add_reason(struct check *c, const char *fmt, ...)
 
 static void send_line(struct check *c, const struct buf *line)
 {
-	if (write((int)c->o->status_fd, buf_str(line), line->len) < 0 && errno == EPIPE && !c->orphaned_ns)
+	if (write((int)c->o->status_fd, buf_str(line), line->len) < 0 && errno == EPIPE &&
+		!c->orphaned_ns)
 		c->orphaned_ns = clock_ns();
 }
 
@@ -158,7 +160,8 @@ static int say_found(const struct judged_finding *f, void *arg, struct err *e)
 	else
 		snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)f->lo,
 			(unsigned long long)f->hi);
-	snprintf(text, sizeof(text), "%s  %s at %s   producer %lld.%lld, partition %lld, seq %s (%s)   %s",
+	snprintf(text, sizeof(text),
+		"%s  %s at %s   producer %lld.%lld, partition %lld, seq %s (%s)   %s",
 		clock_hms(clock_wall_ns(), false, hms, sizeof(hms)), finding_text(f->kind),
 		stage_text(f->stage), (long long)f->producer_id, (long long)f->epoch,
 		(long long)f->partition, range, units_grouped(f->count, count), f->why);
@@ -259,7 +262,8 @@ static int open_destinations(struct check *c, const char *url, struct err *e)
 	if (r == 0)
 		r = destination_open(c->run.destination, &c->o->destination, &c->source, NULL, e);
 	if (r == 0 && c->has_target)
-		r = destination_open(strcmp(given.text, c->run.destination) != 0 ? url : c->run.target,
+		r = destination_open(
+			strcmp(given.text, c->run.destination) != 0 ? url : c->run.target,
 			&c->o->destination, &c->target, NULL, e);
 	destination_release(&given);
 	if (r == 0 && !(c->source.ops->caps & BROKER_CAP_POSITIONS))
@@ -282,7 +286,8 @@ static int start_witness(struct check *c, enum witness_index i, struct err *e)
 		.ledger_url = c->o->ledger,
 		.key = {.run_id = c->run.id,
 			.side = side,
-			.isolation = i == W_COMMITTED ? ISOLATION_COMMITTED : ISOLATION_UNCOMMITTED},
+			.isolation =
+				i == W_COMMITTED ? ISOLATION_COMMITTED : ISOLATION_UNCOMMITTED},
 		.start = c->start[side],
 		.n_partitions = c->n_start[side],
 		.source = c->source_name,
@@ -298,8 +303,8 @@ static int put_relay_lag(struct check *c, struct err *e)
 	const char *const values[] = {units_duration(c->o->relay_lag_ns, text)};
 
 	return c->o->relay_lag_ns
-		? run_put_settings(c->ledger, c->run.id, "checker", names, values, 1, e)
-		: 0;
+		       ? run_put_settings(c->ledger, c->run.id, "checker", names, values, 1, e)
+		       : 0;
 }
 
 static int prepare(struct check *c, const char *url, struct err *e)
@@ -351,7 +356,8 @@ static int tend(struct check *c, struct err *e)
 	show(c);
 	if (r == 0 && now >= c->next_look_ns) {
 		UNTIL_ANSWERED(c, r,
-			judged_provisional(c->ledger, c->run.id, say_found, &found, &c->lost_now, e));
+			judged_provisional(
+				c->ledger, c->run.id, say_found, &found, &c->lost_now, e));
 		c->next_look_ns = clock_ns() + LOOK_NS;
 	}
 	if (r == 0 && now >= c->next_fold_ns) {
@@ -388,7 +394,8 @@ static int wait_for_probes(struct check *c, struct err *e)
 		r = tend(c, e);
 		if (r == 0 && clock_ns() >= next_ask_ns) {
 			UNTIL_ANSWERED(c, r,
-				produced_open(c->ledger, c->run.id, &open, names, sizeof(names), e));
+				produced_open(
+					c->ledger, c->run.id, &open, names, sizeof(names), e));
 			if (r == 0)
 				r = heed_transactions(c, e);
 			next_ask_ns = clock_ns() + 250 * NS_PER_MS;
@@ -404,8 +411,9 @@ static int wait_for_probes(struct check *c, struct err *e)
 			c, r, produced_open(c->ledger, c->run.id, &open, names, sizeof(names), e));
 	}
 	if (r == 0 && open)
-		add_reason(c, "%llu producers have not ended: %s. If they were killed: mqaudit recover on "
-			      "their host; if that host is lost: mqaudit recover --run %s --assume-dead",
+		add_reason(c,
+			"%llu producers have not ended: %s. If they were killed: mqaudit recover on "
+			"their host; if that host is lost: mqaudit recover --run %s --assume-dead",
 			(unsigned long long)open, names, c->run.name);
 	return r;
 }
@@ -416,7 +424,7 @@ static int write_fences(struct check *c, uint64_t number, int64_t deadline_ns, s
 {
 	size_t n = c->n_start[RUN_SOURCE];
 	struct broker_fence *fence = calloc(n, sizeof(*fence));
-	char (*keys)[FENCE_KEY_LEN] = calloc(n, FENCE_KEY_LEN);
+	char(*keys)[FENCE_KEY_LEN] = calloc(n, FENCE_KEY_LEN);
 	uint8_t *payload = calloc(n, ENVELOPE_LEN);
 	struct broker_config config = destination_fence_config(&c->source);
 	int64_t left = deadline_ns - clock_ns();
@@ -438,8 +446,9 @@ static int write_fences(struct check *c, uint64_t number, int64_t deadline_ns, s
 		envelope_encode(&env, envelope_payload_hash(NULL, 0), payload + m * ENVELOPE_LEN);
 		fence[m] = (struct broker_fence){.partition = (int32_t)i,
 			.key = keys[m],
-			.key_len = (size_t)snprintf(keys[m], FENCE_KEY_LEN, "mqaudit-fence-%016llx-%u-%llu-%zu",
-				(unsigned long long)c->run.id, c->judgement, (unsigned long long)number, i),
+			.key_len = (size_t)snprintf(keys[m], FENCE_KEY_LEN,
+				"mqaudit-fence-%016llx-%u-%llu-%zu", (unsigned long long)c->run.id,
+				c->judgement, (unsigned long long)number, i),
 			.payload = payload + m * ENVELOPE_LEN,
 			.len = ENVELOPE_LEN};
 		m++;
@@ -470,12 +479,13 @@ static size_t fences_missing(struct check *c, enum witness_index i, uint64_t num
 	return missing;
 }
 
-static int wait_for_fences(struct check *c, enum witness_index i, uint64_t number, int64_t deadline_ns,
-	size_t *ret_missing, struct err *e)
+static int wait_for_fences(struct check *c, enum witness_index i, uint64_t number,
+	int64_t deadline_ns, size_t *ret_missing, struct err *e)
 {
 	int r = 0;
 
-	while (r == 0 && (*ret_missing = fences_missing(c, i, number)) > 0 && clock_ns() < deadline_ns) {
+	while (r == 0 && (*ret_missing = fences_missing(c, i, number)) > 0 &&
+		clock_ns() < deadline_ns) {
 		r = tend(c, e);
 		clock_sleep_ns(10 * NS_PER_MS);
 	}
@@ -502,7 +512,8 @@ static int note_fences_read(struct check *c, enum witness_index i, uint64_t numb
 /* Trouble that leaves the run undecided, not the check failed. */
 static bool is_undecided(int code)
 {
-	return code == ERR_BROKER_AWAY || code == ERR_TIMEOUT || code == ERR_DENIED || code == ERR_BROKER;
+	return code == ERR_BROKER_AWAY || code == ERR_TIMEOUT || code == ERR_DENIED ||
+	       code == ERR_BROKER;
 }
 
 /* Write a fence, read it, and make sure that what was read before it is still there. */
@@ -518,19 +529,24 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	show(c);
 	r = write_fences(c, number, deadline_ns, e);
 	if (is_undecided(r)) {
-		add_reason(c, "the fence was not acknowledged: %s. Check that every partition has a leader "
-			      "and enough in-sync replicas; --fence-timeout gives it longer", e->msg);
+		add_reason(c,
+			"the fence was not acknowledged: %s. Check that every partition has a leader "
+			"and enough in-sync replicas; --fence-timeout gives it longer",
+			e->msg);
 		return 0;
 	}
 	while (r == 0 && cuts > 0) {
 		r = wait_for_fences(c, W_SOURCE, number, deadline_ns, &missing, e);
 		if (r == 0 && missing) {
-			add_reason(c, "the fence of %zu partitions was written but not read in time; "
-				      "--fence-timeout gives it longer", missing);
+			add_reason(c,
+				"the fence of %zu partitions was written but not read in time; "
+				"--fence-timeout gives it longer",
+				missing);
 			return 0;
 		}
 		if (r == 0)
-			r = witness_verify(c->witness[W_SOURCE], deadline_ns - clock_ns() + NS_PER_S, &cuts, e);
+			r = witness_verify(c->witness[W_SOURCE],
+				deadline_ns - clock_ns() + NS_PER_S, &cuts, e);
 		if (is_undecided(r)) {
 			add_reason(c, "what was read could not be verified: %s", e->msg);
 			return 0;
@@ -570,8 +586,10 @@ static int nodes_answer(struct check *c, bool *ret_ok, struct err *e)
 			clock_sleep_ns(200 * NS_PER_MS);
 			continue;
 		}
-		add_reason(c, "%s: what it was sent may still come; bring the node back and check again: "
-			      "mqaudit check %s --run %s", why.msg, c->run.destination, c->run.name);
+		add_reason(c,
+			"%s: what it was sent may still come; bring the node back and check again: "
+			"mqaudit check %s --run %s",
+			why.msg, c->run.destination, c->run.name);
 		*ret_ok = false;
 		break;
 	}
@@ -599,12 +617,15 @@ static int lab_is_whole(struct check *c, struct err *e)
 		labfile_refresh(lab);
 		if (lab->n_faults && n == 0) {
 			n = lab->n_faults;
-			snprintf(names, sizeof(names), "%s %s", lab->fault[0].kind, lab->fault[0].node);
+			snprintf(names, sizeof(names), "%s %s", lab->fault[0].kind,
+				lab->fault[0].node);
 		}
 		for (size_t i = 0; i < lab->n_nodes; i++)
 			if (lab->node[i].state != LABFILE_NODE_RUNNING)
-				add_reason(c, "node %s of the lab is %s: mqaudit lab heal, then check again",
-					lab->node[i].name, labfile_node_state_text(lab->node[i].state));
+				add_reason(c,
+					"node %s of the lab is %s: mqaudit lab heal, then check again",
+					lab->node[i].name,
+					labfile_node_state_text(lab->node[i].state));
 		labfile_free(lab);
 	}
 	if (n)
@@ -641,7 +662,8 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 	if (r == 0 && !end)
 		r = err_set(e, ERR_NOMEM, "out of memory");
 	if (r == 0)
-		r = c->source.ops->reader_open(&c->source.config, BROKER_UNCOMMITTED, true, &reader, e);
+		r = c->source.ops->reader_open(
+			&c->source.config, BROKER_UNCOMMITTED, true, &reader, e);
 	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++) {
 		int64_t low;
 
@@ -655,8 +677,9 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 			witness_committed(c->witness[W_SOURCE], (int32_t)i) < end[i]) {
 			r = tend(c, e);
 			if (r == 0 && clock_ns() >= deadline_ns)
-				r = err_set(e, ERR_TIMEOUT, "partition %zu was not read to offset %lld in time",
-					i, (long long)end[i]);
+				r = err_set(e, ERR_TIMEOUT,
+					"partition %zu was not read to offset %lld in time", i,
+					(long long)end[i]);
 			clock_sleep_ns(10 * NS_PER_MS);
 		}
 	}
@@ -693,8 +716,10 @@ static int wait_for_stable(struct check *c, uint64_t number, struct err *e)
 		r = wait_for_fences(c, W_COMMITTED, number,
 			clock_ns() + timeout_ms * NS_PER_MS + 20 * NS_PER_S, &missing, e);
 	if (r == 0 && missing)
-		add_reason(c, "a transaction is still open on %zu partitions: the last stable offset has not "
-			      "passed the fence", missing);
+		add_reason(c,
+			"a transaction is still open on %zu partitions: the last stable offset has not "
+			"passed the fence",
+			missing);
 	return r;
 }
 
@@ -711,8 +736,10 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 	if (r == 0)
 		r = note_fences_read(c, W_TARGET, number, e);
 	if (r == 0 && missing && !c->o->relay_lag_ns)
-		add_reason(c, "the fence of %zu partitions did not come through the relay in time; if it does "
-			      "not pass records like it, bound it with --relay-lag TIME", missing);
+		add_reason(c,
+			"the fence of %zu partitions did not come through the relay in time; if it does "
+			"not pass records like it, bound it with --relay-lag TIME",
+			missing);
 	return r;
 }
 
@@ -736,8 +763,9 @@ static int sweep_if_needed(struct check *c, bool *ret_ok, struct err *e)
 	all |= r == 0 && strstr(policy, "compact") != NULL;
 	if (r == 0 && (needed || all)) {
 		if (strcmp(c->o->sweep, "none") == 0) {
-			add_reason(c, "records were removed from the log by policy, and --sweep none keeps it "
-				      "from being read again");
+			add_reason(c,
+				"records were removed from the log by policy, and --sweep none keeps it "
+				"from being read again");
 			*ret_ok = false;
 			return 0;
 		}
@@ -770,8 +798,8 @@ static int reach_the_end(struct check *c, bool *ret_complete, struct err *e)
 		UNTIL_ANSWERED(c, r, judged_health(c->ledger, c->run.id, &health, e));
 	if (r == 0)
 		UNTIL_ANSWERED(c, r,
-			run_get_setting(
-				c->ledger, c->run.id, "probe", "shared", shared, sizeof(shared), e));
+			run_get_setting(c->ledger, c->run.id, "probe", "shared", shared,
+				sizeof(shared), e));
 	if (r)
 		return r;
 	if (c->o->no_fence || strcmp(shared, "true") == 0) {
@@ -801,8 +829,8 @@ static int reach_the_end(struct check *c, bool *ret_complete, struct err *e)
 
 static int take_sql_finding(const struct judged_finding *f, void *arg, struct err *e)
 {
-	int r = findings_add(arg, f->kind, f->stage, f->producer_id, f->epoch, f->partition, f->lo, f->hi,
-		f->count);
+	int r = findings_add(arg, f->kind, f->stage, f->producer_id, f->epoch, f->partition, f->lo,
+		f->hi, f->count);
 
 	return r ? err_set(e, r, "out of memory") : 0;
 }
@@ -816,7 +844,8 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 		.complete = complete,
 		.transactional = c->run.transactional,
 		.source = witness_tracker(c->witness[W_SOURCE]),
-		.committed = c->witness[W_COMMITTED] ? witness_tracker(c->witness[W_COMMITTED]) : NULL,
+		.committed =
+			c->witness[W_COMMITTED] ? witness_tracker(c->witness[W_COMMITTED]) : NULL,
 		.target = c->has_target ? witness_tracker(c->witness[W_TARGET]) : NULL,
 		.relay_bounded = c->o->relay_lag_ns != 0,
 	};
@@ -840,9 +869,11 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 	if (r == 0)
 		r = judge_in_memory(c->ledger, &plan, &memory, e);
 	if (r == 0) {
-		*ret_agreed = findings_equal(memory, "the tracker", sql, "the ledger's judge", text, sizeof(text));
+		*ret_agreed = findings_equal(
+			memory, "the tracker", sql, "the ledger's judge", text, sizeof(text));
 		if (!*ret_agreed)
-			add_reason(c, "the two judges disagree, which is a defect of mqaudit or of its ledger: %s",
+			add_reason(c,
+				"the two judges disagree, which is a defect of mqaudit or of its ledger: %s",
 				text);
 	}
 	findings_free(sql);
@@ -853,10 +884,10 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 /* The sums that the counts must satisfy; a violated one is a defect of ours. */
 static bool sums_hold(struct check *c, const struct judged_sums *s)
 {
-	uint64_t outcomes = s->acked + s->unconfirmed + s->refused + s->unknown + s->none + s->unrecorded +
-		s->in_flight;
-	uint64_t records = s->distinct + s->extra + s->aborted + s->foreign + s->phantom + s->corrupted +
-		s->fences;
+	uint64_t outcomes = s->acked + s->unconfirmed + s->refused + s->unknown + s->none +
+			    s->unrecorded + s->in_flight;
+	uint64_t records = s->distinct + s->extra + s->aborted + s->foreign + s->phantom +
+			   s->corrupted + s->fences;
 
 	if (s->intended != outcomes)
 		add_reason(c, "defect: %llu messages intended, but %llu outcomes",
@@ -885,10 +916,13 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, const s
 			pending = n;
 	}
 	if (unread)
-		add_reason(c, "%llu messages were removed from the log before they were read; longer retention, "
-			      "or a checker that keeps up, would tell", (unsigned long long)unread);
+		add_reason(c,
+			"%llu messages were removed from the log before they were read; longer retention, "
+			"or a checker that keeps up, would tell",
+			(unsigned long long)unread);
 	if (s->unrecorded_absent)
-		add_reason(c, "what became of %llu messages only a lost journal knew, and they are not there",
+		add_reason(c,
+			"what became of %llu messages only a lost journal knew, and they are not there",
 			(unsigned long long)s->unrecorded_absent);
 	if (pending && c->n_reasons == 0)
 		add_reason(c, "%llu messages are pending", (unsigned long long)pending);
@@ -983,7 +1017,8 @@ int check_run(const struct cmdline *cl, const struct check_opts *o, const char *
 	c->started_ns = clock_ns();
 	c->next_line_ns = c->started_ns + PLAIN_LINE_NS;
 	c->nonce = (uint32_t)rng_system();
-	stop_install("mqaudit: ended at once; what was read is in the ledger, the run is not judged\n");
+	stop_install(
+		"mqaudit: ended at once; what was read is in the ledger, the run is not judged\n");
 	r = prepare(c, url, e);
 	if (r == 0)
 		r = check_to_the_end(c, ret, e);

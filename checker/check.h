@@ -15,9 +15,9 @@ struct check_opts {
 	int64_t settle_ns;
 	int64_t fence_timeout_ns;
 	bool no_fence;
-	const char *sweep;      /* auto, full or none */
+	const char *sweep; /* auto, full or none */
 	int64_t relay_lag_ns;
-	uint64_t status_fd;     /* hidden: 0: none */
+	uint64_t status_fd; /* hidden: 0: none */
 };
 
 /*

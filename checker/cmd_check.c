@@ -8,29 +8,61 @@
 #define AT(member) .offset = offsetof(struct check_opts, member)
 
 static const struct opt opts[] = {
-	{.name = "run", .type = OPT_STRING, .arg = "RUN", AT(run), .group = "The run",
+	{.name = "run",
+		.type = OPT_STRING,
+		.arg = "RUN",
+		AT(run),
+		.group = "The run",
 		.help = "The run to check, by name or id; without it, the only one that is open."},
-	{.name = "follow", .letter = 'f', .type = OPT_FLAG, AT(follow),
+	{.name = "follow",
+		.letter = 'f',
+		.type = OPT_FLAG,
+		AT(follow),
 		.help = "Go on reading when the probes have ended, until Ctrl-C; judge then."},
-	{.name = "settle", .type = OPT_DURATION, .arg = "TIME", .dflt = "2s", AT(settle_ns),
+	{.name = "settle",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.dflt = "2s",
+		AT(settle_ns),
 		.group = "The end of the log",
 		.help = "After connections were lost or outcomes are unknown: how long to wait for late "
 			"messages, once every node answers."},
-	{.name = "fence-timeout", .type = OPT_DURATION, .arg = "TIME", .dflt = "60s", AT(fence_timeout_ns),
+	{.name = "fence-timeout",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.dflt = "60s",
+		AT(fence_timeout_ns),
 		.help = "How long the fence, and the nodes, may take to answer; then the run is undecided."},
-	{.name = "no-fence", .type = OPT_FLAG, AT(no_fence),
+	{.name = "no-fence",
+		.type = OPT_FLAG,
+		AT(no_fence),
 		.help = "Write nothing: the end is where the log ends after the settle time."},
-	{.name = "sweep", .type = OPT_CHOICE, .arg = "auto|full|none", .choices = "auto|full|none",
-		.dflt = "auto", AT(sweep),
+	{.name = "sweep",
+		.type = OPT_CHOICE,
+		.arg = "auto|full|none",
+		.choices = "auto|full|none",
+		.dflt = "auto",
+		AT(sweep),
 		.help = "Read the log again at the end: where retention or compaction may have removed "
 			"something, all of it, or never (undecided then, if it was needed)."},
-	{.name = "relay-lag", .type = OPT_DURATION, .arg = "TIME", AT(relay_lag_ns),
+	{.name = "relay-lag",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		AT(relay_lag_ns),
 		.help = "Behind a relay: what did not come through in this time after the fence is lost. Your "
 			"premise; the report says so."},
 	DESTINATION_OPTS(struct check_opts, destination),
-	{.name = "ledger", .type = OPT_STRING, .arg = "URL", AT(ledger), .group = "Ledger",
+	{.name = "ledger",
+		.type = OPT_STRING,
+		.arg = "URL",
+		AT(ledger),
+		.group = "Ledger",
 		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded one."},
-	{.name = "status-fd", .type = OPT_COUNT, .arg = "FD", AT(status_fd), .hidden = true,
+	{.name = "status-fd",
+		.type = OPT_COUNT,
+		.arg = "FD",
+		AT(status_fd),
+		.hidden = true,
 		.help = "Where status lines go."},
 	{.name = NULL},
 };
@@ -47,7 +79,8 @@ static int run_check(struct cmdline *cl)
 	}
 	if (!o->status_fd) {
 		printf("%s\n", verdict_text(v));
-		log_hint("mqaudit report%s%s shows what was found", o->run ? " " : "", o->run ? o->run : "");
+		log_hint("mqaudit report%s%s shows what was found", o->run ? " " : "",
+			o->run ? o->run : "");
 	}
 	return (int)verdict_exit_code(v);
 }

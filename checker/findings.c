@@ -50,7 +50,7 @@ static size_t hash_of(const struct entry *k)
 static bool same_key(const struct entry *a, const struct entry *b)
 {
 	return a->kind == b->kind && a->stage == b->stage && a->producer_id == b->producer_id &&
-		a->epoch == b->epoch && a->partition == b->partition;
+	       a->epoch == b->epoch && a->partition == b->partition;
 }
 
 static const struct entry *find(const struct findings *f, const struct entry *key)
@@ -155,13 +155,14 @@ static void tell(const struct entry *e, const struct entry *other, const char *n
 {
 	unsigned long long n = other ? other->count : 0;
 
-	snprintf(text, len, "%s says %s at %s %llu times in lane %lld.%lld.%lld, %s %llu times%s%llu", name,
+	snprintf(text, len,
+		"%s says %s at %s %llu times in lane %lld.%lld.%lld, %s %llu times%s%llu", name,
 		finding_text(e->kind), stage_text(e->stage), (unsigned long long)e->count,
-		(long long)e->producer_id, (long long)e->epoch, (long long)e->partition, other_name, n,
-		"; first at seq ",
+		(long long)e->producer_id, (long long)e->epoch, (long long)e->partition, other_name,
+		n, "; first at seq ",
 		(unsigned long long)(other && !seqset_equal(e->seqs, other->seqs)
-				? first_difference(e->seqs, other->seqs)
-				: seqset_min(e->seqs)));
+					     ? first_difference(e->seqs, other->seqs)
+					     : seqset_min(e->seqs)));
 }
 
 bool findings_equal(const struct findings *a, const char *a_name, const struct findings *b,

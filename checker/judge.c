@@ -14,15 +14,16 @@
 /* What the probes said of a lane. */
 struct side_lane {
 	int64_t producer_id, epoch, partition, nonce;
-	char state[12];         /* of the journal */
+	char state[12]; /* of the journal */
 	bool ended;
 	uint64_t lease, intended;
-	struct seqset *outcome[OUTCOME_N]; /* ACKED, UNCONFIRMED, REFUSED, UNKNOWN: the best of each seq */
-	struct seqset *swept;   /* seen, then read again and not there */
-	struct seqset *cut;     /* seen, then cut from the log */
-	struct seqset *twice;   /* acked at an offset that another acked message has too */
-	struct seqset *below;   /* acked below the log's start, or at no known place */
-	struct seqset *damaged; /* named damage on the source */
+	struct seqset *
+		outcome[OUTCOME_N]; /* ACKED, UNCONFIRMED, REFUSED, UNKNOWN: the best of each seq */
+	struct seqset *swept;       /* seen, then read again and not there */
+	struct seqset *cut;         /* seen, then cut from the log */
+	struct seqset *twice;       /* acked at an offset that another acked message has too */
+	struct seqset *below;       /* acked below the log's start, or at no known place */
+	struct seqset *damaged;     /* named damage on the source */
 	struct seqset *present, *repeated, *reordered; /* on the source */
 	uint64_t extra, copies;
 	int64_t log_start, run_start;
@@ -43,13 +44,14 @@ struct bench {
 	struct stretch *stretch;
 	size_t n_stretches, cap_stretches;
 	struct findings *out;
-	uint64_t unnamed[2]; /* not used for sums, see damage */
+	uint64_t unnamed[2];   /* not used for sums, see damage */
 	struct seqset *fenced; /* source partitions whose fence was read behind the relay */
 };
 
 /* ---- lanes ----------------------------------------------------------------------------------- */
 
-static struct side_lane *lane_of(struct bench *b, int64_t producer_id, int64_t epoch, int64_t partition)
+static struct side_lane *lane_of(
+	struct bench *b, int64_t producer_id, int64_t epoch, int64_t partition)
 {
 	size_t lo = 0, hi = b->n_lanes;
 
@@ -57,7 +59,7 @@ static struct side_lane *lane_of(struct bench *b, int64_t producer_id, int64_t e
 		size_t mid = lo + (hi - lo) / 2;
 		const struct side_lane *l = &b->lane[mid];
 		int64_t d = l->producer_id != producer_id ? l->producer_id - producer_id
-			: l->epoch != epoch		  ? l->epoch - epoch
+			    : l->epoch != epoch           ? l->epoch - epoch
 							  : l->partition - partition;
 
 		if (d == 0)
@@ -72,8 +74,8 @@ static struct side_lane *lane_of(struct bench *b, int64_t producer_id, int64_t e
 
 static int new_sets(struct side_lane *l)
 {
-	struct seqset **sets[] = {&l->swept, &l->cut, &l->twice, &l->below, &l->damaged, &l->present,
-		&l->repeated, &l->reordered};
+	struct seqset **sets[] = {&l->swept, &l->cut, &l->twice, &l->below, &l->damaged,
+		&l->present, &l->repeated, &l->reordered};
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		*sets[i] = seqset_new();
@@ -90,8 +92,8 @@ static int new_sets(struct side_lane *l)
 
 static void free_sets(struct side_lane *l)
 {
-	struct seqset *sets[] = {l->swept, l->cut, l->twice, l->below, l->damaged, l->present, l->repeated,
-		l->reordered};
+	struct seqset *sets[] = {l->swept, l->cut, l->twice, l->below, l->damaged, l->present,
+		l->repeated, l->reordered};
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
 		seqset_free(sets[i]);
@@ -139,7 +141,8 @@ static int add_outcome(struct side_lane *l, enum outcome o, uint64_t lo, uint64_
 		struct seqset_iter it;
 		struct seqrange x;
 
-		for (bool more = seqset_seek(l->outcome[order[i]], lo, &it, &x); r == 0 && more && x.lo <= hi;
+		for (bool more = seqset_seek(l->outcome[order[i]], lo, &it, &x);
+			r == 0 && more && x.lo <= hi;
 			more = seqset_next(l->outcome[order[i]], &it, &x))
 			r = seqset_remove(
 				l->outcome[o], x.lo < lo ? lo : x.lo, x.hi > hi ? hi : x.hi);
@@ -147,7 +150,8 @@ static int add_outcome(struct side_lane *l, enum outcome o, uint64_t lo, uint64_
 	return r;
 }
 
-static int add_stretch(struct bench *b, const struct side_lane *l, uint64_t lo, int64_t first, int64_t last)
+static int add_stretch(
+	struct bench *b, const struct side_lane *l, uint64_t lo, int64_t first, int64_t last)
 {
 	if (b->n_stretches == b->cap_stretches) {
 		size_t cap = b->cap_stretches ? b->cap_stretches * 2 : 256;
@@ -166,11 +170,12 @@ static int add_stretch(struct bench *b, const struct side_lane *l, uint64_t lo, 
 static int take_outcome(const struct pg_rows *row, void *arg, struct err *e)
 {
 	struct bench *b = arg;
-	struct side_lane *l = lane_of(
-		b, pg_rows_i64(row, 0, 0), pg_rows_i64(row, 0, 1), pg_rows_i64(row, 0, 2));
+	struct side_lane *l =
+		lane_of(b, pg_rows_i64(row, 0, 0), pg_rows_i64(row, 0, 1), pg_rows_i64(row, 0, 2));
 	uint64_t lo = pg_rows_u64(row, 0, 3), hi = pg_rows_u64(row, 0, 4);
 	int64_t first = pg_rows_i64(row, 0, 6), last = pg_rows_i64(row, 0, 7);
-	bool placed = !pg_rows_is_null(row, 0, 6), exact = placed && last - first == (int64_t)(hi - lo);
+	bool placed = !pg_rows_is_null(row, 0, 6),
+	     exact = placed && last - first == (int64_t)(hi - lo);
 	enum outcome o;
 	int r;
 
@@ -191,8 +196,8 @@ static int take_outcome(const struct pg_rows *row, void *arg, struct err *e)
 static int take_history(const struct pg_rows *row, void *arg, struct err *e)
 {
 	struct bench *b = arg;
-	struct side_lane *l = lane_of(
-		b, pg_rows_i64(row, 0, 0), pg_rows_i64(row, 0, 1), pg_rows_i64(row, 0, 2));
+	struct side_lane *l =
+		lane_of(b, pg_rows_i64(row, 0, 0), pg_rows_i64(row, 0, 1), pg_rows_i64(row, 0, 2));
 	bool swept = strcmp(pg_rows_text(row, 0, 5), "sweep") == 0;
 	int r;
 
@@ -232,7 +237,8 @@ static int find_twice(struct bench *b)
 			r = seqset_add(b->lane[x->lane].twice, x->lo + (uint64_t)(from - x->first),
 				x->lo + (uint64_t)(to - x->first), NULL);
 			if (r == 0)
-				r = seqset_add(b->lane[y->lane].twice, y->lo + (uint64_t)(from - y->first),
+				r = seqset_add(b->lane[y->lane].twice,
+					y->lo + (uint64_t)(from - y->first),
 					y->lo + (uint64_t)(to - y->first), NULL);
 		}
 	}
@@ -261,8 +267,8 @@ static int add_ranges(struct bench *b, enum finding_kind kind, enum stage stage,
 	int r = 0;
 
 	while (r == 0 && seqset_next(s, &it, &x))
-		r = findings_add(b->out, kind, stage, l->producer_id, l->epoch, l->partition, x.lo, x.hi,
-			x.hi - x.lo + 1);
+		r = findings_add(b->out, kind, stage, l->producer_id, l->epoch, l->partition, x.lo,
+			x.hi, x.hi - x.lo + 1);
 	return r;
 }
 
@@ -319,12 +325,12 @@ static int load_own(const struct witness_row *row, void *arg, struct err *e)
 		.hi = row->hi < own->bound ? row->hi : own->bound,
 	};
 
-	if (row->producer_id != i->producer_id || row->epoch != i->epoch || row->nonce != i->nonce ||
-		row->lane != i->lane || row->lo > own->bound)
+	if (row->producer_id != i->producer_id || row->epoch != i->epoch ||
+		row->nonce != i->nonce || row->lane != i->lane || row->lo > own->bound)
 		return 0;
 	return tracker_load(own->to, own->lane->partition, &run)
-		? err_set(e, ERR_NOMEM, "out of memory")
-		: 0;
+		       ? err_set(e, ERR_NOMEM, "out of memory")
+		       : 0;
 }
 
 /*
@@ -434,7 +440,8 @@ static struct seqset *both(const struct seqset *a, const struct seqset *b)
 	return x;
 }
 
-static int judge_promised(struct bench *b, struct side_lane *l, enum outcome o, enum stage lost_stage)
+static int judge_promised(
+	struct bench *b, struct side_lane *l, enum outcome o, enum stage lost_stage)
 {
 	const struct seqset *there[] = {l->present, l->damaged};
 	struct seqset *absent = minus(l->outcome[o], there, 2);
@@ -509,7 +516,8 @@ static struct seqset *silent_of(const struct side_lane *l)
 static int judge_unpromised(struct bench *b, struct side_lane *l)
 {
 	const struct seqset *there[] = {l->present, l->damaged};
-	enum finding_kind absent_kind = b->plan->complete ? FINDING_UNACKNOWLEDGED : FINDING_PENDING;
+	enum finding_kind absent_kind =
+		b->plan->complete ? FINDING_UNACKNOWLEDGED : FINDING_PENDING;
 	struct seqset *silent = silent_of(l), *x = NULL;
 	int r = silent ? 0 : ERR_NOMEM;
 
@@ -549,8 +557,8 @@ static int add_repeats(struct bench *b, enum stage stage, const struct side_lane
 	int r = 0;
 
 	while (r == 0 && seqset_next(seqs, &it, &x)) {
-		r = findings_add(b->out, FINDING_DUPLICATED, stage, l->producer_id, l->epoch, l->partition,
-			x.lo, x.hi, extra);
+		r = findings_add(b->out, FINDING_DUPLICATED, stage, l->producer_id, l->epoch,
+			l->partition, x.lo, x.hi, extra);
 		extra = 0;
 	}
 	return r;
@@ -616,7 +624,7 @@ static int behind_collect(struct bench *b, const struct side_lane *l, struct beh
 static int judge_behind(struct bench *b, struct side_lane *l, struct behind *x)
 {
 	bool comparable = b->plan->relay_bounded ||
-		(l->partition >= 0 && seqset_has(b->fenced, (uint64_t)l->partition));
+			  (l->partition >= 0 && seqset_has(b->fenced, (uint64_t)l->partition));
 	const struct seqset *there[] = {x->present, x->damaged};
 	struct seqset *absent = NULL, *repeated = NULL, *reordered = NULL;
 	uint64_t extra = x->extra;
@@ -631,8 +639,8 @@ static int judge_behind(struct bench *b, struct side_lane *l, struct behind *x)
 	reordered = minus(x->reordered, (const struct seqset *const[]){l->reordered}, 1);
 	r = absent && repeated && reordered ? 0 : ERR_NOMEM;
 	if (r == 0)
-		r = add_ranges(b, comparable && b->plan->complete ? FINDING_LOST : FINDING_PENDING, STAGE_RELAY,
-			l, absent);
+		r = add_ranges(b, comparable && b->plan->complete ? FINDING_LOST : FINDING_PENDING,
+			STAGE_RELAY, l, absent);
 	if (r == 0)
 		r = add_repeats(b, STAGE_RELAY, l, repeated, extra);
 	if (r == 0)
@@ -668,12 +676,14 @@ static int take_fenced(const struct pg_rows *row, void *arg, struct err *e)
 	struct bench *b = arg;
 	uint64_t partition = pg_rows_u64(row, 0, 0);
 
-	return seqset_add(b->fenced, partition, partition, NULL) ? err_set(e, ERR_NOMEM, "out of memory") : 0;
+	return seqset_add(b->fenced, partition, partition, NULL)
+		       ? err_set(e, ERR_NOMEM, "out of memory")
+		       : 0;
 }
 
 /* A damaged position: who it was is in the row, or follows from the acked offset it lies at. */
-static int name_damage(struct bench *b, int64_t partition, int64_t offset, struct side_lane **ret_lane,
-	uint64_t *ret_seq)
+static int name_damage(struct bench *b, int64_t partition, int64_t offset,
+	struct side_lane **ret_lane, uint64_t *ret_seq)
 {
 	*ret_lane = NULL;
 	for (size_t i = 0; i < b->n_stretches; i++) {
@@ -703,7 +713,8 @@ static int take_damage(const struct pg_rows *row, void *arg, struct err *e)
 	struct bench *b = p->b;
 	enum stage stage = p->target ? STAGE_RELAY : STAGE_BROKER;
 	int64_t partition = pg_rows_i64(row, 0, 0);
-	bool named = !pg_rows_is_null(row, 0, 2), foreign = strcmp(pg_rows_text(row, 0, 6), "foreign") == 0;
+	bool named = !pg_rows_is_null(row, 0, 2),
+	     foreign = strcmp(pg_rows_text(row, 0, 6), "foreign") == 0;
 	struct side_lane *l = NULL;
 	int64_t id = 0, epoch = 0, lane = partition;
 	uint64_t seq = 0;

@@ -20,7 +20,8 @@ void findings_free(struct findings *f);
 
 /* Add [lo, hi] of a lane, `count` messages (more than hi - lo + 1 where copies are counted). */
 MUST_CHECK int findings_add(struct findings *f, enum finding_kind kind, enum stage stage,
-	int64_t producer_id, int64_t epoch, int64_t partition, uint64_t lo, uint64_t hi, uint64_t count);
+	int64_t producer_id, int64_t epoch, int64_t partition, uint64_t lo, uint64_t hi,
+	uint64_t count);
 
 /*
  * Are both the same? If not, `text` gets the first difference in words, with a and b called by name.
@@ -31,13 +32,13 @@ bool findings_equal(const struct findings *a, const char *a_name, const struct f
 struct judge_plan {
 	int64_t run_id;
 	uint32_t judgement;
-	bool complete;               /* everything up to the end was read: what is absent is absent */
+	bool complete; /* everything up to the end was read: what is absent is absent */
 	bool transactional;
-	bool compacted;              /* the topic's cleanup.policy */
-	struct tracker *source;      /* everything on the log */
-	struct tracker *committed;   /* with transactions: what was committed; else NULL */
-	struct tracker *target;      /* behind a relay; else NULL */
-	bool relay_bounded;          /* --relay-lag */
+	bool compacted;            /* the topic's cleanup.policy */
+	struct tracker *source;    /* everything on the log */
+	struct tracker *committed; /* with transactions: what was committed; else NULL */
+	struct tracker *target;    /* behind a relay; else NULL */
+	bool relay_bounded;        /* --relay-lag */
 };
 
 /* Judge. *ret is the caller's. Returns 0, or as pg.h, or ERR_NOMEM, ERR_LIMIT. */

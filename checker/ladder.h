@@ -12,8 +12,8 @@
  * The segments of a partition that was read, with an anchor at the end of each: dense at the end of the
  * log, thinner behind. 10^9 records have some sixty. A plain value; ladder_clear() frees it.
  */
-#define LADDER_DENSE 8        /* the newest so many are never folded */
-#define LADDER_MAX_FOLDS 64   /* in one commit, of all partitions together */
+#define LADDER_DENSE 8      /* the newest so many are never folded */
+#define LADDER_MAX_FOLDS 64 /* in one commit, of all partitions together */
 
 struct ladder {
 	struct witness_segment *segment; /* in log order */

@@ -14,15 +14,15 @@ struct lane {
 	uint64_t extra;
 	uint64_t top;
 	/* the run that grows now; seqs [noted + 1, hi] of it are not in `seen` yet */
-	struct tracker_run run;  /* lo 0: none */
-	bool in_front;           /* it began above everything seen before */
-	bool active;             /* in the partition's list of lanes with something to take */
+	struct tracker_run run; /* lo 0: none */
+	bool in_front;          /* it began above everything seen before */
+	bool active;            /* in the partition's list of lanes with something to take */
 };
 
 struct part {
 	struct lane **lanes;
 	size_t n_lanes, cap_lanes;
-	uint32_t *table;         /* open addressing: index + 1 into lanes */
+	uint32_t *table; /* open addressing: index + 1 into lanes */
 	size_t table_mask;
 	struct lane *last;
 	/* the segment */
@@ -32,7 +32,7 @@ struct part {
 	size_t n_damages, cap_damages;
 	struct lane **active;
 	size_t n_active, cap_active;
-	int64_t first_offset;    /* of the segment; -1: nothing read yet */
+	int64_t first_offset; /* of the segment; -1: nothing read yet */
 	uint64_t records, ours, foreigners, fences, corrupted;
 	/* taken before, of what still counts */
 	uint64_t sum_records, sum_ours, sum_foreigners, sum_fences, sum_corrupted;
@@ -137,7 +137,7 @@ static int reserve(void *array, size_t n, size_t *cap, size_t size)
 static bool same_ident(const struct tracker_ident *a, const struct tracker_ident *b)
 {
 	return a->producer_id == b->producer_id && a->epoch == b->epoch && a->nonce == b->nonce &&
-		a->lane == b->lane;
+	       a->lane == b->lane;
 }
 
 static size_t hash_ident(const struct tracker_ident *i)
@@ -316,7 +316,8 @@ static int take_seq(struct part *p, struct lane *l, int64_t offset, uint64_t seq
 }
 
 int tracker_message(struct tracker *t, int32_t partition, int64_t offset,
-	const struct tracker_ident *ident, uint64_t seq, uint16_t attempt, enum tracker_kind *ret_kind)
+	const struct tracker_ident *ident, uint64_t seq, uint16_t attempt,
+	enum tracker_kind *ret_kind)
 {
 	struct part *p = part_of(t, partition);
 	struct lane *l = p ? lane_of(p, ident) : NULL;
@@ -374,10 +375,12 @@ int tracker_record(struct tracker *t, int32_t partition, int64_t offset, const v
 	struct part *p;
 
 	if (__builtin_expect(v == ENVELOPE_OK && env.run_id == t->run_id && env.flags == 0, 1)) {
-		ident = (struct tracker_ident){env.producer_id, env.epoch, env.nonce, env.partition};
+		ident = (struct tracker_ident){
+			env.producer_id, env.epoch, env.nonce, env.partition};
 		if (ret_env)
 			*ret_env = env;
-		return tracker_message(t, partition, offset, &ident, env.seq, env.attempt, ret_kind);
+		return tracker_message(
+			t, partition, offset, &ident, env.seq, env.attempt, ret_kind);
 	}
 	p = part_of(t, partition);
 	if (!p)
@@ -518,8 +521,8 @@ bool tracker_next_lane(struct tracker *t, size_t *at, struct tracker_lane *ret)
 		l = p->lanes[lane];
 		if (note_front(l))
 			BUG("out of memory in a lane's set");
-		*ret = (struct tracker_lane){(int32_t)part, l->ident, l->seen, l->repeated, l->extra,
-			l->reordered, l->top};
+		*ret = (struct tracker_lane){(int32_t)part, l->ident, l->seen, l->repeated,
+			l->extra, l->reordered, l->top};
 		*at = part << 32 | (lane + 1);
 		return true;
 	}

@@ -25,17 +25,17 @@ struct tracker_ident {
 	uint32_t producer_id;
 	uint32_t epoch;
 	uint32_t nonce;
-	uint32_t lane;        /* the partition that the envelope names */
+	uint32_t lane; /* the partition that the envelope names */
 };
 
 /* What a record is. */
 enum tracker_kind {
-	TRACKED_FIRST,        /* the first copy of a message of ours, in order */
-	TRACKED_LATE,         /* the first copy, behind that of a higher seq */
-	TRACKED_REPEAT,       /* another copy of one that was seen */
+	TRACKED_FIRST,  /* the first copy of a message of ours, in order */
+	TRACKED_LATE,   /* the first copy, behind that of a higher seq */
+	TRACKED_REPEAT, /* another copy of one that was seen */
 	TRACKED_FENCE,
-	TRACKED_FOREIGN,      /* another run's, or not mqaudit's */
-	TRACKED_CORRUPTED,    /* ours, but the payload is damaged: who it was is known */
+	TRACKED_FOREIGN,   /* another run's, or not mqaudit's */
+	TRACKED_CORRUPTED, /* ours, but the payload is damaged: who it was is known */
 	TRACKED_CORRUPTED_UNNAMED,
 };
 
@@ -53,7 +53,7 @@ struct tracker_damage {
 	struct tracker_ident ident;
 	uint64_t seq;
 	int64_t offset;
-	const char *what;     /* a constant: "payload", "length", "header", "foreign" */
+	const char *what; /* a constant: "payload", "length", "header", "foreign" */
 };
 
 /* What was read of a partition since the last one was taken: [first_offset, end_offset). */
@@ -72,16 +72,17 @@ struct tracker_lane {
 	int32_t partition;
 	struct tracker_ident ident;
 	const struct seqset *seen;
-	const struct seqset *repeated;  /* seqs with more than one copy */
-	uint64_t extra;                 /* copies beyond the first */
+	const struct seqset *repeated; /* seqs with more than one copy */
+	uint64_t extra;                /* copies beyond the first */
 	const struct seqset *reordered;
-	uint64_t top;                   /* the highest seq seen */
+	uint64_t top; /* the highest seq seen */
 };
 
 /* Sums over everything that counts now. */
 struct tracker_totals {
 	uint64_t records, ours, foreigners, fences, corrupted;
-	uint64_t distinct, extra, reordered, missing; /* missing: below the top of a lane, not seen */
+	uint64_t distinct, extra, reordered,
+		missing; /* missing: below the top of a lane, not seen */
 };
 /* A tracker for a run. NULL: out of memory. */
 struct tracker *tracker_new(uint64_t run_id);
@@ -92,12 +93,13 @@ void tracker_free(struct tracker *t);
  * Offsets of a partition rise from call to call. Returns 0, ERR_NOMEM or ERR_LIMIT (too many anomalies in
  * one lane): the tracker is not to be used any more then.
  */
-MUST_CHECK int tracker_record(struct tracker *t, int32_t partition, int64_t offset, const void *payload,
-	size_t len, enum tracker_kind *ret_kind, struct envelope *ret_env);
+MUST_CHECK int tracker_record(struct tracker *t, int32_t partition, int64_t offset,
+	const void *payload, size_t len, enum tracker_kind *ret_kind, struct envelope *ret_env);
 
 /* As tracker_record() for what the caller decoded itself: for tests and for loading. */
 MUST_CHECK int tracker_message(struct tracker *t, int32_t partition, int64_t offset,
-	const struct tracker_ident *ident, uint64_t seq, uint16_t attempt, enum tracker_kind *ret_kind);
+	const struct tracker_ident *ident, uint64_t seq, uint16_t attempt,
+	enum tracker_kind *ret_kind);
 
 /*
  * Take a row of evidence in that was written before: how a new checker learns what an old one knew.

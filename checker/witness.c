@@ -19,8 +19,8 @@
 #define VERIFY_EVERY_NS (10 * NS_PER_S)
 #define SAMPLE_NS NS_PER_S
 #define RETRY_NS (500 * NS_PER_MS)
-#define LOOK_NS (5 * NS_PER_S)   /* for one look at an anchor */
-#define MAX_ROWS 200000u         /* of evidence that waits for the ledger: then reading pauses */
+#define LOOK_NS (5 * NS_PER_S) /* for one look at an anchor */
+#define MAX_ROWS 200000u       /* of evidence that waits for the ledger: then reading pauses */
 #define MAX_FENCES 65536u
 #define OLDER_LOOKS 4u
 
@@ -28,16 +28,16 @@
 struct place {
 	bool used;
 	int64_t next_offset;
-	int64_t taken_offset;      /* up to where evidence was handed to the writer */
-	int64_t committed;         /* ... and is in the ledger */
+	int64_t taken_offset; /* up to where evidence was handed to the writer */
+	int64_t committed;    /* ... and is in the ledger */
 	int32_t generation;
-	int64_t segment;           /* number of the last segment handed to the writer */
-	int64_t end_offset;        /* the end as last told; -1: unknown */
-	int64_t log_start;         /* -1: unknown */
+	int64_t segment;            /* number of the last segment handed to the writer */
+	int64_t end_offset;         /* the end as last told; -1: unknown */
+	int64_t log_start;          /* -1: unknown */
 	struct witness_anchor last; /* the last record read */
 	struct witness_anchor start_anchor;
 	bool started;
-	bool suspicious;           /* something hints at a cut */
+	bool suspicious; /* something hints at a cut */
 	struct ladder ladder;
 };
 
@@ -64,14 +64,15 @@ struct witness {
 	struct broker_reader *reader;
 	struct anchor_reader *looker;
 	struct place *place;
-	struct ledger *ledger;       /* the writer's; the reader's while the writer is idle and locked out */
+	struct ledger
+		*ledger; /* the writer's; the reader's while the writer is idle and locked out */
 	pthread_t read_thread, write_thread;
 	bool read_started, write_started;
 
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	struct witness_state state;
-	bool parcel_full;            /* the writer works on the parcel */
+	bool parcel_full; /* the writer works on the parcel */
 	struct parcel parcel;
 	bool stop, write_stop, done;
 	enum request request;
@@ -127,7 +128,9 @@ static int load_partition(struct witness *w, int32_t partition, struct err *e)
 	if (r)
 		return r;
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		r = ladder_push(&p->ladder, &segments[i], true) ? err_set(e, ERR_NOMEM, "out of memory") : 0;
+		r = ladder_push(&p->ladder, &segments[i], true)
+			    ? err_set(e, ERR_NOMEM, "out of memory")
+			    : 0;
 		extra.foreigners += (uint64_t)segments[i].foreigners;
 		extra.fences += (uint64_t)segments[i].fences;
 		extra.corrupted += (uint64_t)segments[i].corrupted;
@@ -136,8 +139,8 @@ static int load_partition(struct witness *w, int32_t partition, struct err *e)
 	free(segments);
 	if (r == 0)
 		r = tracker_load_others(w->tracker, partition, &extra)
-			? err_set(e, ERR_NOMEM, "out of memory")
-			: 0;
+			    ? err_set(e, ERR_NOMEM, "out of memory")
+			    : 0;
 	if (r == 0)
 		r = witnessed_rows(w->ledger, &w->plan.key, partition, load_row, w, e);
 	return r;
@@ -161,8 +164,8 @@ static int claim(struct witness *w, int32_t partition, struct err *e)
 {
 	struct place *p = &w->place[partition];
 	struct witness_position at;
-	int r = witnessed_claim(w->ledger, &w->plan.key, partition, w->plan.start[partition], w->owner,
-		&at, e);
+	int r = witnessed_claim(
+		w->ledger, &w->plan.key, partition, w->plan.start[partition], w->owner, &at, e);
 
 	if (r)
 		return r;
@@ -480,7 +483,8 @@ static void forget_fences(struct witness *w, int32_t partition, int64_t from)
 }
 
 static int new_generation(struct witness *w, int32_t partition, int64_t first_segment,
-	int64_t last_segment, int64_t next_offset, const char *cause, const char *why, struct err *e)
+	int64_t last_segment, int64_t next_offset, const char *cause, const char *why,
+	struct err *e)
 {
 	struct place *p = &w->place[partition];
 	struct witness_generation g = {
@@ -504,9 +508,10 @@ static int new_generation(struct witness *w, int32_t partition, int64_t first_se
 	p->committed = next_offset;
 	forget_fences(w, partition, next_offset);
 	pthread_mutex_unlock(&w->mutex);
-	snprintf(subject, sizeof(subject), "%s partition %d", run_side_text(w->plan.key.side), partition);
-	r = run_event(w->ledger, w->plan.key.run_id, NULL, clock_wall_ns(), 0, w->plan.source, cause,
-		subject, why, NULL, e);
+	snprintf(subject, sizeof(subject), "%s partition %d", run_side_text(w->plan.key.side),
+		partition);
+	r = run_event(w->ledger, w->plan.key.run_id, NULL, clock_wall_ns(), 0, w->plan.source,
+		cause, subject, why, NULL, e);
 	if (r == 0)
 		r = load_partition(w, partition, e);
 	p->next_offset = p->taken_offset = next_offset;
@@ -540,7 +545,8 @@ static int go_back(struct witness *w, int32_t partition, int64_t deadline_ns, st
 
 		if (s->anchor.offset < 0)
 			continue;
-		r = anchor_matches(w->looker, partition, &s->anchor, deadline_ns - clock_ns(), &same, e);
+		r = anchor_matches(
+			w->looker, partition, &s->anchor, deadline_ns - clock_ns(), &same, e);
 		if (r == 0 && same) {
 			next = s->end_offset;
 			keep = s->segment;
@@ -582,7 +588,8 @@ static const struct witness_anchor *newest_anchor(const struct place *p)
 }
 
 /* Was the log of a partition cut? Looks at the newest anchor, and at one of each age when suspicious. */
-static int look(struct witness *w, int32_t partition, int64_t deadline_ns, bool *ret_cut, struct err *e)
+static int look(
+	struct witness *w, int32_t partition, int64_t deadline_ns, bool *ret_cut, struct err *e)
 {
 	struct place *p = &w->place[partition];
 	const struct witness_anchor *a = newest_anchor(p);
@@ -597,17 +604,19 @@ static int look(struct witness *w, int32_t partition, int64_t deadline_ns, bool 
 	/* a cut takes everything behind it, so the newest tells; a few of the older guard against a record
 	 * that came to stand at its old place again */
 	step = p->ladder.n / OLDER_LOOKS + 1;
-	for (size_t i = p->ladder.n; r == 0 && same && p->suspicious && i > 0; i = i > step ? i - step : 0) {
+	for (size_t i = p->ladder.n; r == 0 && same && p->suspicious && i > 0;
+		i = i > step ? i - step : 0) {
 		a = &p->ladder.segment[i - 1].anchor;
 		if (a->offset >= 0)
-			r = anchor_matches(w->looker, partition, a, deadline_ns - clock_ns(), &same, e);
+			r = anchor_matches(
+				w->looker, partition, a, deadline_ns - clock_ns(), &same, e);
 	}
 	*ret_cut = r == 0 && !same;
 	return r;
 }
 
-static int verify_partition(struct witness *w, int32_t partition, int64_t deadline_ns, uint64_t *cuts,
-	struct err *e)
+static int verify_partition(
+	struct witness *w, int32_t partition, int64_t deadline_ns, uint64_t *cuts, struct err *e)
 {
 	bool cut;
 	int r = look(w, partition, deadline_ns, &cut, e);
@@ -634,7 +643,8 @@ static int verify_all(struct witness *w, int64_t deadline_ns, uint64_t *cuts, st
 /* ---- sweeps ---------------------------------------------------------------------------------- */
 
 /* Read from..to again and write it as segments of the generation that was just begun. */
-static int read_again(struct witness *w, int32_t partition, int64_t to, int64_t deadline_ns, struct err *e)
+static int read_again(
+	struct witness *w, int32_t partition, int64_t to, int64_t deadline_ns, struct err *e)
 {
 	struct place *p = &w->place[partition];
 	enum tracker_kind kind;
@@ -648,17 +658,20 @@ static int read_again(struct witness *w, int32_t partition, int64_t to, int64_t 
 
 			if (m->partition != partition)
 				continue;
-			if (m->item == BROKER_MESSAGE && m->offset >= p->next_offset && m->offset < to) {
-				r = tracker_record(
-					w->tracker, partition, m->offset, m->payload, m->len, &kind, NULL);
+			if (m->item == BROKER_MESSAGE && m->offset >= p->next_offset &&
+				m->offset < to) {
+				r = tracker_record(w->tracker, partition, m->offset, m->payload,
+					m->len, &kind, NULL);
 				p->next_offset = m->offset + 1;
 				p->last = anchor_of(m);
-			} else if (m->item == BROKER_END || (m->item == BROKER_MESSAGE && m->offset >= to)) {
+			} else if (m->item == BROKER_END ||
+				   (m->item == BROKER_MESSAGE && m->offset >= to)) {
 				p->next_offset = to;
 			} else if (m->item == BROKER_OUT_OF_RANGE) {
 				int64_t low, high;
 
-				r = w->plan.ops->reader_bounds(w->reader, partition, &low, &high, e);
+				r = w->plan.ops->reader_bounds(
+					w->reader, partition, &low, &high, e);
 				if (r == 0 && low > p->next_offset)
 					p->next_offset = low < to ? low : to;
 				if (r == 0 && p->next_offset < to)
@@ -669,7 +682,8 @@ static int read_again(struct witness *w, int32_t partition, int64_t to, int64_t 
 		}
 		w->plan.ops->reader_release(w->reader, w->batch, n);
 		if (r == 0 && clock_ns() >= deadline_ns)
-			r = err_set(e, ERR_TIMEOUT, "reading partition %d again took too long", partition);
+			r = err_set(e, ERR_TIMEOUT, "reading partition %d again took too long",
+				partition);
 	}
 	return r;
 }
@@ -699,8 +713,9 @@ static int sweep_partition(
 	}
 	if (to < 0)
 		return 0;
-	snprintf(why, sizeof(why), all ? "everything read again; the log begins at %lld"
-				       : "the log begins at %lld now: what stood there was read again",
+	snprintf(why, sizeof(why),
+		all ? "everything read again; the log begins at %lld"
+		    : "the log begins at %lld now: what stood there was read again",
 		(long long)low);
 	resume = p->next_offset;
 	r = new_generation(w, partition, 0, last, low < to ? low : to, "sweep", why, e);
@@ -767,8 +782,8 @@ static int note_fence(struct witness *w, const struct broker_message *m, const s
 		}
 	}
 	if (r == 0)
-		w->fence[w->n_fences++] = (struct witness_fence){m->partition, env->partition, env->epoch,
-			env->nonce, env->seq, m->offset};
+		w->fence[w->n_fences++] = (struct witness_fence){
+			m->partition, env->partition, env->epoch, env->nonce, env->seq, m->offset};
 	pthread_mutex_unlock(&w->mutex);
 	return r;
 }
@@ -816,13 +831,14 @@ static void take_other(struct witness *w, const struct broker_message *m)
 	case BROKER_READ_ERROR:
 		pthread_mutex_lock(&w->mutex);
 		w->state.broker_away = true;
-		snprintf(w->state.trouble, sizeof(w->state.trouble), "partition %d: %s", m->partition,
-			m->text);
+		snprintf(w->state.trouble, sizeof(w->state.trouble), "partition %d: %s",
+			m->partition, m->text);
 		pthread_mutex_unlock(&w->mutex);
 		if (m->fatal) {
 			struct err e;
 
-			err_set(&e, ERR_DENIED, "cannot read partition %d: %s", m->partition, m->text);
+			err_set(&e, ERR_DENIED, "cannot read partition %d: %s", m->partition,
+				m->text);
 			fail(w, &e);
 		}
 		break;
@@ -1065,7 +1081,8 @@ static int prepare(struct witness *w, struct err *e)
 	r = ledger_open(w->plan.ledger_url, &w->ledger, e);
 	if (r == 0)
 		r = w->plan.ops->reader_open(w->plan.broker,
-			w->plan.key.isolation == ISOLATION_COMMITTED ? BROKER_COMMITTED : BROKER_UNCOMMITTED,
+			w->plan.key.isolation == ISOLATION_COMMITTED ? BROKER_COMMITTED
+								     : BROKER_UNCOMMITTED,
 			false, &w->reader, e);
 	if (r == 0)
 		r = anchor_reader_open(w->plan.ops, w->plan.broker, &w->looker, e);
@@ -1117,8 +1134,8 @@ void witness_state(struct witness *w, struct witness_state *ret)
 	pthread_mutex_unlock(&w->mutex);
 }
 
-bool witness_has_fence(struct witness *w, uint32_t judgement, uint64_t number, uint32_t of_partition,
-	struct witness_fence *ret)
+bool witness_has_fence(struct witness *w, uint32_t judgement, uint64_t number,
+	uint32_t of_partition, struct witness_fence *ret)
 {
 	bool found = false;
 
@@ -1126,7 +1143,8 @@ bool witness_has_fence(struct witness *w, uint32_t judgement, uint64_t number, u
 	for (size_t i = 0; i < w->n_fences && !found; i++) {
 		const struct witness_fence *f = &w->fence[i];
 
-		if (f->judgement != judgement || f->number != number || f->of_partition != of_partition ||
+		if (f->judgement != judgement || f->number != number ||
+			f->of_partition != of_partition ||
 			w->place[f->partition].committed <= f->offset)
 			continue;
 		*ret = *f;

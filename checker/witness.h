@@ -24,17 +24,17 @@ struct witness;
 struct witness_plan {
 	const struct broker_ops *ops;
 	const struct broker_config *broker;
-	const char *ledger_url;     /* NULL: the embedded ledger */
+	const char *ledger_url; /* NULL: the embedded ledger */
 	struct witness_key key;
-	const int64_t *start;       /* by partition: where the run began; -1: not part of it */
+	const int64_t *start; /* by partition: where the run began; -1: not part of it */
 	size_t n_partitions;
-	const char *source;         /* what samples and events say they come from */
+	const char *source; /* what samples and events say they come from */
 };
 
 /* A fence that was read (and is in the ledger, position and all). */
 struct witness_fence {
-	int32_t partition;          /* where it was read */
-	uint32_t of_partition;      /* for which it was written */
+	int32_t partition;     /* where it was read */
+	uint32_t of_partition; /* for which it was written */
 	uint32_t judgement;
 	uint32_t nonce;
 	uint64_t number;
@@ -44,10 +44,10 @@ struct witness_fence {
 struct witness_state {
 	struct tracker_totals totals;
 	bool ledger_away;
-	bool broker_away;           /* the reader gets errors */
-	uint64_t cuts;              /* generations begun by cuts */
-	uint64_t behind;            /* records between the positions and the ends of the log, as last known */
-	struct err failure;         /* code != 0: it has stopped for good */
+	bool broker_away; /* the reader gets errors */
+	uint64_t cuts;    /* generations begun by cuts */
+	uint64_t behind;  /* records between the positions and the ends of the log, as last known */
+	struct err failure; /* code != 0: it has stopped for good */
 	char trouble[256];
 };
 
@@ -60,9 +60,8 @@ MUST_CHECK int witness_start(const struct witness_plan *plan, struct witness **r
 void witness_state(struct witness *w, struct witness_state *ret);
 
 /* Has the fence been read, and is everything up to it in the ledger? */
-bool witness_has_fence(
-	struct witness *w, uint32_t judgement, uint64_t number, uint32_t of_partition,
-	struct witness_fence *ret);
+bool witness_has_fence(struct witness *w, uint32_t judgement, uint64_t number,
+	uint32_t of_partition, struct witness_fence *ret);
 
 /* The next position of a partition that is in the ledger; -1: not read by this witness. */
 int64_t witness_committed(struct witness *w, int32_t partition);

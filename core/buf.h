@@ -14,11 +14,11 @@
  * adds do nothing, and buf_failed() tells. So a text can be built without a check a line.
  */
 struct buf {
-	char *data;    /* NULL until the first add; use buf_str() */
-	size_t len;    /* bytes, without the NUL */
+	char *data; /* NULL until the first add; use buf_str() */
+	size_t len; /* bytes, without the NUL */
 	size_t cap;
-	size_t max;    /* len never exceeds it */
-	int failed;    /* 0, ERR_NOMEM or ERR_LIMIT */
+	size_t max; /* len never exceeds it */
+	int failed; /* 0, ERR_NOMEM or ERR_LIMIT */
 };
 
 #define BUF_MAX_DEFAULT ((size_t)256 << 20)

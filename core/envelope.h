@@ -28,7 +28,8 @@
  */
 #define ENVELOPE_LEN 64
 #define ENVELOPE_FLAG_FENCE 1u
-#define ENVELOPE_SEQ_MAX (UINT64_C(0x7ffffffffffffffe)) /* so that hi + 1 still fits a database's int8 */
+#define ENVELOPE_SEQ_MAX                                                                           \
+	(UINT64_C(0x7ffffffffffffffe)) /* so that hi + 1 still fits a database's int8 */
 
 struct envelope {
 	uint8_t flags;
@@ -44,9 +45,9 @@ struct envelope {
 };
 
 enum envelope_verdict {
-	ENVELOPE_OK,          /* all of it is right */
-	ENVELOPE_FOREIGN,     /* no magic: not ours */
-	ENVELOPE_BAD_HEADER,  /* our magic, but the header is cut short, of another version, damaged or absurd */
+	ENVELOPE_OK,      /* all of it is right */
+	ENVELOPE_FOREIGN, /* no magic: not ours */
+	ENVELOPE_BAD_HEADER, /* our magic, but the header is cut short, of another version, damaged or absurd */
 	ENVELOPE_BAD_PAYLOAD, /* the header is right, length or payload is not: who it was is known */
 };
 

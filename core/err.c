@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const code_texts[] = {
-	[0] = "no error",
+static const char *const code_texts[] = {[0] = "no error",
 #define ERR_TEXT_(name, text) [ERR_N_##name] = text,
 	ERR_CODES(ERR_TEXT_)
 #undef ERR_TEXT_

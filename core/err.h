@@ -50,7 +50,7 @@ enum err_code {
 #define ERR_ENUM_(name, text) ERR_N_##name,
 	ERR_CODES(ERR_ENUM_)
 #undef ERR_ENUM_
-	ERR_N_END_
+		ERR_N_END_
 };
 
 enum {
@@ -60,9 +60,9 @@ enum {
 };
 
 struct err {
-	int code;          /* 0 or a negative code */
-	char msg[768];     /* what failed, and why */
-	char hint[384];    /* what to do; empty when there is nothing to say */
+	int code;       /* 0 or a negative code */
+	char msg[768];  /* what failed, and why */
+	char hint[384]; /* what to do; empty when there is nothing to say */
 };
 
 /* What a code means, in a few words. Never NULL; "unknown error" for what is no code. */

@@ -11,8 +11,8 @@
 #define HIST_BUCKETS 1920
 
 struct hist {
-	uint64_t n;       /* values counted */
-	int64_t max_ns;   /* the largest, exactly */
+	uint64_t n;     /* values counted */
+	int64_t max_ns; /* the largest, exactly */
 	uint64_t count[HIST_BUCKETS];
 };
 

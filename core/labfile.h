@@ -26,9 +26,9 @@
 #define LABFILE_DEFAULT "default" /* the lab's name where none is given */
 
 /* How far the lab is. X(name, text) */
-#define LABFILE_STATES(X)                                              \
-	X(STARTING, "starting") /* half made: `lab down` removes it */ \
-	X(UP, "up")                                                    \
+#define LABFILE_STATES(X)                                                                          \
+	X(STARTING, "starting") /* half made: `lab down` removes it */                             \
+	X(UP, "up")                                                                                \
 	X(STOPPING, "stopping")
 
 enum labfile_state {
@@ -54,9 +54,9 @@ enum labfile_node_state {
 		LABFILE_NODE_STATE_N
 };
 
-#define LABFILE_FAULT_STATES(X)                                    \
-	X(APPLYING, "applying") /* may be on, off or in between */ \
-	X(ON, "on")                                                \
+#define LABFILE_FAULT_STATES(X)                                                                    \
+	X(APPLYING, "applying") /* may be on, off or in between */                                 \
+	X(ON, "on")                                                                                \
 	X(HEALING, "healing") /* may be on, off or in between */
 
 enum labfile_fault_state {

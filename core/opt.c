@@ -14,7 +14,9 @@
 #include "core/units.h"
 
 static const struct opt common[] = {
-	{.name = "config", .type = OPT_STRING, .arg = "FILE",
+	{.name = "config",
+		.type = OPT_STRING,
+		.arg = "FILE",
 		.help = "Read options from an INI file: name = value, in a section named as the command, "
 			"or above all sections."},
 	{.name = "verbose", .letter = 'v', .help = "Say more."},
@@ -258,15 +260,16 @@ static int set_from_config(struct cmdline *cl, struct err *e)
 		return err_wrap(e, "config file");
 	line = overlong_line(text);
 	if (line) {
-		r = err_set(e, ERR_USAGE, "config file '%s', line %d: longer than %d bytes", file, line,
-			CONFIG_LINE_MAX);
+		r = err_set(e, ERR_USAGE, "config file '%s', line %d: longer than %d bytes", file,
+			line, CONFIG_LINE_MAX);
 		goto out;
 	}
 	line = ini_parse_string(text, ini_line, &st);
 	if (st.rc)
 		r = err_wrap(e, "config file '%s', line %d", file, line);
 	else if (line)
-		r = err_set(e, ERR_USAGE, "config file '%s', line %d: not 'name = value'", file, line);
+		r = err_set(
+			e, ERR_USAGE, "config file '%s', line %d: not 'name = value'", file, line);
 out:
 	free(text);
 	return r;
@@ -314,7 +317,8 @@ static int table_init(struct getopt_table *t, const struct command *c)
 		char *no;
 
 		t->rows[at++] = (struct option){o->name,
-			o->type == OPT_FLAG ? no_argument : required_argument, NULL, BASE_ROW + (int)i};
+			o->type == OPT_FLAG ? no_argument : required_argument, NULL,
+			BASE_ROW + (int)i};
 		add_letter(t->letters, o->letter, o->type != OPT_FLAG);
 		if (o->type != OPT_FLAG || strncmp(o->name, "no-", 3) == 0)
 			continue;
@@ -325,7 +329,8 @@ static int table_init(struct getopt_table *t, const struct command *c)
 	}
 	for (size_t i = 0; i < N_COMMON; i++) {
 		t->rows[at++] = (struct option){common[i].name,
-			common[i].arg ? required_argument : no_argument, NULL, BASE_COMMON + (int)i};
+			common[i].arg ? required_argument : no_argument, NULL,
+			BASE_COMMON + (int)i};
 		add_letter(t->letters, common[i].letter, common[i].arg != NULL);
 	}
 	return 0;
@@ -379,7 +384,8 @@ static int bad_option(const struct command *c, int found, const char *text, stru
 	else if (optopt)
 		err_set(e, ERR_USAGE, "unknown option '-%c'", optopt);
 	else
-		err_set(e, ERR_USAGE, "unknown option '%.*s', or not enough of its name", name, text);
+		err_set(e, ERR_USAGE, "unknown option '%.*s', or not enough of its name", name,
+			text);
 	return err_hint(e, "mqaudit %s --help lists the options", c->name);
 }
 
@@ -568,8 +574,8 @@ static void forward_row(struct arguments *a, const struct opt *row, const void *
 	}
 }
 
-int opt_forward(
-	const struct cmdline *cl, const struct command *to, char ***ret, size_t *ret_n, struct err *e)
+int opt_forward(const struct cmdline *cl, const struct command *to, char ***ret, size_t *ret_n,
+	struct err *e)
 {
 	struct arguments a = {0};
 

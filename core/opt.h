@@ -32,8 +32,8 @@ struct opt_list {
 };
 
 struct opt {
-	const char *name;    /* long name, without dashes; NULL ends a table */
-	char letter;         /* short name, or 0 */
+	const char *name; /* long name, without dashes; NULL ends a table */
+	char letter;      /* short name, or 0 */
 	enum opt_type type;
 	const char *arg;     /* what the value is called in help: "FILE"; NULL for flags */
 	size_t offset;       /* where in the command's struct the value goes: offsetof() */
@@ -41,20 +41,20 @@ struct opt {
 	const char *choices; /* OPT_CHOICE: "a|b|c" */
 	const char *group;   /* heading in help; NULL: that of the row before */
 	const char *help;    /* one or more sentences */
-	bool hidden;         /* for mqaudit's own processes: not in help, man page, completion, environment */
+	bool hidden; /* for mqaudit's own processes: not in help, man page, completion, environment */
 };
 
 struct cmdline;
 
 struct command {
-	const char *name;         /* "run", or "lab up" */
-	const char *args;         /* positional arguments in help: "URL"; "" for none */
-	const char *summary;      /* one line, lower case, no full stop */
-	const char *description;  /* paragraphs of plain text */
-	const char *examples;     /* lines "# what\ncommand\n", or NULL */
-	const struct opt *opts;   /* table, ended by a row without a name; NULL: none */
-	size_t opts_size;         /* sizeof the command's struct */
-	int min_args, max_args;   /* positional arguments; max -1: any number */
+	const char *name;               /* "run", or "lab up" */
+	const char *args;               /* positional arguments in help: "URL"; "" for none */
+	const char *summary;            /* one line, lower case, no full stop */
+	const char *description;        /* paragraphs of plain text */
+	const char *examples;           /* lines "# what\ncommand\n", or NULL */
+	const struct opt *opts;         /* table, ended by a row without a name; NULL: none */
+	size_t opts_size;               /* sizeof the command's struct */
+	int min_args, max_args;         /* positional arguments; max -1: any number */
 	int (*run)(struct cmdline *cl); /* returns the exit code; prints its own errors */
 	bool hidden;
 };
@@ -64,8 +64,8 @@ struct cmdline {
 	const struct command *command;
 	const struct command *all; /* the table that the command came from, for help and man page */
 	size_t n_all;
-	void *opts;   /* the command's struct, filled */
-	int argc;     /* positional arguments */
+	void *opts; /* the command's struct, filled */
+	int argc;   /* positional arguments */
 	char **argv;
 	bool help;    /* --help was there: nothing else was checked */
 	bool verbose; /* -v, --verbose */
@@ -84,8 +84,8 @@ struct cmdline {
  * environment or the config file gives replaces its default. After --help nothing more is looked at. Returns 0, ERR_USAGE, ERR_NOMEM or, for an
  * unreadable --config, ERR_NOTFOUND. cl must be released also after a failure.
  */
-MUST_CHECK int opt_parse(const struct command *command, int argc, char **argv, struct cmdline *cl,
-	struct err *e);
+MUST_CHECK int opt_parse(
+	const struct command *command, int argc, char **argv, struct cmdline *cl, struct err *e);
 void opt_release(struct cmdline *cl);
 
 /*
@@ -102,8 +102,8 @@ bool opt_given(const struct cmdline *cl, const char *name);
  * becomes "--name=value". *ret is a NULL-terminated array of malloc'ed strings, the command's name first,
  * freed by opt_forward_free(). Returns 0 or ERR_NOMEM.
  */
-MUST_CHECK int opt_forward(
-	const struct cmdline *cl, const struct command *to, char ***ret, size_t *ret_n, struct err *e);
+MUST_CHECK int opt_forward(const struct cmdline *cl, const struct command *to, char ***ret,
+	size_t *ret_n, struct err *e);
 void opt_forward_free(char **args);
 
 /*

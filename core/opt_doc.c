@@ -85,14 +85,16 @@ void opt_help(const struct command *c, FILE *to)
 
 void opt_overview(const struct command *all, size_t n, FILE *to)
 {
-	fprintf(to, "mqaudit: did every message arrive, exactly once, and if not, where did it go?\n\n"
-		    "Usage: mqaudit COMMAND [OPTIONS] [ARGUMENTS]\n\n");
+	fprintf(to,
+		"mqaudit: did every message arrive, exactly once, and if not, where did it go?\n\n"
+		"Usage: mqaudit COMMAND [OPTIONS] [ARGUMENTS]\n\n");
 	for (size_t i = 0; i < n; i++)
 		if (!all[i].hidden)
 			fprintf(to, "  %-16s %s\n", all[i].name, all[i].summary);
-	fprintf(to, "\nmqaudit COMMAND --help explains a command, mqaudit --version says what is built in.\n"
-		    "Exit codes: 0 pass, 1 findings that break the promise, 2 usage, 3 error,\n"
-		    "4 undecided or no data.\n");
+	fprintf(to,
+		"\nmqaudit COMMAND --help explains a command, mqaudit --version says what is built in.\n"
+		"Exit codes: 0 pass, 1 findings that break the promise, 2 usage, 3 error,\n"
+		"4 undecided or no data.\n");
 }
 
 static void roff_part(FILE *to, const char *text, size_t len)
@@ -157,13 +159,14 @@ static void man_text(FILE *to, const char *text)
 
 void opt_man(const struct command *all, size_t n, FILE *to)
 {
-	fprintf(to, ".TH MQAUDIT 1 \"\" \"mqaudit\" \"User Commands\"\n.SH NAME\n"
-		    "mqaudit \\- end\\-to\\-end auditor of message loss and duplication\n.SH SYNOPSIS\n"
-		    ".B mqaudit\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]\n.SH DESCRIPTION\n"
-		    "A probe publishes messages that carry a consecutive sequence number per producer id "
-		    "and partition. A checker reads them back and records what it saw in PostgreSQL. "
-		    "The verdict names every message that is missing or repeated, and the stage where it "
-		    "happened.\n.SH COMMANDS\n");
+	fprintf(to,
+		".TH MQAUDIT 1 \"\" \"mqaudit\" \"User Commands\"\n.SH NAME\n"
+		"mqaudit \\- end\\-to\\-end auditor of message loss and duplication\n.SH SYNOPSIS\n"
+		".B mqaudit\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]\n.SH DESCRIPTION\n"
+		"A probe publishes messages that carry a consecutive sequence number per producer id "
+		"and partition. A checker reads them back and records what it saw in PostgreSQL. "
+		"The verdict names every message that is missing or repeated, and the stage where it "
+		"happened.\n.SH COMMANDS\n");
 	for (size_t i = 0; i < n; i++) {
 		const struct command *c = &all[i];
 
@@ -189,7 +192,8 @@ void opt_man(const struct command *all, size_t n, FILE *to)
 	      "usage\n.TP\n.B 3\nerror\n.TP\n.B 4\nundecided or no data\n.TP\n.B 130\ninterrupted twice\n"
 	      ".SH ENVIRONMENT\n.TP\n.B MQAUDIT_STATE\nthe folder of the embedded ledger, the journals "
 	      "and the labs\n.TP\n.B MQAUDIT_<NAME>\nthe value of option \\-\\-<name>\n.TP\n.B NO_COLOR\n"
-	      "no colours\n", to);
+	      "no colours\n",
+		to);
 }
 
 /* --- completion --- */
@@ -248,10 +252,10 @@ static bool subcommands_of(FILE *to, const struct command *all, size_t n, size_t
 
 /* How a shell's completion function spells the same cases. */
 struct shell {
-	const char *pattern;  /* one command and what could stand behind its name: %s */
-	const char *exact;    /* a command of two words: %s */
-	const char *words;    /* begins the list of words */
-	const char *end;      /* ends it */
+	const char *pattern; /* one command and what could stand behind its name: %s */
+	const char *exact;   /* a command of two words: %s */
+	const char *words;   /* begins the list of words */
+	const char *end;     /* ends it */
 };
 
 /* One line a command: two words stand before one, for the first match wins. */
@@ -261,8 +265,8 @@ static void cases(FILE *to, const struct command *all, size_t n, const struct sh
 		for (size_t i = 0; i < n; i++) {
 			if (all[i].hidden || (strchr(all[i].name, ' ') != NULL) != two)
 				continue;
-			fprintf(to, "\t%s%s%s%s", sh->pattern, all[i].name, two ? sh->exact : " \"*) ",
-				sh->words);
+			fprintf(to, "\t%s%s%s%s", sh->pattern, all[i].name,
+				two ? sh->exact : " \"*) ", sh->words);
 			words_of(to, &all[i]);
 			fputs(sh->end, to);
 		}
@@ -344,13 +348,14 @@ static void completion_fish(const struct command *all, size_t n, FILE *to)
 		if (c->hidden)
 			continue;
 		if (is_first_of_word(all, i)) {
-			fprintf(to, "complete -c mqaudit -n __fish_use_subcommand -a '%.*s' -d '", (int)first,
-				c->name);
+			fprintf(to, "complete -c mqaudit -n __fish_use_subcommand -a '%.*s' -d '",
+				(int)first, c->name);
 			fish_text(to, c->name[first] ? "" : c->summary);
 			fputs("'\n", to);
 		}
 		if (c->name[first]) {
-			fprintf(to, "complete -c mqaudit -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '",
+			fprintf(to,
+				"complete -c mqaudit -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '",
 				(int)first, c->name, c->name + first + 1);
 			fish_text(to, c->summary);
 			fputs("'\n", to);
@@ -366,8 +371,7 @@ static void completion_fish(const struct command *all, size_t n, FILE *to)
 		fprintf(to, "complete -c mqaudit -l %s%s\n", o->name, o->arg ? " -r" : "");
 }
 
-int opt_completion(
-	const struct command *all, size_t n, const char *shell, FILE *to, struct err *e)
+int opt_completion(const struct command *all, size_t n, const char *shell, FILE *to, struct err *e)
 {
 	if (strcmp(shell, "bash") == 0)
 		completion_bash(all, n, to);
@@ -376,6 +380,7 @@ int opt_completion(
 	else if (strcmp(shell, "fish") == 0)
 		completion_fish(all, n, to);
 	else
-		return err_set(e, ERR_USAGE, "no completion for shell '%s': bash, zsh or fish", shell);
+		return err_set(
+			e, ERR_USAGE, "no completion for shell '%s': bash, zsh or fish", shell);
 	return 0;
 }

@@ -14,7 +14,8 @@
 
 static int state_root(char *ret, size_t len, struct err *e)
 {
-	const char *own = getenv("MQAUDIT_STATE"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	const char *own = getenv("MQAUDIT_STATE"), *xdg = getenv("XDG_STATE_HOME"),
+		   *home = getenv("HOME");
 	int n;
 
 	if (own && *own)
@@ -69,7 +70,8 @@ int paths_make(const char *path, mode_t mode, struct err *e)
 		part[i] = '\0';
 		if (mkdir(part, i == len ? mode : 0755) != 0) {
 			if (errno != EEXIST)
-				return err_set_errno(e, ERR_IO, errno, "cannot make folder '%s'", part);
+				return err_set_errno(
+					e, ERR_IO, errno, "cannot make folder '%s'", part);
 			if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
 				return err_set(e, ERR_IO, "'%s' is not a folder", part);
 		}

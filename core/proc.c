@@ -60,7 +60,7 @@ bool proc_find_program(const char *name, char *path, size_t len)
 	const char *dirs = getenv("PATH");
 
 	return (dirs && find_in(dirs, name, path, len)) ||
-		find_in("/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", name, path, len);
+	       find_in("/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", name, path, len);
 }
 
 void proc_own_program(char *ret, size_t len)
@@ -120,7 +120,8 @@ static void child_files(const struct proc_spec *spec, const struct pipes *pipes,
 		else if (!spec->output_file)
 			err = STDERR_FILENO;
 	}
-	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
+	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+		dup2(err, STDERR_FILENO) < 0)
 		child_fail(report, "dup2");
 }
 
@@ -190,7 +191,8 @@ static void child_main(const struct proc_spec *spec, const char *program, char *
 	child_fail(report, "execute");
 }
 
-static int start(const struct proc_spec *spec, const struct pipes *pipes, pid_t *ret_pid, struct err *e)
+static int start(
+	const struct proc_spec *spec, const struct pipes *pipes, pid_t *ret_pid, struct err *e)
 {
 	char program[1024];
 	struct child_failure failure;
@@ -226,8 +228,8 @@ static int start(const struct proc_spec *spec, const struct pipes *pipes, pid_t 
 	if (n == (ssize_t)sizeof(failure)) {
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		r = err_set_errno(e, failure.errnum == ENOENT ? ERR_NOTFOUND : ERR_IO, failure.errnum,
-			"cannot start '%s': cannot %s", program, failure.what);
+		r = err_set_errno(e, failure.errnum == ENOENT ? ERR_NOTFOUND : ERR_IO,
+			failure.errnum, "cannot start '%s': cannot %s", program, failure.what);
 		goto out;
 	}
 	*ret_pid = pid;
@@ -273,7 +275,8 @@ int proc_wait(pid_t pid, int64_t timeout_ns, int *ret_status, struct err *e)
 		}
 		/* a kernel without pidfds: look every 20 ms */
 		if (got == 0)
-			poll(&ended, ended.fd >= 0 ? 1 : 0, ended.fd >= 0 ? clock_left_ms(deadline) : 20);
+			poll(&ended, ended.fd >= 0 ? 1 : 0,
+				ended.fd >= 0 ? clock_left_ms(deadline) : 20);
 	}
 	if (ended.fd >= 0)
 		close(ended.fd);
@@ -450,8 +453,8 @@ static void last_lines(const struct buf *out, char *ret, size_t len)
 			*p = ';';
 }
 
-int proc_check(
-	const char *const *argv, const char *input, int64_t timeout_ns, struct buf *out, struct err *e)
+int proc_check(const char *const *argv, const char *input, int64_t timeout_ns, struct buf *out,
+	struct err *e)
 {
 	struct proc_spec spec = PROC_SPEC_INIT;
 	struct buf own;
@@ -462,11 +465,12 @@ int proc_check(
 	spec.argv = argv;
 	r = proc_run(&spec, input, true, timeout_ns, &own, &code, e);
 	if (r == 0 && buf_failed(&own))
-		r = err_set(e, buf_failed(&own), "'%s' said more than %zu bytes", argv[0], MAX_OUTPUT);
+		r = err_set(
+			e, buf_failed(&own), "'%s' said more than %zu bytes", argv[0], MAX_OUTPUT);
 	if (r == 0 && code != 0) {
 		last_lines(&own, tail, sizeof(tail));
-		r = err_set(e, ERR_IO, "'%s %s' ended with %d: %s", argv[0], argv[1] ? argv[1] : "", code,
-			tail);
+		r = err_set(e, ERR_IO, "'%s %s' ended with %d: %s", argv[0], argv[1] ? argv[1] : "",
+			code, tail);
 	}
 	if (r == 0 && out)
 		buf_add(out, buf_str(&own), own.len);
@@ -493,8 +497,9 @@ static uint64_t read_stat(pid_t pid, char *ret_state)
 		return 0;
 	line[n] = '\0';
 	p = strrchr(line, ')'); /* the name before it may hold anything */
-	if (!p || sscanf(p + 2, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-				"%*d %llu",
+	if (!p || sscanf(p + 2,
+			  "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			  "%*d %llu",
 			  ret_state, &start) != 2)
 		return 0;
 	return start;
@@ -522,7 +527,7 @@ bool proc_signal(pid_t pid, uint64_t start_time, int sig)
 
 	/* opened first, looked at then: the pid cannot pass to another process in between */
 	sent = proc_alive(pid, start_time) &&
-		(fd >= 0 ? pidfd_send_signal(fd, sig, NULL, 0) : kill(pid, sig)) == 0;
+	       (fd >= 0 ? pidfd_send_signal(fd, sig, NULL, 0) : kill(pid, sig)) == 0;
 	if (fd >= 0)
 		close(fd);
 	return sent;

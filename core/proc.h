@@ -13,23 +13,28 @@
  */
 
 struct proc_spec {
-	const char *const *argv;  /* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
-	const char *const *env;   /* NULL-terminated "NAME=value" added to our environment; or NULL */
-	const char *cwd;          /* or NULL: ours */
-	const char *stdin_file;   /* or NULL: /dev/null */
-	const char *output_file;  /* stdout and stderr are appended to it; NULL: see inherit_output */
-	bool inherit_output;      /* keep our stdout and stderr (with output_file NULL); else /dev/null */
-	int keep_fd;               /* this descriptor stays open in the child, under its number; -1: none */
-	int netns_fd;             /* enter this network namespace first; -1: stay */
-	uid_t uid;                /* run as this user when it differs from ours (0 and we are root: root) */
+	const char *const
+		*argv; /* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
+	const char *const *env; /* NULL-terminated "NAME=value" added to our environment; or NULL */
+	const char *cwd;        /* or NULL: ours */
+	const char *stdin_file; /* or NULL: /dev/null */
+	const char
+		*output_file; /* stdout and stderr are appended to it; NULL: see inherit_output */
+	bool inherit_output; /* keep our stdout and stderr (with output_file NULL); else /dev/null */
+	int keep_fd;  /* this descriptor stays open in the child, under its number; -1: none */
+	int netns_fd; /* enter this network namespace first; -1: stay */
+	uid_t uid;    /* run as this user when it differs from ours (0 and we are root: root) */
 	gid_t gid;
-	bool until_closed;        /* proc_run(): not its end counts but that of its output, which a daemon
+	bool until_closed; /* proc_run(): not its end counts but that of its output, which a daemon
 	                             that it leaves behind may hold */
-	bool new_session;         /* setsid(): a terminal's Ctrl-C does not reach it */
-	int death_signal;         /* sent to it when the thread that started it ends; 0: none */
+	bool new_session;  /* setsid(): a terminal's Ctrl-C does not reach it */
+	int death_signal;  /* sent to it when the thread that started it ends; 0: none */
 };
 
-#define PROC_SPEC_INIT {.keep_fd = -1, .netns_fd = -1}
+#define PROC_SPEC_INIT                                                                             \
+	{                                                                                          \
+		.keep_fd = -1, .netns_fd = -1                                                      \
+	}
 
 /*
  * Start a process. Returns 0, with its pid, or ERR_IO, ERR_NOTFOUND (no such program), ERR_DENIED.
@@ -56,8 +61,8 @@ MUST_CHECK int proc_run(const struct proc_spec *spec, const char *input, bool wi
  * As proc_run() for a command that must succeed: a non-zero exit is ERR_IO with the command's last lines
  * of output in the message. out may be NULL.
  */
-MUST_CHECK int proc_check(
-	const char *const *argv, const char *input, int64_t timeout_ns, struct buf *out, struct err *e);
+MUST_CHECK int proc_check(const char *const *argv, const char *input, int64_t timeout_ns,
+	struct buf *out, struct err *e);
 
 /*
  * When a process started, in clock ticks since boot (/proc/PID/stat): with the pid it names a process for

@@ -311,7 +311,8 @@ static int read_part(struct reader *rd, bool is_name, struct buf *out, struct er
 			return r;
 	}
 	if (buf_failed(out) == ERR_LIMIT)
-		return fail(rd, ERR_LIMIT, is_name ? "the name is too long" : "the value is too long", e);
+		return fail(rd, ERR_LIMIT,
+			is_name ? "the name is too long" : "the value is too long", e);
 	return buf_failed(out) ? fail(rd, buf_failed(out), "out of memory", e) : 0;
 }
 
@@ -335,8 +336,8 @@ static void skip_separator(struct reader *rd)
 	}
 }
 
-static int read_pair(struct reader *rd, struct buf *name, struct buf *value, struct props *p,
-	struct err *e)
+static int read_pair(
+	struct reader *rd, struct buf *name, struct buf *value, struct props *p, struct err *e)
 {
 	int r;
 
@@ -445,7 +446,8 @@ int props_parse_option(const char *text, struct props *p, struct err *e)
 		return ERR_USAGE;
 	}
 	if (len > PROPS_NAME_MAX)
-		return err_set(e, ERR_USAGE, "-X: the name is longer than %d bytes", PROPS_NAME_MAX);
+		return err_set(
+			e, ERR_USAGE, "-X: the name is longer than %d bytes", PROPS_NAME_MAX);
 	memcpy(name, text, len);
 	name[len] = '\0';
 	if (strpbrk(name, " \t\r\n"))
@@ -454,7 +456,8 @@ int props_parse_option(const char *text, struct props *p, struct err *e)
 	if (*value == '@')
 		return set_from_file(name, value + 1, p, e);
 	if (props_is_secret(name)) {
-		err_set(e, ERR_USAGE, "'%s' is a secret, and a command line can be read by anybody", name);
+		err_set(e, ERR_USAGE, "'%s' is a secret, and a command line can be read by anybody",
+			name);
 		err_hint(e, "put it into a file that only you can read: -X %s=@FILE", name);
 		return ERR_USAGE;
 	}
@@ -466,8 +469,8 @@ int props_parse_option(const char *text, struct props *p, struct err *e)
 bool props_is_secret(const char *name)
 {
 	/* anywhere in the name */
-	static const char *const parts[] = {"password", "passwd", "passphrase", "secret", "jaas.config",
-		"credential.value", "auth.user.info", "api.key", "apikey"};
+	static const char *const parts[] = {"password", "passwd", "passphrase", "secret",
+		"jaas.config", "credential.value", "auth.user.info", "api.key", "apikey"};
 	/* the whole of it, or its end behind a dot */
 	static const char *const ends[] = {
 		"token", "ssl.key.pem", "ssl_key", "ssl.keystore.key", "private.key", "pin"};
@@ -507,9 +510,9 @@ struct props *props_redacted(const struct props *p)
 
 	for (size_t i = 0; copy && i < p->n; i++) {
 		const struct pair *pair = &p->pair[i];
-		bool hide = *pair->value &&
-			(props_is_secret(pair->name) || strstr(pair->value, "PRIVATE KEY-----") ||
-				has_url_password(pair->value));
+		bool hide = *pair->value && (props_is_secret(pair->name) ||
+						    strstr(pair->value, "PRIVATE KEY-----") ||
+						    has_url_password(pair->value));
 
 		if (props_set(copy, pair->name, hide ? PROPS_HIDDEN : pair->value, NULL)) {
 			props_free(copy);

@@ -15,10 +15,10 @@
  */
 struct props;
 
-#define PROPS_NAME_MAX 255                    /* bytes of a name */
-#define PROPS_VALUE_MAX ((size_t)256 << 10)   /* bytes of a value: a chain of certificates fits */
-#define PROPS_MAX 1000                        /* pairs in a list */
-#define PROPS_FILE_MAX ((size_t)1 << 20)      /* bytes of a file */
+#define PROPS_NAME_MAX 255                  /* bytes of a name */
+#define PROPS_VALUE_MAX ((size_t)256 << 10) /* bytes of a value: a chain of certificates fits */
+#define PROPS_MAX 1000                      /* pairs in a list */
+#define PROPS_FILE_MAX ((size_t)1 << 20)    /* bytes of a file */
 
 /* What stands in a redacted copy where a secret was. */
 #define PROPS_HIDDEN "[hidden]"
@@ -65,8 +65,8 @@ MUST_CHECK int props_merge(struct props *p, const struct props *from, struct err
  * data is hostile until parsed, and need not end in NUL. source names it in messages.
  * Returns 0, ERR_FORMAT (with the line), ERR_LIMIT or ERR_NOMEM; p may hold the lines before then.
  */
-MUST_CHECK int props_parse(const char *data, size_t len, const char *source, struct props *p,
-	struct err *e);
+MUST_CHECK int props_parse(
+	const char *data, size_t len, const char *source, struct props *p, struct err *e);
 
 /* props_parse() of a file of at most PROPS_FILE_MAX bytes. ERR_NOTFOUND when there is none. */
 MUST_CHECK int props_read_file(const char *path, struct props *p, struct err *e);

@@ -358,8 +358,7 @@ int seqset_add(struct seqset *s, uint64_t lo, uint64_t hi, uint64_t *ret_added)
 		return 0;
 	}
 	/* the first range that touches or overlaps [lo, hi], adjacency included */
-	if (!find(s, lo ? lo - 1 : 0, &at) ||
-		(hi != UINT64_MAX && range_at(s, &at)->lo > hi + 1)) {
+	if (!find(s, lo ? lo - 1 : 0, &at) || (hi != UINT64_MAX && range_at(s, &at)->lo > hi + 1)) {
 		rc = insert(s, at, (struct seqrange){lo, hi});
 		if (rc)
 			return rc;

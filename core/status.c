@@ -17,7 +17,10 @@ struct field {
 };
 
 #define FIELD(type, struct_name, member)                                                           \
-	{#member, type, offsetof(struct struct_name, member), sizeof(((struct struct_name *)0)->member)}
+	{                                                                                          \
+#member, type, offsetof(struct struct_name, member),                               \
+			sizeof(((struct struct_name *)0)->member)                                  \
+	}
 
 static const struct field probe_fields[] = {
 	FIELD(F_TEXT, status_probe, run),
@@ -136,8 +139,8 @@ void status_found_line(const char *text, struct buf *out)
 	buf_printf(out, "found\t%s\n", text);
 }
 
-enum status_kind status_parse(const char *line, struct status_probe *probe, struct status_check *check,
-	char *text, size_t len)
+enum status_kind status_parse(const char *line, struct status_probe *probe,
+	struct status_check *check, char *text, size_t len)
 {
 	if (strncmp(line, "probe\t", 6) == 0) {
 		take_fields(probe_fields, probe, line + 5);

@@ -13,20 +13,20 @@
  */
 
 struct status_probe {
-	char run[121];       /* the run's name; "" before it is known */
-	char phase[24];      /* connecting, sending, flushing, shipping, done */
+	char run[121];  /* the run's name; "" before it is known */
+	char phase[24]; /* connecting, sending, flushing, shipping, done */
 	uint64_t intended, acked, unconfirmed, refused, unknown, outstanding;
-	double rate;         /* outcomes per second, lately */
+	double rate; /* outcomes per second, lately */
 	int64_t p50_ns, p99_ns;
-	uint64_t backlog;    /* journal records that wait for the ledger */
+	uint64_t backlog; /* journal records that wait for the ledger */
 	bool ledger_away;
 	uint64_t disconnects;
 };
 
 struct status_check {
-	char phase[24];      /* reading, fence, settle, sweep, judging, done */
+	char phase[24]; /* reading, fence, settle, sweep, judging, done */
 	uint64_t read, distinct, lost, duplicated, reordered, corrupted, missing;
-	uint64_t behind;     /* records between the position and the log's end */
+	uint64_t behind; /* records between the position and the log's end */
 	bool ledger_away;
 	bool broker_away;
 };
@@ -45,8 +45,8 @@ void status_found_line(const char *text, struct buf *out);
  * Read a line (without its newline) that one of the functions above wrote. For STATUS_FOUND the text is
  * in text (cut to len). Unknown words are passed over; a line that is none of ours is STATUS_NONE.
  */
-enum status_kind status_parse(const char *line, struct status_probe *probe, struct status_check *check,
-	char *text, size_t len);
+enum status_kind status_parse(const char *line, struct status_probe *probe,
+	struct status_check *check, char *text, size_t len);
 
 /*
  * The progress block for a terminal, up to three lines; probe or check may be NULL. title is the first

@@ -44,7 +44,8 @@ bool url_topic_ok(const char *name)
 
 	if (len < 1 || len > 249 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+	       len;
 }
 
 static struct part part_until(struct part from, char end)
@@ -75,13 +76,15 @@ static int parse_port(struct part text, uint16_t *ret, struct err *e)
 
 	for (size_t i = 0; i < text.len && i < 6; i++) {
 		if (!isdigit((unsigned char)text.p[i]))
-			return err_set(e, ERR_USAGE, "port '%.*s' is not a number", (int)text.len, text.p);
+			return err_set(
+				e, ERR_USAGE, "port '%.*s' is not a number", (int)text.len, text.p);
 		v = v * 10 + (unsigned)(text.p[i] - '0');
 	}
 	if (text.len == 0)
 		return err_set(e, ERR_USAGE, "there is no port behind the ':'");
 	if (text.len > 5 || v < 1 || v > 65535)
-		return err_set(e, ERR_USAGE, "port '%.*s' is not in 1 to 65535", (int)text.len, text.p);
+		return err_set(
+			e, ERR_USAGE, "port '%.*s' is not in 1 to 65535", (int)text.len, text.p);
 	*ret = (uint16_t)v;
 	return 0;
 }
@@ -112,7 +115,8 @@ static int check_host_name(struct part host, struct err *e)
 		return err_set(e, ERR_USAGE, "a host name of %zu bytes is too long", host.len);
 	for (size_t i = 0; i < host.len; i++) {
 		if (!isalnum((unsigned char)host.p[i]) && !strchr(".-_", host.p[i]))
-			return err_set(e, ERR_USAGE, "'%.*s' is not a host name", (int)host.len, host.p);
+			return err_set(
+				e, ERR_USAGE, "'%.*s' is not a host name", (int)host.len, host.p);
 	}
 	return 0;
 }
@@ -140,8 +144,10 @@ static int parse_host(struct part text, uint16_t default_port, struct buf *hosts
 			return r;
 		rest = (struct part){text.p + host.len, text.len - host.len};
 		if (rest.len > 1 && memchr(rest.p + 1, ':', rest.len - 1)) {
-			err_set(e, ERR_USAGE, "'%.*s' has more than one ':'", (int)text.len, text.p);
-			return with_hint(e, "an IPv6 address stands in brackets: kafka://[::1]:9092/topic");
+			err_set(e, ERR_USAGE, "'%.*s' has more than one ':'", (int)text.len,
+				text.p);
+			return with_hint(
+				e, "an IPv6 address stands in brackets: kafka://[::1]:9092/topic");
 		}
 	}
 	if (rest.len && rest.p[0] != ':')
@@ -151,8 +157,8 @@ static int parse_host(struct part text, uint16_t default_port, struct buf *hosts
 		if (r)
 			return r;
 	}
-	buf_printf(hosts, brackets ? "%s[%.*s]:%u" : "%s%.*s:%u", hosts->len ? "," : "", (int)host.len,
-		host.p, (unsigned)port);
+	buf_printf(hosts, brackets ? "%s[%.*s]:%u" : "%s%.*s:%u", hosts->len ? "," : "",
+		(int)host.len, host.p, (unsigned)port);
 	return 0;
 }
 
@@ -190,13 +196,14 @@ static int parse_lab(struct part text, struct url *u, struct err *e)
 		name = (struct part){text.p + 4, text.len - 4};
 	if (name.len < 1 || name.len >= URL_LAB_LEN || !isalpha((unsigned char)name.p[0])) {
 		err_set(e, ERR_USAGE, "'%.*s' is not the name of a lab", (int)name.len, name.p);
-		return with_hint(e, "a lab's name begins with a letter; a host that is called 'lab' is "
-				    "written with its domain or address");
+		return with_hint(e,
+			"a lab's name begins with a letter; a host that is called 'lab' is "
+			"written with its domain or address");
 	}
 	for (size_t i = 0; i < name.len; i++) {
 		if (!isalnum((unsigned char)name.p[i]) && !strchr("_-", name.p[i]))
-			return err_set(e, ERR_USAGE, "'%.*s' is not the name of a lab", (int)name.len,
-				name.p);
+			return err_set(e, ERR_USAGE, "'%.*s' is not the name of a lab",
+				(int)name.len, name.p);
 	}
 	memcpy(u->lab, name.p, name.len);
 	u->lab[name.len] = '\0';
@@ -206,7 +213,7 @@ static int parse_lab(struct part text, struct url *u, struct err *e)
 static bool is_lab(struct part text)
 {
 	return part_is(text, "lab") ||
-		(text.len > 3 && memcmp(text.p, "lab:", 4) == 0 && !memchr(text.p, ',', text.len));
+	       (text.len > 3 && memcmp(text.p, "lab:", 4) == 0 && !memchr(text.p, ',', text.len));
 }
 
 /* --- what stands behind the hosts --- */
@@ -240,8 +247,9 @@ static int decode(struct part text, const char *what, char ret[256], struct err 
 			c = high << 4 | low;
 			i += 2;
 		} else if (c == '?' || c == '#' || c <= ' ' || c == 0x7f) {
-			return err_set(e, ERR_USAGE, "the byte 0x%02x must be written %%%02X in the %s",
-				(unsigned)c, (unsigned)c, what);
+			return err_set(e, ERR_USAGE,
+				"the byte 0x%02x must be written %%%02X in the %s", (unsigned)c,
+				(unsigned)c, what);
 		}
 		if (c == 0)
 			return err_set(e, ERR_USAGE, "a NUL in the %s", what);
@@ -268,7 +276,8 @@ static int parse_topic(struct part text, struct url *u, struct err *e)
 			return 0;
 		err_set(e, ERR_USAGE, "'%s' is not a topic name", u->name);
 	}
-	return with_hint(e, "Kafka's topic names are 1 to 249 of a-z A-Z 0-9 . _ -, but not . or ..");
+	return with_hint(
+		e, "Kafka's topic names are 1 to 249 of a-z A-Z 0-9 . _ -, but not . or ..");
 }
 
 static int parse_queue(struct part text, struct url *u, struct err *e)
@@ -307,7 +316,8 @@ static int parse_user(struct part text, struct url *u, struct err *e)
 	}
 	if (memchr(text.p, '/', text.len)) {
 		err_set(e, ERR_USAGE, "an '@' behind the first '/'");
-		return with_hint(e, "inside a name it is written %40; a password does not belong here");
+		return with_hint(
+			e, "inside a name it is written %40; a password does not belong here");
 	}
 	if (memchr(text.p, ':', text.len)) {
 		err_set(e, ERR_USAGE, "a password in the destination can be read by anybody");
@@ -370,8 +380,8 @@ int url_parse(const char *text, struct url *ret, struct err *e)
 		return with_hint(e, "such as " EXAMPLE_KAFKA " or " EXAMPLE_AMQP);
 	}
 	if (!parse_scheme((struct part){text, (size_t)(sep - text)}, &u.scheme)) {
-		err_set(e, ERR_USAGE, "unknown scheme '%.*s'", (int)(sep - text > 20 ? 20 : sep - text),
-			text);
+		err_set(e, ERR_USAGE, "unknown scheme '%.*s'",
+			(int)(sep - text > 20 ? 20 : sep - text), text);
 		return with_hint(e, "kafka://, amqp:// or amqps://");
 	}
 	r = parse_rest((struct part){sep + 3, len - (size_t)(sep + 3 - text)}, &u, e);

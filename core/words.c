@@ -4,8 +4,7 @@
 
 static const char *const outcomes[] = {
 #define WORDS_TEXT_(name, text) text,
-	WORDS_OUTCOMES(WORDS_TEXT_)
-};
+	WORDS_OUTCOMES(WORDS_TEXT_)};
 static const char *const stages[] = {WORDS_STAGES(WORDS_TEXT_)};
 static const char *const verdicts[] = {WORDS_VERDICTS(WORDS_TEXT_)};
 #undef WORDS_TEXT_

@@ -17,14 +17,14 @@
 	X(UNCONFIRMED, "unconfirmed") /* the library said yes, no broker did (acks=0) */           \
 	X(REFUSED, "refused")         /* certainly not stored, or told so */                       \
 	X(UNKNOWN, "unknown")         /* nobody can say */                                         \
-	X(NONE, "none")               /* no report by the end; the journal proves that none came */\
-	X(UNRECORDED, "unrecorded")   /* the journal that would know is gone */
+	X(NONE, "none")             /* no report by the end; the journal proves that none came */  \
+	X(UNRECORDED, "unrecorded") /* the journal that would know is gone */
 
 enum outcome {
 #define WORDS_ENUM_(name, text) OUTCOME_##name,
 	WORDS_OUTCOMES(WORDS_ENUM_)
 #undef WORDS_ENUM_
-	OUTCOME_N
+		OUTCOME_N
 };
 
 /* What can be found. X(name, text, breaks at-most-once, at-least-once, exactly-once, only if ordered) */
@@ -49,7 +49,7 @@ enum finding_kind {
 #define WORDS_ENUM_(name, text, amo, alo, eo, ordered) FINDING_##name,
 	WORDS_FINDINGS(WORDS_ENUM_)
 #undef WORDS_ENUM_
-	FINDING_N
+		FINDING_N
 };
 
 #define WORDS_STAGES(X)                                                                            \
@@ -62,7 +62,7 @@ enum stage {
 #define WORDS_ENUM_(name, text) STAGE_##name,
 	WORDS_STAGES(WORDS_ENUM_)
 #undef WORDS_ENUM_
-	STAGE_N
+		STAGE_N
 };
 
 #define WORDS_VERDICTS(X)                                                                          \
@@ -76,7 +76,7 @@ enum verdict {
 #define WORDS_ENUM_(name, text) VERDICT_##name,
 	WORDS_VERDICTS(WORDS_ENUM_)
 #undef WORDS_ENUM_
-	VERDICT_N
+		VERDICT_N
 };
 
 /* Exit codes of every command. */

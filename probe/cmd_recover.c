@@ -14,13 +14,23 @@ struct recover_opts {
 };
 
 static const struct opt opts[] = {
-	{.name = "run", .type = OPT_STRING, .arg = "RUN", .offset = offsetof(struct recover_opts, run),
-		.group = "What", .help = "Only the journals of this run (name or id)."},
-	{.name = "assume-dead", .type = OPT_FLAG, .offset = offsetof(struct recover_opts, assume_dead),
+	{.name = "run",
+		.type = OPT_STRING,
+		.arg = "RUN",
+		.offset = offsetof(struct recover_opts, run),
+		.group = "What",
+		.help = "Only the journals of this run (name or id)."},
+	{.name = "assume-dead",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct recover_opts, assume_dead),
 		.help = "With --run: end also the epochs whose journals are lost with their host. What only "
 			"they knew is unrecorded then; evidence that comes later reopens the verdict."},
-	{.name = "ledger", .type = OPT_STRING, .arg = "URL", .offset = offsetof(struct recover_opts, ledger),
-		.group = "Ledger", .help = "PostgreSQL of the ledger; without it the embedded one."},
+	{.name = "ledger",
+		.type = OPT_STRING,
+		.arg = "URL",
+		.offset = offsetof(struct recover_opts, ledger),
+		.group = "Ledger",
+		.help = "PostgreSQL of the ledger; without it the embedded one."},
 	{.name = NULL},
 };
 
@@ -44,7 +54,8 @@ static int recover(const struct recover_opts *o, struct err *e)
 	printf("%llu journals recovered, with %llu outcomes that were not in the ledger\n",
 		(unsigned long long)got.journals, (unsigned long long)got.outcomes);
 	if (got.running)
-		printf("%llu journals belong to probes that still run\n", (unsigned long long)got.running);
+		printf("%llu journals belong to probes that still run\n",
+			(unsigned long long)got.running);
 	if (got.orphans)
 		printf("%llu journals belong to runs that this ledger does not have\n",
 			(unsigned long long)got.orphans);

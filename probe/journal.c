@@ -23,7 +23,7 @@ struct journal_head {
 	uint32_t lane_size;
 	uint64_t ring;
 	uint64_t n_lanes;
-	uint64_t log_at;              /* byte where the log begins */
+	uint64_t log_at; /* byte where the log begins */
 	uint64_t run_id;
 	uint32_t producer_id;
 	uint32_t epoch;
@@ -34,10 +34,11 @@ struct journal_head {
 	uint32_t ended;
 	char host[64];
 	char boot_id[40];
-	_Atomic uint64_t count;       /* records closed; the poller's */
-	_Atomic uint64_t shipped;     /* records in the ledger; the shipper's */
-	_Atomic uint64_t allocated;   /* records that have space: [shipped, allocated); the shipper's */
-	_Atomic uint64_t synced;      /* --fsync: records that are on the disk */
+	_Atomic uint64_t count;   /* records closed; the poller's */
+	_Atomic uint64_t shipped; /* records in the ledger; the shipper's */
+	_Atomic uint64_t
+		allocated;       /* records that have space: [shipped, allocated); the shipper's */
+	_Atomic uint64_t synced; /* --fsync: records that are on the disk */
 };
 
 struct journal_lane {
@@ -47,7 +48,7 @@ struct journal_lane {
 	_Atomic uint64_t intended;
 	_Atomic uint64_t lease;
 	_Atomic int64_t intended_wall_ns;
-	uint64_t lease_on_disk;       /* forced to the disk before it is in force */
+	uint64_t lease_on_disk; /* forced to the disk before it is in force */
 	uint8_t pad[24];
 	/* the poller's line */
 	struct journal_record open;
@@ -58,7 +59,7 @@ struct journal {
 	int fd;
 	struct journal_head *head;
 	struct journal_lane *lane;
-	struct journal_record *log;   /* the whole ring; only allocated chunks may be touched */
+	struct journal_record *log; /* the whole ring; only allocated chunks may be touched */
 	uint8_t *map;
 	size_t map_len;
 };
@@ -91,7 +92,8 @@ static int map_file(struct journal *j, uint64_t n_lanes, struct err *e)
 	uint64_t at = log_start(n_lanes);
 
 	j->map_len = at + JOURNAL_RING * sizeof(struct journal_record);
-	j->map = mmap(NULL, j->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, j->fd, 0);
+	j->map = mmap(
+		NULL, j->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, j->fd, 0);
 	if (j->map == MAP_FAILED) {
 		j->map = NULL;
 		return err_set_errno(e, ERR_IO, errno, "cannot map journal '%s'", j->path);
@@ -138,7 +140,8 @@ int journal_create(const char *folder, const struct journal_id *id, const int32_
 	int r;
 
 	if (n_lanes == 0 || n_lanes > JOURNAL_MAX_LANES)
-		return err_set(e, ERR_LIMIT, "%zu lanes: 1 to %d are possible", n_lanes, JOURNAL_MAX_LANES);
+		return err_set(e, ERR_LIMIT, "%zu lanes: 1 to %d are possible", n_lanes,
+			JOURNAL_MAX_LANES);
 	j = calloc(1, sizeof(*j));
 	if (!j)
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -146,8 +149,8 @@ int journal_create(const char *folder, const struct journal_id *id, const int32_
 		(unsigned long long)id->run_id, id->producer_id, id->epoch);
 	j->fd = open(j->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (j->fd < 0) {
-		r = err_set_errno(
-			e, errno == EEXIST ? ERR_EXISTS : ERR_IO, errno, "cannot make journal '%s'", j->path);
+		r = err_set_errno(e, errno == EEXIST ? ERR_EXISTS : ERR_IO, errno,
+			"cannot make journal '%s'", j->path);
 		free(j);
 		return r;
 	}
@@ -190,9 +193,9 @@ static int check_head(struct journal *j, struct journal_head *h, struct err *e)
 	synced = atomic_load(&h->synced);
 	if (h->record_size != sizeof(struct journal_record) ||
 		h->lane_size != sizeof(struct journal_lane) || h->ring != JOURNAL_RING ||
-		h->n_lanes == 0 || h->n_lanes > JOURNAL_MAX_LANES || h->log_at != log_start(h->n_lanes) ||
-		shipped > count || synced > count || count > allocated || allocated - shipped > JOURNAL_RING ||
-		h->run_id >> 63)
+		h->n_lanes == 0 || h->n_lanes > JOURNAL_MAX_LANES ||
+		h->log_at != log_start(h->n_lanes) || shipped > count || synced > count ||
+		count > allocated || allocated - shipped > JOURNAL_RING || h->run_id >> 63)
 		return err_set(e, ERR_FORMAT, "journal '%s' is damaged", j->path);
 	/* the ring's chunks between shipped and allocated must be inside the file */
 	end = allocated > JOURNAL_RING || allocated == 0 ? 0 : allocated;
@@ -214,8 +217,8 @@ int journal_open(const char *path, struct journal **ret, struct err *e)
 	snprintf(j->path, sizeof(j->path), "%s", path);
 	j->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (j->fd < 0) {
-		r = err_set_errno(
-			e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, errno, "cannot open journal '%s'", path);
+		r = err_set_errno(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, errno,
+			"cannot open journal '%s'", path);
 		free(j);
 		return r;
 	}
@@ -328,7 +331,7 @@ int journal_intend(struct journal *j, size_t lane, uint64_t hi, int64_t wall_ns,
 bool journal_has_room(const struct journal *j, uint64_t outstanding)
 {
 	uint64_t free_records = atomic_load_explicit(&j->head->allocated, memory_order_acquire) -
-		atomic_load_explicit(&j->head->count, memory_order_acquire);
+				atomic_load_explicit(&j->head->count, memory_order_acquire);
 
 	/* each outcome may need a record of its own, and each lane's open record one to be closed into */
 	return free_records >= outstanding + j->head->n_lanes;
@@ -426,14 +429,17 @@ int journal_grow(struct journal *j, uint64_t ahead, struct err *e)
 		uint64_t floor = shipped / JOURNAL_CHUNK * JOURNAL_CHUNK;
 
 		if (allocated + JOURNAL_CHUNK - floor > JOURNAL_RING) {
-			err_set(e, ERR_NOSPACE, "journal '%s' is full: %llu records wait for the ledger",
-				j->path, (unsigned long long)(count - shipped));
-			return err_hint(e, "bring the ledger back; sending goes on when it is there");
+			err_set(e, ERR_NOSPACE,
+				"journal '%s' is full: %llu records wait for the ledger", j->path,
+				(unsigned long long)(count - shipped));
+			return err_hint(
+				e, "bring the ledger back; sending goes on when it is there");
 		}
 		errno = posix_fallocate(
 			j->fd, (off_t)at, (off_t)(JOURNAL_CHUNK * sizeof(struct journal_record)));
 		if (errno)
-			return err_set_errno(e, ERR_IO, errno, "cannot extend journal '%s'", j->path);
+			return err_set_errno(
+				e, ERR_IO, errno, "cannot extend journal '%s'", j->path);
 		allocated += JOURNAL_CHUNK;
 		atomic_store_explicit(&h->allocated, allocated, memory_order_release);
 	}
@@ -467,7 +473,8 @@ void journal_set_shipped(struct journal *j, uint64_t index)
 	for (uint64_t c = before / JOURNAL_CHUNK; c < index / JOURNAL_CHUNK; c++) {
 		uint64_t at = c * JOURNAL_CHUNK % JOURNAL_RING * sizeof(struct journal_record);
 		int ignored = fallocate(j->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)(h->log_at + at), (off_t)(JOURNAL_CHUNK * sizeof(struct journal_record)));
+			(off_t)(h->log_at + at),
+			(off_t)(JOURNAL_CHUNK * sizeof(struct journal_record)));
 
 		(void)ignored;
 	}

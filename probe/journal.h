@@ -31,16 +31,16 @@
  * Each function says whose it is; one thread may be all three.
  */
 
-#define JOURNAL_RING ((uint64_t)1 << 24)      /* records: 1 GiB at most */
-#define JOURNAL_CHUNK ((uint64_t)16384)       /* records that are allocated at once: 1 MiB */
+#define JOURNAL_RING ((uint64_t)1 << 24) /* records: 1 GiB at most */
+#define JOURNAL_CHUNK ((uint64_t)16384)  /* records that are allocated at once: 1 MiB */
 #define JOURNAL_MAX_LANES 10000
 
 struct journal;
 
 /* One run of outcomes. 64 bytes, as in the file. */
 struct journal_record {
-	uint32_t lane;        /* index in the journal's lanes */
-	uint8_t outcome;      /* enum outcome: ACKED, UNCONFIRMED, REFUSED, UNKNOWN */
+	uint32_t lane;   /* index in the journal's lanes */
+	uint8_t outcome; /* enum outcome: ACKED, UNCONFIRMED, REFUSED, UNKNOWN */
 	uint8_t reserved;
 	uint16_t attempt;
 	int32_t node;         /* that answered, or -1 */
@@ -49,7 +49,8 @@ struct journal_record {
 	int64_t first_offset; /* of lo; seq s stands at first_offset + (s - lo). -1: no offsets */
 	int64_t first_wall_ns;
 	int64_t last_wall_ns;
-	uint64_t closing;     /* open records only: 1 + the place in the log that it is going to; 0: none */
+	uint64_t
+		closing; /* open records only: 1 + the place in the log that it is going to; 0: none */
 };
 
 /* Who writes: goes into the file and identifies it. */
@@ -58,7 +59,7 @@ struct journal_id {
 	uint32_t producer_id;
 	uint32_t epoch;
 	uint32_t nonce;
-	bool fsync;           /* --fsync: survives a power cut */
+	bool fsync; /* --fsync: survives a power cut */
 };
 
 /* What a journal says of itself: for recovery. */
@@ -68,8 +69,8 @@ struct journal_info {
 	char boot_id[40];
 	int pid;
 	size_t n_lanes;
-	bool same_boot;       /* written since this machine last started */
-	bool ended;           /* the probe ended in order: every lane's last word is in */
+	bool same_boot; /* written since this machine last started */
+	bool ended;     /* the probe ended in order: every lane's last word is in */
 	int64_t created_wall_ns;
 };
 

@@ -36,10 +36,10 @@ struct probe {
 	int32_t *partitions;
 	size_t n_partitions;
 	struct producer_plan plan;
-	struct plant *plant;           /* NULL: none */
+	struct plant *plant; /* NULL: none */
 	struct producer **producer;
 	struct journal **journal;
-	struct props **props;          /* one a producer when they differ (transactional.id) */
+	struct props **props; /* one a producer when they differ (transactional.id) */
 	struct broker_config *config;
 	size_t n_producers;
 	size_t n_made;
@@ -54,19 +54,19 @@ struct probe {
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-static int add_partition(
-	unsigned long a, unsigned long b, size_t n, uint8_t *wanted, const char *text, struct err *e)
+static int add_partition(unsigned long a, unsigned long b, size_t n, uint8_t *wanted,
+	const char *text, struct err *e)
 {
 	if (a > b)
 		return err_set(e, ERR_USAGE, "'%s' is not a list of partitions like 0,2,4-7", text);
 	if (b >= n)
-		return err_set(e, ERR_USAGE, "partition %lu does not exist: there are 0 to %zu", b, n - 1);
+		return err_set(
+			e, ERR_USAGE, "partition %lu does not exist: there are 0 to %zu", b, n - 1);
 	memset(wanted + a, 1, b - a + 1);
 	return 0;
 }
 
-int probe_parse_partitions(
-	const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e)
+int probe_parse_partitions(const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e)
 {
 	uint8_t *wanted = calloc(n, 1);
 	int32_t *list = calloc(n, sizeof(*list));
@@ -90,7 +90,8 @@ int probe_parse_partitions(
 			digits = end != p && *p != '-' && *p != '+' && *p != ' ';
 		}
 		if (!digits || (*end && *end != ',')) {
-			r = err_set(e, ERR_USAGE, "'%s' is not a list of partitions like 0,2,4-7", text);
+			r = err_set(e, ERR_USAGE, "'%s' is not a list of partitions like 0,2,4-7",
+				text);
 			break;
 		}
 		r = add_partition(a, b, n, wanted, text, e);
@@ -122,7 +123,8 @@ static int parse_keys(const char *text, struct producer_plan *plan, struct err *
 		plan->keys = KEYS_MODULO;
 		plan->n_keys = n;
 	} else {
-		return err_set(e, ERR_USAGE, "--keys: '%s' is neither none, seq nor a number", text);
+		return err_set(
+			e, ERR_USAGE, "--keys: '%s' is neither none, seq nor a number", text);
 	}
 	return 0;
 }
@@ -139,7 +141,8 @@ static int parse_transaction(const char *text, struct producer_plan *plan, struc
 	snprintf(number, sizeof(number), "%.*s", (int)len, text);
 	if (units_parse_count(number, &plan->transaction, e) || plan->transaction == 0 ||
 		plan->transaction > 1000000)
-		return err_set(e, ERR_USAGE, "--transaction: '%s' is not N[:abort-every=K], N 1 to 1M", text);
+		return err_set(e, ERR_USAGE,
+			"--transaction: '%s' is not N[:abort-every=K], N 1 to 1M", text);
 	if (text[len] == '\0')
 		return 0;
 	if (strncmp(text + len, ":abort-every=", 13) != 0 ||
@@ -165,8 +168,8 @@ static int parse_crash(const char *text, struct producer_plan *plan, struct err 
 			plan->crash_at = points[i].point;
 	if (plan->crash_at == CRASH_NEVER ||
 		(text[len] && units_parse_count(text + len + 1, &plan->crash_n, e)))
-		return err_set(e, ERR_USAGE, "--crash-at: '%s' is not intent, send or ack, with :N behind",
-			text);
+		return err_set(e, ERR_USAGE,
+			"--crash-at: '%s' is not intent, send or ack, with :N behind", text);
 	return 0;
 }
 
@@ -178,11 +181,13 @@ static int check_opts(struct probe *p, struct err *e)
 	int r;
 
 	if (o->size < ENVELOPE_LEN)
-		return err_set(e, ERR_USAGE, "--size: a message has at least %d bytes", ENVELOPE_LEN);
+		return err_set(
+			e, ERR_USAGE, "--size: a message has at least %d bytes", ENVELOPE_LEN);
 	if (o->size > 64 << 20)
 		return err_set(e, ERR_USAGE, "--size: at most 64 MiB");
 	if (opt_given(p->cl, "rate") && o->rate == 0)
-		return err_set(e, ERR_USAGE, "--rate 0 would never send; leave it out for full speed");
+		return err_set(
+			e, ERR_USAGE, "--rate 0 would never send; leave it out for full speed");
 	if (o->producers == 0 || o->producers > MAX_PRODUCERS)
 		return err_set(e, ERR_USAGE, "--producers: 1 to %d", MAX_PRODUCERS);
 	if (o->producer_id == 0 || o->producer_id + o->producers - 1 > UINT32_MAX)
@@ -295,7 +300,8 @@ static int make_run(struct probe *p, struct err *e)
 		.promise = o->promise,
 		.fail_on = o->fail_on,
 		.allow = o->allow,
-		.transactional = p->plan.transaction || props_get(p->d.producer, "transactional.id"),
+		.transactional =
+			p->plan.transaction || props_get(p->d.producer, "transactional.id"),
 		.keys = o->keys,
 	};
 	bool made;
@@ -353,8 +359,9 @@ static void collect(void *arg, const char *name, const char *value)
 
 static int store(struct probe *p, const char *scope, struct collected *c, struct err *e)
 {
-	int r = c->failed ? err_set(e, ERR_NOMEM, "out of memory")
-			  : run_put_settings(p->ledger, p->run.id, scope, c->name, c->value, c->n, e);
+	int r = c->failed
+			? err_set(e, ERR_NOMEM, "out of memory")
+			: run_put_settings(p->ledger, p->run.id, scope, c->name, c->value, c->n, e);
 
 	for (size_t i = 0; i < c->n; i++) {
 		free((void *)(uintptr_t)c->name[i]);
@@ -573,7 +580,7 @@ static void gather(struct probe *p, const char *phase, struct status_probe *s)
 	free(recent);
 	if (now - p->outcomes_at_ns > 50 * NS_PER_MS) {
 		double rate = (double)(outcomes - p->outcomes_before) * 1e9 /
-			(double)(now - p->outcomes_at_ns);
+			      (double)(now - p->outcomes_at_ns);
 
 		p->rate_now = p->rate_now > 0 ? p->rate_now * 0.7 + rate * 0.3 : rate;
 		p->outcomes_before = outcomes;
@@ -639,8 +646,11 @@ static const char *work(struct probe *p)
 		struct shipper_state ship;
 
 		shipper_state(p->shipper, &ship);
-		if (give_up_ns == INT64_MAX && (stop_asked() || now >= end_ns || ship.failure.code)) {
-			cause = stop_asked() ? "stopped" : ship.failure.code ? "failed" : "finished";
+		if (give_up_ns == INT64_MAX &&
+			(stop_asked() || now >= end_ns || ship.failure.code)) {
+			cause = stop_asked()        ? "stopped"
+				: ship.failure.code ? "failed"
+						    : "finished";
 			phase = "flushing";
 			ask_all(p, producer_stop);
 			/* the end of --duration waits for outcomes as the end of --count does */

@@ -21,7 +21,7 @@ struct probe_opts {
 	const char *promise;
 	const char *fail_on;
 	const char *allow;
-	const char *check;          /* the URL that the checker reads, if it is another */
+	const char *check; /* the URL that the checker reads, if it is another */
 	uint64_t count;
 	uint64_t rate;
 	int64_t duration_ns;
@@ -42,8 +42,8 @@ struct probe_opts {
 	const char *replica_assignment;
 	bool shared;
 	uint64_t seed;
-	uint64_t status_fd;         /* hidden: 0: none */
-	const char *plant;          /* hidden: the selftest's faults; NULL: none */
+	uint64_t status_fd; /* hidden: 0: none */
+	const char *plant;  /* hidden: the selftest's faults; NULL: none */
 };
 
 /*
@@ -76,7 +76,8 @@ MUST_CHECK int probe_plant(const char *spec, const struct probe_opts *o, struct 
 void probe_planted_lines(const struct plant *p, struct buf *ret);
 
 /* probe_safety.c: refuse a destination that others use. ERR_STATE, with what was found. */
-MUST_CHECK int probe_check_unshared(const struct destination *d, size_t n_partitions, struct err *e);
+MUST_CHECK int probe_check_unshared(
+	const struct destination *d, size_t n_partitions, struct err *e);
 
 /* Where each partition's log ends now, malloc'ed. */
 MUST_CHECK int probe_log_ends(
@@ -87,8 +88,8 @@ struct probe_recovered {
 	uint64_t journals;
 	uint64_t outcomes;
 	uint64_t incomplete;
-	uint64_t orphans;   /* their run is not in this ledger */
-	uint64_t running;   /* their probe still runs */
+	uint64_t orphans; /* their run is not in this ledger */
+	uint64_t running; /* their probe still runs */
 	uint64_t failed;
 };
 

@@ -42,8 +42,8 @@ static bool ours(const struct broker_message *m)
 }
 
 /* The last few records of one partition: is there one without an envelope? */
-static int look_at_tail(const struct destination *d, struct broker_reader *reader, int32_t partition,
-	bool *ret_foreign, struct err *e)
+static int look_at_tail(const struct destination *d, struct broker_reader *reader,
+	int32_t partition, bool *ret_foreign, struct err *e)
 {
 	int64_t deadline = clock_ns() + d->config.timeout_ns, low, high;
 	struct broker_message m;
@@ -65,9 +65,10 @@ static int look_at_tail(const struct destination *d, struct broker_reader *reade
 			if (m.item == BROKER_MESSAGE && m.offset < high)
 				*ret_foreign = !ours(&m);
 			end = m.item == BROKER_END || m.item == BROKER_OUT_OF_RANGE ||
-				m.offset >= high - 1;
+			      m.offset >= high - 1;
 			if (m.item == BROKER_READ_ERROR && m.fatal)
-				r = err_set(e, ERR_DENIED, "cannot read partition %d: %s", partition, m.text);
+				r = err_set(e, ERR_DENIED, "cannot read partition %d: %s",
+					partition, m.text);
 		}
 		d->ops->reader_release(reader, &m, 1);
 	}
@@ -87,7 +88,8 @@ int probe_check_unshared(const struct destination *d, size_t n_partitions, struc
 	/* not being allowed to list groups is common, and no reason to stop */
 	if (d->ops->live_groups &&
 		d->ops->live_groups(&d->config, groups, sizeof(groups), &n, &why) == 0 && n > 0) {
-		err_set(e, ERR_STATE, "'%s' is being consumed by a live group: %s", d->url.name, groups);
+		err_set(e, ERR_STATE, "'%s' is being consumed by a live group: %s", d->url.name,
+			groups);
 		return err_hint(e, "use a topic of its own for the audit, or say --shared");
 	}
 	if (!(d->ops->caps & BROKER_CAP_POSITIONS))
@@ -96,7 +98,8 @@ int probe_check_unshared(const struct destination *d, size_t n_partitions, struc
 	for (size_t i = 0; r == 0 && i < n_partitions && !foreign; i++) {
 		r = look_at_tail(d, reader, (int32_t)i, &foreign, e);
 		if (r == 0 && foreign) {
-			r = err_set(e, ERR_STATE, "the last records of '%s', partition %zu, are not mqaudit's",
+			r = err_set(e, ERR_STATE,
+				"the last records of '%s', partition %zu, are not mqaudit's",
 				d->url.name, i);
 			err_hint(e, "use a topic of its own for the audit, or say --shared");
 		}

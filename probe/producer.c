@@ -12,7 +12,7 @@
 #include "core/envelope.h"
 #include "core/rng.h"
 
-#define BATCH 500              /* messages to one partition in one call: measured, see the bench */
+#define BATCH 500 /* messages to one partition in one call: measured, see the bench */
 #define POLL_MAX 4096
 #define POLL_MS 20
 #define SLOT_BYTES ((size_t)48 << 20)
@@ -29,8 +29,8 @@
 struct slot {
 	uint64_t seq;
 	uint32_t lane;
-	int64_t due_ns;        /* when it should have been sent, for the latency */
-	int64_t acked_floor;   /* the highest offset acked in its partition when it was intended */
+	int64_t due_ns;      /* when it should have been sent, for the latency */
+	int64_t acked_floor; /* the highest offset acked in its partition when it was intended */
 };
 
 struct refusal {
@@ -69,8 +69,8 @@ struct producer {
 	uint64_t free_tail;         /* taken by the sender */
 
 	/* the sender's */
-	uint64_t sent;              /* of the share */
-	uint64_t handed;            /* for --crash-at send */
+	uint64_t sent;   /* of the share */
+	uint64_t handed; /* for --crash-at send */
 	size_t next_lane;
 	uint64_t *next_seq;
 	uint64_t n_transactions;
@@ -84,14 +84,14 @@ struct producer {
 	_Atomic bool sender_done;
 	_Atomic bool finished;
 	_Atomic uint64_t intended;
-	_Atomic uint64_t outcomes;  /* all kinds together */
+	_Atomic uint64_t outcomes; /* all kinds together */
 	_Atomic uint64_t settle_asked, settle_done;
 	_Atomic int64_t *acked_top; /* by lane: the highest acked offset */
 	_Atomic int txn;            /* enum txn_state */
 	_Atomic uint64_t answered;  /* outcomes of the open transaction that are in */
 
 	pthread_mutex_t mutex;
-	pthread_cond_t more;        /* slots or room came back; a transaction's outcomes are in */
+	pthread_cond_t more; /* slots or room came back; a transaction's outcomes are in */
 	_Atomic bool sender_waits;
 	struct producer_counts counts; /* under mutex */
 	struct hist latency, recent;   /* under mutex */
@@ -102,11 +102,11 @@ struct producer {
 	size_t n_nodes;
 	struct refusal *refusal;
 	size_t n_refusals, cap_refusals;
-	struct err failure;            /* what ended the sending early */
+	struct err failure; /* what ended the sending early */
 
 	/* the poller's */
 	int64_t last_answer_ns;
-	struct pending *pending;       /* outcomes of the open transaction */
+	struct pending *pending; /* outcomes of the open transaction */
 	size_t n_pending;
 	struct broker_outcome *polled;
 };
@@ -147,10 +147,10 @@ static int make_slots(struct producer *p, struct err *e)
 	p->keys = calloc(BATCH, KEY_LEN);
 	if (p->plan.transaction)
 		p->pending = calloc(p->plan.transaction, sizeof(*p->pending));
-	if (!p->slot || !p->payload || !p->free_ring || !p->polled || !p->next_seq || !p->acked_top ||
-		!p->keys || (p->plan.transaction && !p->pending))
-		return err_set(e, ERR_NOMEM, "out of memory for %zu messages of %zu bytes", p->n_slots,
-			p->plan.size);
+	if (!p->slot || !p->payload || !p->free_ring || !p->polled || !p->next_seq ||
+		!p->acked_top || !p->keys || (p->plan.transaction && !p->pending))
+		return err_set(e, ERR_NOMEM, "out of memory for %zu messages of %zu bytes",
+			p->n_slots, p->plan.size);
 	/* the padding is random (it does not compress) and the same in every slot: its sum is known */
 	rng_init(&rng, p->plan.seed);
 	rng_fill(&rng, p->payload + ENVELOPE_LEN, p->plan.size - ENVELOPE_LEN);
@@ -319,7 +319,8 @@ static void build(struct producer *p, size_t lane, size_t n, const int64_t *due_
 		env.seq = s->seq;
 		envelope_encode(&env, p->payload_hash, payload);
 		p->batch_slot[i] = index;
-		p->batch[i] = (struct broker_send){.payload = payload, .len = p->plan.size, .tag = s};
+		p->batch[i] =
+			(struct broker_send){.payload = payload, .len = p->plan.size, .tag = s};
 		make_key(p, i, s->seq);
 	}
 }
@@ -332,7 +333,8 @@ static void hand_over(struct producer *p, size_t lane, size_t n)
 	while (at < n) {
 		size_t left = n - at;
 
-		p->plan.ops->producer_send(p->client, p->plan.partitions[lane], p->batch + at, left);
+		p->plan.ops->producer_send(
+			p->client, p->plan.partitions[lane], p->batch + at, left);
 		for (; at < n; at++) {
 			struct broker_send *m = &p->batch[at];
 
@@ -508,8 +510,8 @@ static void send_transactions(struct producer *p)
 		c.interval_ns = 1e9 / p->share.rate;
 	while (!stopping(p) && p->sent < p->share.count) {
 		uint64_t end = p->share.count - p->sent < p->plan.transaction
-			? p->share.count
-			: p->sent + p->plan.transaction;
+				       ? p->share.count
+				       : p->sent + p->plan.transaction;
 		bool commit, committed = false;
 		int r = p->plan.ops->txn_begin(p->client, &e);
 
@@ -527,10 +529,9 @@ static void send_transactions(struct producer *p)
 			wait_for_answers(p);
 		r = p->plan.ops->txn_end(
 			p->client, commit, p->plan.transaction_timeout_ns, &committed, &e);
-		atomic_store(&p->txn,
-			committed	? TXN_COMMITTED
-			: r == 0	? TXN_ABORTED
-					: TXN_UNKNOWN);
+		atomic_store(&p->txn, committed ? TXN_COMMITTED
+				      : r == 0  ? TXN_ABORTED
+						: TXN_UNKNOWN);
 		if (r) {
 			fail(p, &e);
 			atomic_store(&p->give_up, true);
@@ -573,7 +574,8 @@ struct tally {
 
 static void record(struct producer *p, const struct pending *o, struct tally *t)
 {
-	journal_record(p->journal, o->lane, o->seq, o->outcome, 0, o->offset, o->node, o->code, t->wall_ns);
+	journal_record(p->journal, o->lane, o->seq, o->outcome, 0, o->offset, o->node, o->code,
+		t->wall_ns);
 	t->outcome[o->outcome]++;
 }
 
@@ -628,8 +630,8 @@ static void take_refusals(struct producer *p, struct tally *t)
 {
 	for (size_t i = 0; i < p->n_refusals; i++) {
 		struct slot *s = &p->slot[p->refusal[i].slot];
-		struct broker_outcome o = {s, OUTCOME_REFUSED, BROKER_NO_OFFSET, BROKER_NO_NODE,
-			p->refusal[i].code};
+		struct broker_outcome o = {
+			s, OUTCOME_REFUSED, BROKER_NO_OFFSET, BROKER_NO_NODE, p->refusal[i].code};
 
 		take_outcome(p, &o, t);
 	}
@@ -861,7 +863,8 @@ void producer_counts(struct producer *p, struct producer_counts *ret)
 	ret->outstanding = ret->intended > done ? ret->intended - done : 0;
 }
 
-void producer_latency(struct producer *p, struct hist *ret_total, struct hist *ret_recent, bool reset)
+void producer_latency(
+	struct producer *p, struct hist *ret_total, struct hist *ret_recent, bool reset)
 {
 	pthread_mutex_lock(&p->mutex);
 	*ret_recent = p->recent;

@@ -27,16 +27,16 @@ struct producer_plan {
 	uint64_t run_id;
 	const int32_t *partitions;
 	size_t n_partitions;
-	size_t size;              /* bytes of a message, ENVELOPE_LEN at least */
+	size_t size; /* bytes of a message, ENVELOPE_LEN at least */
 	enum keys keys;
-	uint64_t n_keys;          /* KEYS_MODULO */
-	bool drop_when_full;      /* --on-queue-full drop */
+	uint64_t n_keys;     /* KEYS_MODULO */
+	bool drop_when_full; /* --on-queue-full drop */
 	bool exit_without_flush;
-	uint64_t transaction;     /* messages in one; 0: none */
-	uint64_t abort_every;     /* every so many transactions one is aborted; 0: never */
+	uint64_t transaction; /* messages in one; 0: none */
+	uint64_t abort_every; /* every so many transactions one is aborted; 0: never */
 	int64_t transaction_timeout_ns;
 	enum crash_point crash_at;
-	uint64_t crash_n;         /* at the so many-th message */
+	uint64_t crash_n; /* at the so many-th message */
 	uint64_t seed;
 };
 
@@ -45,9 +45,9 @@ struct producer_share {
 	uint32_t producer_id;
 	uint32_t epoch;
 	uint32_t nonce;
-	uint64_t count;           /* messages to send; UINT64_MAX: no end */
-	double rate;              /* per second; 0: as fast as it can */
-	double phase;             /* of its pace, 0 to 1: so that producers do not all send at once */
+	uint64_t count; /* messages to send; UINT64_MAX: no end */
+	double rate;    /* per second; 0: as fast as it can */
+	double phase;   /* of its pace, 0 to 1: so that producers do not all send at once */
 };
 
 /* Counted since the start. intended = acked + unconfirmed + refused + unknown + outstanding. */
@@ -55,8 +55,8 @@ struct producer_counts {
 	uint64_t intended;
 	uint64_t outcome[OUTCOME_N];
 	uint64_t outstanding;
-	uint64_t truncations;     /* acked at an offset that an earlier ack had reached already */
-	int64_t longest_gap_ns;   /* without an answer while something was outstanding */
+	uint64_t truncations;   /* acked at an offset that an earlier ack had reached already */
+	int64_t longest_gap_ns; /* without an answer while something was outstanding */
 };
 
 /* A stretch without any answer. */
@@ -100,7 +100,8 @@ bool producer_settle_journal(struct producer *p, int64_t timeout_ns);
 
 /* Copies of what is counted. Any thread. */
 void producer_counts(struct producer *p, struct producer_counts *ret);
-void producer_latency(struct producer *p, struct hist *ret_total, struct hist *ret_recent, bool reset);
+void producer_latency(
+	struct producer *p, struct hist *ret_total, struct hist *ret_recent, bool reset);
 size_t producer_take_gaps(struct producer *p, struct producer_gap *ret, size_t max);
 
 /* Connections so far, and the nodes that were ever connected to (at most max; returns how many). Any

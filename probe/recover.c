@@ -10,7 +10,8 @@
 #include "probe/shipper.h"
 
 /* What a journal's outcomes are called in texts: its run's broker knows. */
-static int ops_of_run(struct ledger *l, int64_t run_id, const struct broker_ops **ret, struct err *e)
+static int ops_of_run(
+	struct ledger *l, int64_t run_id, const struct broker_ops **ret, struct err *e)
 {
 	char id[RUN_ID_LEN];
 	struct run run;
@@ -22,8 +23,8 @@ static int ops_of_run(struct ledger *l, int64_t run_id, const struct broker_ops 
 	return *ret ? 0 : err_set(e, ERR_STATE, "broker '%s' is not built in", run.broker);
 }
 
-static int recover_one(
-	struct ledger *l, const char *path, int64_t run_id, struct probe_recovered *ret, struct err *e)
+static int recover_one(struct ledger *l, const char *path, int64_t run_id,
+	struct probe_recovered *ret, struct err *e)
 {
 	const struct broker_ops *ops = NULL;
 	struct journal *j = NULL;
@@ -57,7 +58,9 @@ static int recover_one(
 		ret->incomplete += complete ? 0 : 1;
 		log_note("recovered producer %u.%u: %llu outcomes that were not in the ledger%s",
 			info.id.producer_id, info.id.epoch, (unsigned long long)outcomes,
-			complete ? "" : "; the machine was restarted since, what is missing is unrecorded");
+			complete
+				? ""
+				: "; the machine was restarted since, what is missing is unrecorded");
 	}
 	journal_close(j);
 	return r;

@@ -13,23 +13,23 @@
 #define PERIOD_NS (150 * NS_PER_MS)
 #define SAMPLE_NS NS_PER_S
 #define RETRY_NS (500 * NS_PER_MS)
-#define MAX_OUTCOMES 20000u          /* in one shipment */
+#define MAX_OUTCOMES 20000u               /* in one shipment */
 #define AHEAD_RECORDS (2 * JOURNAL_CHUNK) /* of free journal records, beside what is outstanding */
 #define LEASE_MIN 1000u
 #define LEASE_SECONDS 5
 
 /* Per lane: what is known of it here. */
 struct lane_mark {
-	uint64_t shipped;       /* intents in the ledger */
+	uint64_t shipped; /* intents in the ledger */
 	int64_t shipped_wall_ns;
 	uint64_t lease;
-	uint64_t asked;         /* lease in the shipment under way */
+	uint64_t asked; /* lease in the shipment under way */
 };
 
 /* Per epoch. */
 struct epoch_mark {
 	uint64_t shipment;
-	uint64_t shipped;       /* journal records in the ledger */
+	uint64_t shipped; /* journal records in the ledger */
 	struct lane_mark *lane;
 	size_t n_lanes;
 	uint64_t sent_before, acked_before, failed_before; /* at the last sample */
@@ -52,17 +52,17 @@ struct shipper {
 	size_t n_outcomes;
 	struct produced_lane *lane;
 	size_t n_lanes, cap_lanes;
-	uint64_t *new_shipped;      /* by epoch: journal position after it */
-	struct hist *latency;       /* by epoch */
+	uint64_t *new_shipped; /* by epoch: journal position after it */
+	struct hist *latency;  /* by epoch */
 	struct produced_node node[256];
 	char (*node_host)[256];
 	size_t n_nodes;
 	struct produced_sample sample;
 	bool has_sample;
-	bool built;                 /* a shipment is waiting to be sent (again) */
+	bool built; /* a shipment is waiting to be sent (again) */
 	const char *end_cause;
 	int64_t next_sample_ns, last_sample_ns;
-	double lane_rate;           /* messages per second of the busiest lane, lately */
+	double lane_rate; /* messages per second of the busiest lane, lately */
 	int64_t last_cycle_ns;
 };
 
@@ -158,8 +158,8 @@ static void add_nodes(struct shipper *s, size_t i)
 		if (known)
 			continue;
 		snprintf(s->node_host[s->n_nodes], sizeof(s->node_host[0]), "%s", node[k].host);
-		s->node[s->n_nodes] = (struct produced_node){
-			node[k].id, s->node_host[s->n_nodes], node[k].port};
+		s->node[s->n_nodes] =
+			(struct produced_node){node[k].id, s->node_host[s->n_nodes], node[k].port};
 		s->n_nodes++;
 	}
 }
@@ -389,7 +389,8 @@ static void measure_rate(struct shipper *s)
 			struct journal *j = producer_journal(s->plan.producers[i]);
 
 			for (size_t k = 0; k < s->epoch[i].n_lanes; k++) {
-				double n = (double)(journal_intended(j, k) - s->epoch[i].lane[k].shipped);
+				double n = (double)(journal_intended(j, k) -
+						    s->epoch[i].lane[k].shipped);
 
 				if (n / seconds > top)
 					top = n / seconds;
@@ -455,7 +456,8 @@ static void update_backlog(struct shipper *s)
 	uint64_t backlog = 0;
 
 	for (size_t i = 0; i < s->plan.n_producers; i++)
-		backlog += journal_count(producer_journal(s->plan.producers[i])) - s->epoch[i].shipped;
+		backlog +=
+			journal_count(producer_journal(s->plan.producers[i])) - s->epoch[i].shipped;
 	pthread_mutex_lock(&s->mutex);
 	s->state.backlog = backlog;
 	s->state.shipments++;
@@ -519,8 +521,8 @@ static int allocate(struct shipper *s, struct err *e)
 	s->outcome = calloc(MAX_OUTCOMES, sizeof(*s->outcome));
 	s->lane = calloc(s->plan.n_lanes, sizeof(*s->lane));
 	s->node_host = calloc(256, sizeof(*s->node_host));
-	if (!s->epoch || !s->producer || !s->new_shipped || !s->latency || !s->outcome || !s->lane ||
-		!s->node_host)
+	if (!s->epoch || !s->producer || !s->new_shipped || !s->latency || !s->outcome ||
+		!s->lane || !s->node_host)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++) {
 		s->epoch[i].n_lanes = journal_lanes(producer_journal(s->plan.producers[i]));
@@ -616,7 +618,8 @@ int shipper_finish(
 		if (r && !can_wait(r))
 			return r;
 		if (r && *give_up)
-			return err_set(e, ERR_STOPPED, "the ledger is away, the journal is not in it yet");
+			return err_set(
+				e, ERR_STOPPED, "the ledger is away, the journal is not in it yet");
 		if (r)
 			clock_sleep_ns(RETRY_NS);
 		ended = r == 0 && !resent && everything_in(s) && s->producer[0].end_cause;
@@ -652,8 +655,8 @@ static int recover_lanes(struct ledger *l, const struct journal_info *info, stru
 	*ret_n = 0;
 	for (size_t k = 0; k < info->n_lanes; k++) {
 		uint64_t intended, lease, now = journal_intended(j, k);
-		int r = produced_lane_state(l, (int64_t)info->id.run_id, info->id.producer_id, info->id.epoch,
-			journal_partition(j, k), &intended, &lease, e);
+		int r = produced_lane_state(l, (int64_t)info->id.run_id, info->id.producer_id,
+			info->id.epoch, journal_partition(j, k), &intended, &lease, e);
 		bool news;
 
 		if (r)
@@ -724,8 +727,8 @@ int shipper_recover(struct ledger *l, const struct broker_ops *ops, struct journ
 
 	*ret_outcomes = 0;
 	journal_info(j, &info);
-	r = produced_shipped(l, (int64_t)info.id.run_id, info.id.producer_id, info.id.epoch, &shipment,
-		&shipped, e);
+	r = produced_shipped(l, (int64_t)info.id.run_id, info.id.producer_id, info.id.epoch,
+		&shipment, &shipped, e);
 	if (r)
 		return r;
 	/* the ledger's word on what it has is newer than the journal's */
@@ -742,8 +745,8 @@ int shipper_recover(struct ledger *l, const struct broker_ops *ops, struct journ
 		r = recover_lanes(l, &info, j, *ret_complete, lane, &n_lanes, e);
 	if (r == 0)
 		r = recover_records(l, ops, j, &info, shipment,
-			shipped > journal_count(j) ? journal_count(j) : shipped, *ret_complete, lane, n_lanes,
-			ret_outcomes, e);
+			shipped > journal_count(j) ? journal_count(j) : shipped, *ret_complete,
+			lane, n_lanes, ret_outcomes, e);
 	free(lane);
 	return r;
 }

@@ -15,23 +15,23 @@
 struct shipper;
 
 struct shipper_plan {
-	const char *ledger_url;      /* NULL: the embedded ledger */
+	const char *ledger_url; /* NULL: the embedded ledger */
 	int64_t run_id;
-	const char *source;          /* what samples and events say they come from: "probe on HOST (PID)" */
+	const char *source; /* what samples and events say they come from: "probe on HOST (PID)" */
 	const struct broker_ops *ops;
 	struct producer **producers; /* borrowed; they must outlive the shipper */
 	size_t n_producers;
-	double rate;                 /* of all lanes together; 0: unknown. For the size of leases */
-	uint64_t count;              /* messages that all lanes together will send at most */
-	size_t n_lanes;              /* of all producers together */
+	double rate;    /* of all lanes together; 0: unknown. For the size of leases */
+	uint64_t count; /* messages that all lanes together will send at most */
+	size_t n_lanes; /* of all producers together */
 };
 
 struct shipper_state {
-	bool away;              /* the ledger cannot be reached now */
-	uint64_t backlog;       /* journal records that wait */
+	bool away;        /* the ledger cannot be reached now */
+	uint64_t backlog; /* journal records that wait */
 	uint64_t shipments;
-	struct err failure;     /* code != 0: shipping has stopped for good */
-	char trouble[256];      /* why it is away, or why the journals do not grow */
+	struct err failure; /* code != 0: shipping has stopped for good */
+	char trouble[256];  /* why it is away, or why the journals do not grow */
 };
 
 /* Start it. Returns 0, or as ledger_open(); the first lease is there when it returns. */

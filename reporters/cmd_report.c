@@ -141,12 +141,12 @@ struct report_cmd_opts {
 	struct report_opts report;
 };
 
-#define LEDGER_ROW(owner, member)                                                               \
-	{                                                                                       \
-		.name = "ledger", .type = OPT_STRING, .arg = "URL",                             \
-		.offset = offsetof(owner, member), .group = "Ledger",                           \
-		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded " \
-			"one."                                                                  \
+#define LEDGER_ROW(owner, member)                                                                  \
+	{                                                                                          \
+		.name = "ledger", .type = OPT_STRING, .arg = "URL",                                \
+		.offset = offsetof(owner, member), .group = "Ledger",                              \
+		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded "    \
+			"one."                                                                     \
 	}
 
 static const struct opt report_table[] = {

@@ -20,16 +20,26 @@ struct report_opts {
 	uint64_t limit;
 };
 
-#define REPORT_OPTS(owner, member)                                                                      \
-	{.name = "format", .type = OPT_CHOICE, .arg = "text|json", .choices = "text|json",              \
-		.dflt = "text", .offset = offsetof(owner, member.format), .group = "Report",            \
-		.help = "The form of the report on standard output."},                                  \
-		{.name = "output", .letter = 'o', .type = OPT_LIST, .arg = "FORMAT=FILE",               \
-			.offset = offsetof(owner, member.output),                                       \
-			.help = "Write a report of this form to a file as well. Repeatable."},          \
-		{.name = "limit", .type = OPT_COUNT, .arg = "N", .dflt = "20",                          \
-			.offset = offsetof(owner, member.limit),                                        \
-			.help = "Findings shown in the text report; 0: all. Other forms have all."}
+#define REPORT_OPTS(owner, member)                                                                 \
+	{.name = "format",                                                                         \
+		.type = OPT_CHOICE,                                                                \
+		.arg = "text|json",                                                                \
+		.choices = "text|json",                                                            \
+		.dflt = "text",                                                                    \
+		.offset = offsetof(owner, member.format),                                          \
+		.group = "Report",                                                                 \
+		.help = "The form of the report on standard output."},                             \
+		{.name = "output",                                                                 \
+			.letter = 'o',                                                             \
+			.type = OPT_LIST,                                                          \
+			.arg = "FORMAT=FILE",                                                      \
+			.offset = offsetof(owner, member.output),                                  \
+			.help = "Write a report of this form to a file as well. Repeatable."},     \
+	{                                                                                          \
+		.name = "limit", .type = OPT_COUNT, .arg = "N", .dflt = "20",                      \
+		.offset = offsetof(owner, member.limit),                                           \
+		.help = "Findings shown in the text report; 0: all. Other forms have all."         \
+	}
 
 /*
  * Can what is asked for be done: are the forms known, can the files be written? Before work is begun that

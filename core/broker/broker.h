@@ -24,11 +24,12 @@ struct url;
  */
 
 enum broker_cap {
-	BROKER_CAP_POSITIONS = 1 << 0,    /* the log is read by position, without taking anything away */
+	BROKER_CAP_POSITIONS =
+		1 << 0, /* the log is read by position, without taking anything away */
 	BROKER_CAP_PARTITIONS = 1 << 1,   /* a destination has partitions */
 	BROKER_CAP_TRANSACTIONS = 1 << 2, /* messages can be sent in transactions */
-	BROKER_CAP_FENCE = 1 << 3,        /* a fence record can be written and read in the same place */
-	BROKER_CAP_KEYS = 1 << 4,         /* messages have keys */
+	BROKER_CAP_FENCE = 1 << 3, /* a fence record can be written and read in the same place */
+	BROKER_CAP_KEYS = 1 << 4,  /* messages have keys */
 };
 
 #define BROKER_NO_OFFSET INT64_C(-1)
@@ -36,12 +37,12 @@ enum broker_cap {
 
 /* How to reach a destination. Everything is borrowed and must outlive the handle made from it. */
 struct broker_config {
-	const struct url *url;        /* scheme, hosts or lab, topic */
-	const struct props *props;    /* client properties in the library's own names; may be NULL */
+	const struct url *url;     /* scheme, hosts or lab, topic */
+	const struct props *props; /* client properties in the library's own names; may be NULL */
 	const struct props *consumer; /* those of readers; NULL: props */
-	const char *client_id;        /* how we appear in the broker's logs; the user's setting wins */
-	int64_t timeout_ns;           /* for each call that must be answered (metadata and the like) */
-	struct plant *plant;          /* faults of the selftest (plant.h); NULL: none, as ever */
+	const char *client_id; /* how we appear in the broker's logs; the user's setting wins */
+	int64_t timeout_ns;    /* for each call that must be answered (metadata and the like) */
+	struct plant *plant;   /* faults of the selftest (plant.h); NULL: none, as ever */
 };
 
 /* ---- what a destination is ------------------------------------------------------------------- */
@@ -72,9 +73,9 @@ void broker_topic_free(struct broker_topic *t);
 /* What --create-topic asks for. */
 struct broker_create {
 	int partitions;
-	int replication;              /* -1: the broker's default */
-	const char *const *config;    /* name, value, name, value, ... NULL */
-	const char *assignment;       /* "1:2:3,2:3:1": replicas a partition; NULL: the broker chooses */
+	int replication;           /* -1: the broker's default */
+	const char *const *config; /* name, value, name, value, ... NULL */
+	const char *assignment; /* "1:2:3,2:3:1": replicas a partition; NULL: the broker chooses */
 };
 
 /* Called for each name and value; the texts live only during the call. */
@@ -83,20 +84,20 @@ typedef void broker_setting_fn(void *arg, const char *name, const char *value);
 /* ---- sending --------------------------------------------------------------------------------- */
 
 enum broker_taken {
-	BROKER_TAKEN = 0,       /* the library has it; an outcome will come by poll */
-	BROKER_QUEUE_FULL,      /* not taken, try again later; neither is anything behind it in the batch */
+	BROKER_TAKEN = 0, /* the library has it; an outcome will come by poll */
+	BROKER_QUEUE_FULL, /* not taken, try again later; neither is anything behind it in the batch */
 	BROKER_REFUSED_LOCALLY, /* not taken and never will be (too large, ...): no outcome comes */
 };
 
 struct broker_send {
 	const void *payload; /* must stay untouched until the outcome came, or until close */
 	size_t len;
-	const void *key;     /* NULL: none; copied */
+	const void *key; /* NULL: none; copied */
 	size_t key_len;
-	void *tag;           /* comes back in the outcome */
+	void *tag; /* comes back in the outcome */
 	/* filled by send: */
 	enum broker_taken taken;
-	int code;            /* the library's error code when not taken */
+	int code; /* the library's error code when not taken */
 };
 
 struct broker_outcome {
@@ -111,10 +112,11 @@ struct broker_outcome {
 struct broker_health {
 	uint64_t connects;
 	uint64_t disconnects;
-	uint64_t retries;    /* requests or messages sent again by the library */
-	uint64_t timeouts;   /* requests without an answer in time */
-	uint64_t changes;    /* grows whenever a leader changed or a connection was lost: a hint of a cut */
-	uint64_t snapshots;  /* how often these numbers were brought up to date */
+	uint64_t retries;  /* requests or messages sent again by the library */
+	uint64_t timeouts; /* requests without an answer in time */
+	uint64_t
+		changes; /* grows whenever a leader changed or a connection was lost: a hint of a cut */
+	uint64_t snapshots; /* how often these numbers were brought up to date */
 	char last_error[256];
 };
 
@@ -123,10 +125,10 @@ struct broker_producer;
 /* ---- reading --------------------------------------------------------------------------------- */
 
 enum broker_item {
-	BROKER_MESSAGE,      /* a record */
-	BROKER_END,          /* the partition's end was reached; offset = the next one to come */
+	BROKER_MESSAGE, /* a record */
+	BROKER_END,     /* the partition's end was reached; offset = the next one to come */
 	BROKER_OUT_OF_RANGE, /* the position does not exist: the log was cut behind it, or in front of it */
-	BROKER_READ_ERROR,   /* text says what; the library goes on by itself unless fatal */
+	BROKER_READ_ERROR, /* text says what; the library goes on by itself unless fatal */
 };
 
 struct broker_message {
@@ -137,10 +139,10 @@ struct broker_message {
 	size_t len;
 	const void *key;
 	size_t key_len;
-	int64_t stamp_ms;    /* the record's timestamp, ms since 1970; 0: none */
-	const char *text;    /* BROKER_READ_ERROR: what the library says */
-	bool fatal;          /* BROKER_READ_ERROR: reading cannot go on (no permission, no topic, ...) */
-	void *handle;        /* private */
+	int64_t stamp_ms; /* the record's timestamp, ms since 1970; 0: none */
+	const char *text; /* BROKER_READ_ERROR: what the library says */
+	bool fatal;   /* BROKER_READ_ERROR: reading cannot go on (no permission, no topic, ...) */
+	void *handle; /* private */
 };
 
 struct broker_reader;
@@ -159,9 +161,9 @@ struct broker_fence {
 /* ---- the operations -------------------------------------------------------------------------- */
 
 struct broker_ops {
-	const char *scheme;      /* "kafka" */
+	const char *scheme;         /* "kafka" */
 	const char *const *schemes; /* all URL schemes, NULL-terminated */
-	unsigned caps;           /* enum broker_cap */
+	unsigned caps;              /* enum broker_cap */
 
 	/*
 	 * Version of the client library ("librdkafka 2.0.2"). Required.
@@ -179,7 +181,8 @@ struct broker_ops {
 	int (*topic)(const struct broker_config *c, struct broker_topic *ret, struct err *e);
 
 	/* Make it. ERR_EXISTS when it is there, otherwise as topic(). Required. */
-	int (*create)(const struct broker_config *c, const struct broker_create *how, struct err *e);
+	int (*create)(
+		const struct broker_config *c, const struct broker_create *how, struct err *e);
 
 	/* Remove it with all that is in it. ERR_NOTFOUND, ERR_DENIED, otherwise as topic(). Optional. */
 	int (*destroy)(const struct broker_config *c, struct err *e);
@@ -243,8 +246,8 @@ struct broker_ops {
 	 */
 	int (*txn_init)(struct broker_producer *p, int64_t timeout_ns, struct err *e);
 	int (*txn_begin)(struct broker_producer *p, struct err *e);
-	int (*txn_end)(struct broker_producer *p, bool commit, int64_t timeout_ns, bool *ret_committed,
-		struct err *e);
+	int (*txn_end)(struct broker_producer *p, bool commit, int64_t timeout_ns,
+		bool *ret_committed, struct err *e);
 
 	/* Close at once: what is outstanding is dropped without an outcome. NULL allowed. Required. */
 	void (*producer_close)(struct broker_producer *p);
@@ -255,8 +258,8 @@ struct broker_ops {
 	 * Open a reader. It belongs to no group and commits nothing. `small`: for looking at single records
 	 * (fetches little); otherwise for reading on at full speed.
 	 */
-	int (*reader_open)(const struct broker_config *c, enum broker_isolation isolation, bool small,
-		struct broker_reader **ret, struct err *e);
+	int (*reader_open)(const struct broker_config *c, enum broker_isolation isolation,
+		bool small, struct broker_reader **ret, struct err *e);
 
 	/* Read a partition from offset on; if it is being read already, go there. */
 	int (*reader_start)(

@@ -5,8 +5,8 @@
 #include "core/broker/kafka_props.h"
 
 /* A properties file in anybody's names into the library's. */
-static int read_config(const char *file, enum kafka_role role, struct props *to, struct props *warnings,
-	struct err *e)
+static int read_config(const char *file, enum kafka_role role, struct props *to,
+	struct props *warnings, struct err *e)
 {
 	struct props *raw;
 	int r;
@@ -69,7 +69,8 @@ int destination_open(const char *text, const struct destination_opts *o, struct 
 		url_text(&ret->url, ret->text, sizeof(ret->text));
 		ret->ops = broker_find(url_scheme_text(ret->url.scheme));
 		if (!ret->ops)
-			r = err_set(e, ERR_STATE, "'%s' destinations are not built into this mqaudit",
+			r = err_set(e, ERR_STATE,
+				"'%s' destinations are not built into this mqaudit",
 				url_scheme_text(ret->url.scheme));
 	}
 	if (r == 0)

@@ -12,33 +12,45 @@
  */
 
 struct destination_opts {
-	struct opt_list property;      /* -X name=value */
-	const char *producer_config;   /* properties files */
+	struct opt_list property;    /* -X name=value */
+	const char *producer_config; /* properties files */
 	const char *consumer_config;
 	const char *fence_config;
-	int64_t timeout_ns;            /* --timeout */
+	int64_t timeout_ns; /* --timeout */
 };
 
 /* Rows for a command's option table; `member` is its struct destination_opts. */
-#define DESTINATION_OPTS(owner, member)                                                                 \
-	{.name = "property", .letter = 'X', .type = OPT_LIST, .arg = "NAME=VALUE",                      \
-		.offset = offsetof(owner, member.property), .group = "Broker client",                    \
-		.help = "A property of the client library, in its own name (librdkafka); "              \
-			"NAME=@FILE reads the value from a file, as secrets must be. Repeatable."},     \
-		{.name = "producer-config", .type = OPT_STRING, .arg = "FILE",                          \
+#define DESTINATION_OPTS(owner, member)                                                                  \
+	{.name = "property",                                                                             \
+		.letter = 'X',                                                                           \
+		.type = OPT_LIST,                                                                        \
+		.arg = "NAME=VALUE",                                                                     \
+		.offset = offsetof(owner, member.property),                                              \
+		.group = "Broker client",                                                                \
+		.help = "A property of the client library, in its own name (librdkafka); "               \
+			"NAME=@FILE reads the value from a file, as secrets must be. Repeatable."},      \
+		{.name = "producer-config",                                                              \
+			.type = OPT_STRING,                                                              \
+			.arg = "FILE",                                                                   \
 			.offset = offsetof(owner, member.producer_config),                               \
-			.help = "A properties file for the producer, in librdkafka's or Java's names."},\
-		{.name = "consumer-config", .type = OPT_STRING, .arg = "FILE",                          \
+			.help = "A properties file for the producer, in librdkafka's or Java's names."}, \
+		{.name = "consumer-config",                                                              \
+			.type = OPT_STRING,                                                              \
+			.arg = "FILE",                                                                   \
 			.offset = offsetof(owner, member.consumer_config),                               \
-			.help = "A properties file for the checker's readers; without it they take "    \
-				"what is needed to connect from --producer-config and -X."},            \
-		{.name = "fence-config", .type = OPT_STRING, .arg = "FILE",                             \
+			.help = "A properties file for the checker's readers; without it they take "     \
+				"what is needed to connect from --producer-config and -X."},             \
+		{.name = "fence-config",                                                                 \
+			.type = OPT_STRING,                                                              \
+			.arg = "FILE",                                                                   \
 			.offset = offsetof(owner, member.fence_config),                                  \
-			.help = "A properties file for the client that writes the fence, if it needs "  \
-				"other credentials."},                                                  \
-		{.name = "timeout", .type = OPT_DURATION, .arg = "TIME", .dflt = "15s",                 \
-			.offset = offsetof(owner, member.timeout_ns),                                    \
-			.help = "How long the broker may take to answer a question."}
+			.help = "A properties file for the client that writes the fence, if it needs "   \
+				"other credentials."},                                                   \
+	{                                                                                                \
+		.name = "timeout", .type = OPT_DURATION, .arg = "TIME", .dflt = "15s",                   \
+		.offset = offsetof(owner, member.timeout_ns),                                            \
+		.help = "How long the broker may take to answer a question."                             \
+	}
 
 struct destination {
 	struct url url;

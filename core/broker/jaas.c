@@ -69,7 +69,8 @@ static bool is_control_flag(const char *word)
 
 static int read_head(const char **p, struct buf *word, char module[JAAS_MODULE_LEN], struct err *e)
 {
-	if (!read_word(p, word) || word->len == 0 || word->len >= JAAS_MODULE_LEN || buf_failed(word))
+	if (!read_word(p, word) || word->len == 0 || word->len >= JAAS_MODULE_LEN ||
+		buf_failed(word))
 		return malformed(word, "it does not begin with a class name", e);
 	memcpy(module, buf_str(word), word->len + 1);
 	if (!read_word(p, word) || !is_control_flag(buf_str(word)))
@@ -77,8 +78,8 @@ static int read_head(const char **p, struct buf *word, char module[JAAS_MODULE_L
 	return 0;
 }
 
-static int read_option(const char **p, struct buf *name, struct buf *value, struct props *options,
-	struct err *e)
+static int read_option(
+	const char **p, struct buf *name, struct buf *value, struct props *options, struct err *e)
 {
 	if (!read_word(p, name) || name->len == 0 || buf_failed(name))
 		return malformed(name, "an option has no name", e);

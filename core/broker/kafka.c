@@ -24,22 +24,28 @@ struct fixed {
 };
 
 /* The statistics are how we learn of lost connections and retries; they change no promise. */
-#define STATISTICS {"statistics.interval.ms", "250", true}
+#define STATISTICS                                                                                 \
+	{                                                                                          \
+		"statistics.interval.ms", "250", true                                              \
+	}
 
 static const struct fixed producer_fixed[] = {STATISTICS, {NULL, NULL, false}};
 
 /* What makes a reader a witness: everything by position, checked, never jumping by itself. */
 #define WITNESS                                                                                    \
 	{"auto.offset.reset", "error", false}, {"enable.auto.commit", "false", false},             \
-		{"enable.auto.offset.store", "false", false}, {"enable.partition.eof", "true", false}, \
-		{"check.crcs", "true", false}, STATISTICS
+		{"enable.auto.offset.store", "false", false},                                      \
+		{"enable.partition.eof", "true", false}, {"check.crcs", "true", false}, STATISTICS
 
 /*
  * How long a broker may hold back the answer to a fetch that finds nothing. One connection answers in
  * order: with the library's 500 ms a question for the log's ends, or a partition that is started later,
  * waits that long behind it.
  */
-#define FETCH_WAIT(ms, user_may) {"fetch.wait.max.ms", ms, user_may}
+#define FETCH_WAIT(ms, user_may)                                                                   \
+	{                                                                                          \
+		"fetch.wait.max.ms", ms, user_may                                                  \
+	}
 
 static const struct fixed reader_fixed[] = {
 	WITNESS,
@@ -64,7 +70,8 @@ static const struct fixed small_fixed[] = {
 	WITNESS,
 	{"isolation.level", "read_uncommitted", false},
 	/* above what one fetch brings here too: what is queued of a position that was left counts */
-	{"queued.min.messages", "100000", false}, {"queued.max.messages.kbytes", "4096", false},
+	{"queued.min.messages", "100000", false},
+	{"queued.max.messages.kbytes", "4096", false},
 	{"fetch.message.max.bytes", "65536", false},
 	{"fetch.error.backoff.ms", "50", false},
 	FETCH_WAIT("10", false),
@@ -187,7 +194,8 @@ static uint64_t stats_leaders(struct kafka_watch *w, json_t *topics)
 			if (id < 0 || id > 100000)
 				continue;
 			if ((size_t)id >= w->n_leaders) {
-				int32_t *more = realloc(w->leader, ((size_t)id + 1) * sizeof(*more));
+				int32_t *more =
+					realloc(w->leader, ((size_t)id + 1) * sizeof(*more));
 
 				if (!more)
 					continue;
@@ -301,9 +309,11 @@ static int set_property(rd_kafka_conf_t *conf, const char *name, const char *val
 	case RD_KAFKA_CONF_OK:
 		return 0;
 	case RD_KAFKA_CONF_UNKNOWN:
-		err_set(e, ERR_USAGE, "librdkafka %s has no property '%s'", rd_kafka_version_str(), name);
-		return err_hint(e, "names are those of librdkafka's CONFIGURATION.md; Java's names are "
-				   "understood in properties files");
+		err_set(e, ERR_USAGE, "librdkafka %s has no property '%s'", rd_kafka_version_str(),
+			name);
+		return err_hint(e,
+			"names are those of librdkafka's CONFIGURATION.md; Java's names are "
+			"understood in properties files");
 	default:
 		return err_set(e, ERR_USAGE, "property '%s': %s", name, text);
 	}
@@ -334,8 +344,8 @@ static int set_all(rd_kafka_conf_t *conf, const struct props *props, enum kafka_
 	return r;
 }
 
-static int set_fixed(
-	rd_kafka_conf_t *conf, const struct props *props, enum kafka_client_role role, struct err *e)
+static int set_fixed(rd_kafka_conf_t *conf, const struct props *props, enum kafka_client_role role,
+	struct err *e)
 {
 	int r = 0;
 
@@ -349,12 +359,13 @@ static int set_fixed(
 
 static bool names_security(const struct props *props)
 {
-	return props && (props_get(props, "security.protocol") || props_get(props, "sasl.username"));
+	return props &&
+	       (props_get(props, "security.protocol") || props_get(props, "sasl.username"));
 }
 
 /* Bootstrap, and for a secure lab its administrator's credentials unless the user brings his own. */
-static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c, enum kafka_client_role role,
-	const struct labfile *lab, const char *hosts, struct err *e)
+static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c,
+	enum kafka_client_role role, const struct labfile *lab, const char *hosts, struct err *e)
 {
 	struct props *admin = NULL;
 	int r = 0;
@@ -372,8 +383,9 @@ static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c, enum 
 	return r ? r : set_property(conf, "bootstrap.servers", hosts, e);
 }
 
-static int make_conf(struct kafka_client *client, const struct broker_config *c, enum kafka_client_role role,
-	const struct labfile *lab, const char *hosts, rd_kafka_conf_t **ret, struct err *e)
+static int make_conf(struct kafka_client *client, const struct broker_config *c,
+	enum kafka_client_role role, const struct labfile *lab, const char *hosts,
+	rd_kafka_conf_t **ret, struct err *e)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	bool sends = role == KAFKA_PRODUCER || role == KAFKA_FENCE;
@@ -404,8 +416,8 @@ static int make_conf(struct kafka_client *client, const struct broker_config *c,
 	return 0;
 }
 
-static int make_instance(struct kafka_client *client, enum kafka_client_role role, rd_kafka_conf_t *conf,
-	const char *netns, struct err *e)
+static int make_instance(struct kafka_client *client, enum kafka_client_role role,
+	rd_kafka_conf_t *conf, const char *netns, struct err *e)
 {
 	bool sends = role == KAFKA_PRODUCER || role == KAFKA_FENCE;
 	char text[512];
@@ -418,13 +430,14 @@ static int make_instance(struct kafka_client *client, enum kafka_client_role rol
 		rd_kafka_conf_destroy(conf);
 		return r;
 	}
-	client->rk =
-		rd_kafka_new(sends ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	client->rk = rd_kafka_new(
+		sends ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
 	leave_netns(before);
 	if (!client->rk) {
 		rd_kafka_conf_destroy(conf);
 		err_set(e, ERR_USAGE, "the Kafka client does not start: %s", text);
-		return err_hint(e, "the properties given with -X or in a properties file are the usual reason");
+		return err_hint(e,
+			"the properties given with -X or in a properties file are the usual reason");
 	}
 	return 0;
 }
@@ -512,9 +525,11 @@ static int kind_of(rd_kafka_resp_err_t code)
 static void hint_for(int kind, struct err *e)
 {
 	if (kind == ERR_DENIED)
-		err_hint(e, "check security.protocol, sasl.*, ssl.* and the permissions of this user");
+		err_hint(e,
+			"check security.protocol, sasl.*, ssl.* and the permissions of this user");
 	else if (kind == ERR_BROKER_AWAY)
-		err_hint(e, "check host and port, that a broker listens there, and security.protocol");
+		err_hint(e,
+			"check host and port, that a broker listens there, and security.protocol");
 }
 
 int kafka_error(struct kafka_client *c, rd_kafka_resp_err_t code, const char *what, struct err *e)
@@ -586,8 +601,8 @@ static const char *const schemes[] = {"kafka", NULL};
 const struct broker_ops broker_kafka = {
 	.scheme = "kafka",
 	.schemes = schemes,
-	.caps = BROKER_CAP_POSITIONS | BROKER_CAP_PARTITIONS | BROKER_CAP_TRANSACTIONS | BROKER_CAP_FENCE |
-		BROKER_CAP_KEYS,
+	.caps = BROKER_CAP_POSITIONS | BROKER_CAP_PARTITIONS | BROKER_CAP_TRANSACTIONS |
+		BROKER_CAP_FENCE | BROKER_CAP_KEYS,
 	.library = library,
 	.code_text = code_text,
 	.topic = kafka_topic,

@@ -16,7 +16,7 @@ enum kafka_client_role {
 	KAFKA_PRODUCER,
 	KAFKA_READER,           /* at full speed, everything that is in the log */
 	KAFKA_COMMITTED_READER, /* at full speed, up to the last stable offset, without what was aborted */
-	KAFKA_SMALL_READER,     /* single records */
+	KAFKA_SMALL_READER, /* single records */
 	KAFKA_ADMIN,
 	KAFKA_FENCE,
 };
@@ -28,18 +28,18 @@ enum kafka_client_role {
 struct kafka_watch {
 	pthread_mutex_t mutex;
 	struct broker_health health;
-	int last_code;              /* of the last error that says why nothing works; 0: none */
-	bool denied;                /* credentials or permission, or TLS, was the reason */
+	int last_code; /* of the last error that says why nothing works; 0: none */
+	bool denied;   /* credentials or permission, or TLS, was the reason */
 	size_t n_nodes;
 	struct broker_node node[64];
 	size_t n_leaders;
-	int32_t *leader;            /* by partition, as the statistics last said */
+	int32_t *leader; /* by partition, as the statistics last said */
 };
 
 /* A client instance with what it heard. */
 struct kafka_client {
 	rd_kafka_t *rk;
-	rd_kafka_topic_t *topic;    /* NULL for admin clients */
+	rd_kafka_topic_t *topic; /* NULL for admin clients */
 	char topic_name[256];
 	struct kafka_watch watch;
 	int64_t timeout_ns;
@@ -51,8 +51,8 @@ struct kafka_client {
  *
  * Returns 0; ERR_USAGE: a property is wrong; ERR_NOTFOUND: no such lab; ERR_BROKER.
  */
-MUST_CHECK int kafka_client_open(const struct broker_config *c, enum kafka_client_role role, const char *hosts,
-	struct kafka_client *ret, struct err *e);
+MUST_CHECK int kafka_client_open(const struct broker_config *c, enum kafka_client_role role,
+	const char *hosts, struct kafka_client *ret, struct err *e);
 void kafka_client_close(struct kafka_client *c);
 
 /* Serve callbacks that wait (errors, statistics); never blocks. */
@@ -107,8 +107,8 @@ int kafka_txn_begin(struct broker_producer *p, struct err *e);
 int kafka_txn_end(struct broker_producer *p, bool commit, int64_t timeout_ns, bool *ret_committed,
 	struct err *e);
 void kafka_producer_close(struct broker_producer *p);
-int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_t n, int64_t timeout_ns,
-	struct err *e);
+int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_t n,
+	int64_t timeout_ns, struct err *e);
 
 /* kafka_reader.c */
 int kafka_reader_open(const struct broker_config *c, enum broker_isolation isolation, bool small,

@@ -44,7 +44,8 @@ static int take_metadata(struct kafka_client *client, const rd_kafka_metadata_t 
 	const rd_kafka_metadata_topic_t *t;
 
 	if (md->topic_cnt < 1)
-		return err_set(e, ERR_NOTFOUND, "the cluster does not know topic '%s'", client->topic_name);
+		return err_set(e, ERR_NOTFOUND, "the cluster does not know topic '%s'",
+			client->topic_name);
 	t = &md->topics[0];
 	if (t->err && t->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
 		int r = kafka_error(client, t->err, "the question for the topic", e);
@@ -58,7 +59,8 @@ static int take_metadata(struct kafka_client *client, const rd_kafka_metadata_t 
 		return r;
 	}
 	if (t->partition_cnt == 0)
-		return err_set(e, ERR_BROKER_AWAY, "topic '%s' has no partitions yet", client->topic_name);
+		return err_set(
+			e, ERR_BROKER_AWAY, "topic '%s' has no partitions yet", client->topic_name);
 	ret->node = calloc((size_t)md->broker_cnt + 1, sizeof(*ret->node));
 	ret->partition = calloc((size_t)t->partition_cnt, sizeof(*ret->partition));
 	if (!ret->node || !ret->partition) {
@@ -86,10 +88,11 @@ int kafka_topic(const struct broker_config *c, struct broker_topic *ret, struct 
 	do {
 		int left = clock_left_ms(deadline);
 
-		code = rd_kafka_metadata(client.rk, 0, client.topic, &md, left < 1000 ? left : 1000);
+		code = rd_kafka_metadata(
+			client.rk, 0, client.topic, &md, left < 1000 ? left : 1000);
 		kafka_client_serve(&client);
 	} while ((code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT) &&
-		!client.watch.denied && clock_ns() < deadline);
+		 !client.watch.denied && clock_ns() < deadline);
 	if (code)
 		r = kafka_error(&client, code, "the question for the topic", e);
 	else
@@ -108,7 +111,8 @@ int kafka_topic(const struct broker_config *c, struct broker_topic *ret, struct 
 }
 
 /* "1:2:3,2:3:1" into the new topic. */
-static int set_assignment(rd_kafka_NewTopic_t *topic, const char *text, int partitions, struct err *e)
+static int set_assignment(
+	rd_kafka_NewTopic_t *topic, const char *text, int partitions, struct err *e)
 {
 	char why[256];
 	const char *p = text;
@@ -121,20 +125,22 @@ static int set_assignment(rd_kafka_NewTopic_t *topic, const char *text, int part
 		for (;;) {
 			node[n++] = (int32_t)strtol(p, &end, 10);
 			if (end == p || n == 64)
-				return err_set(e, ERR_USAGE, "replica assignment '%s' is not like 1:2:3,2:3:1",
-					text);
+				return err_set(e, ERR_USAGE,
+					"replica assignment '%s' is not like 1:2:3,2:3:1", text);
 			p = end;
 			if (*p != ':')
 				break;
 			p++;
 		}
-		if (rd_kafka_NewTopic_set_replica_assignment(topic, partition, node, n, why, sizeof(why)))
+		if (rd_kafka_NewTopic_set_replica_assignment(
+			    topic, partition, node, n, why, sizeof(why)))
 			return err_set(e, ERR_USAGE, "replica assignment '%s': %s", text, why);
 		if (*p == ',' && partition + 1 < partitions)
 			p++;
 		else if (*p || partition + 1 < partitions)
-			return err_set(e, ERR_USAGE, "replica assignment '%s' does not have %d partitions",
-				text, partitions);
+			return err_set(e, ERR_USAGE,
+				"replica assignment '%s' does not have %d partitions", text,
+				partitions);
 	}
 	return 0;
 }
@@ -153,7 +159,8 @@ static int new_topic(const struct broker_config *c, const struct broker_create *
 		r = set_assignment(*ret, how->assignment, how->partitions, e);
 	for (size_t i = 0; r == 0 && how->config && how->config[i]; i += 2) {
 		if (rd_kafka_NewTopic_set_config(*ret, how->config[i], how->config[i + 1]))
-			r = err_set(e, ERR_USAGE, "topic setting '%s' is not accepted", how->config[i]);
+			r = err_set(
+				e, ERR_USAGE, "topic setting '%s' is not accepted", how->config[i]);
 	}
 	if (r) {
 		rd_kafka_NewTopic_destroy(*ret);
@@ -280,8 +287,9 @@ int kafka_destroy(const struct broker_config *c, struct err *e)
 	return r;
 }
 
-static int give_entries(struct kafka_client *client, const rd_kafka_DescribeConfigs_result_t *result,
-	broker_setting_fn *fn, void *arg, struct err *e)
+static int give_entries(struct kafka_client *client,
+	const rd_kafka_DescribeConfigs_result_t *result, broker_setting_fn *fn, void *arg,
+	struct err *e)
 {
 	const rd_kafka_ConfigResource_t **resources;
 	const rd_kafka_ConfigEntry_t **entries;
@@ -330,8 +338,8 @@ int kafka_topic_settings(
 }
 
 /* Ids of all groups, as an array of malloc'ed strings. */
-static int list_groups(
-	struct kafka_client *client, rd_kafka_queue_t *queue, char ***ret, size_t *ret_n, struct err *e)
+static int list_groups(struct kafka_client *client, rd_kafka_queue_t *queue, char ***ret,
+	size_t *ret_n, struct err *e)
 {
 	const rd_kafka_ConsumerGroupListing_t **groups;
 	rd_kafka_event_t *ev;
@@ -401,8 +409,10 @@ int kafka_live_groups(
 					continue;
 				(*ret_n)++;
 				if (at < len)
-					at += (size_t)snprintf(ret + at, len - at, "%s%s", at ? ", " : "",
-						rd_kafka_ConsumerGroupDescription_group_id(groups[i]));
+					at += (size_t)snprintf(ret + at, len - at, "%s%s",
+						at ? ", " : "",
+						rd_kafka_ConsumerGroupDescription_group_id(
+							groups[i]));
 			}
 			rd_kafka_event_destroy(ev);
 		}
@@ -415,8 +425,7 @@ int kafka_live_groups(
 	return r;
 }
 
-int kafka_node_answers(
-	const struct broker_config *c, const struct broker_node *node, struct err *e)
+int kafka_node_answers(const struct broker_config *c, const struct broker_node *node, struct err *e)
 {
 	const rd_kafka_metadata_t *md = NULL;
 	struct kafka_client client;

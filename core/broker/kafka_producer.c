@@ -9,8 +9,8 @@
 
 struct broker_producer {
 	struct kafka_client client;
-	rd_kafka_queue_t *queue;        /* the main queue: delivery reports, errors, statistics */
-	bool without_acks;              /* acks=0: no broker ever says yes */
+	rd_kafka_queue_t *queue; /* the main queue: delivery reports, errors, statistics */
+	bool without_acks;       /* acks=0: no broker ever says yes */
 	size_t capacity;
 	/* an event that holds more reports than the caller had room for */
 	rd_kafka_event_t *event;
@@ -169,8 +169,8 @@ static void take_event(struct broker_producer *p, rd_kafka_event_t *ev)
 		p->event = ev;
 		return;
 	case RD_KAFKA_EVENT_ERROR:
-		kafka_watch_error(
-			&p->client.watch, rd_kafka_event_error(ev), rd_kafka_event_error_string(ev));
+		kafka_watch_error(&p->client.watch, rd_kafka_event_error(ev),
+			rd_kafka_event_error_string(ev));
 		break;
 	case RD_KAFKA_EVENT_STATS:
 		stats = rd_kafka_event_stats(ev);
@@ -211,7 +211,8 @@ int kafka_producer_fatal(struct broker_producer *p, struct err *e)
 
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
-	return err_set(e, ERR_BROKER, "the producer cannot go on: %s: %s", rd_kafka_err2name(code), text);
+	return err_set(
+		e, ERR_BROKER, "the producer cannot go on: %s: %s", rd_kafka_err2name(code), text);
 }
 
 void kafka_producer_health(struct broker_producer *p, struct broker_health *ret)
@@ -231,7 +232,8 @@ size_t kafka_producer_nodes(struct broker_producer *p, struct broker_node *ret, 
 	return n;
 }
 
-static int txn_result(struct broker_producer *p, rd_kafka_error_t *error, const char *what, struct err *e)
+static int txn_result(
+	struct broker_producer *p, rd_kafka_error_t *error, const char *what, struct err *e)
 {
 	rd_kafka_resp_err_t code;
 	int r;
@@ -299,15 +301,17 @@ void kafka_producer_close(struct broker_producer *p)
 }
 
 /* One event of a fence's client. Returns 0, or what makes waiting on vain. */
-static int fence_event(struct kafka_client *client, rd_kafka_event_t *ev, size_t *acked, struct err *e)
+static int fence_event(
+	struct kafka_client *client, rd_kafka_event_t *ev, size_t *acked, struct err *e)
 {
 	const rd_kafka_message_t *report;
 
 	if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR) {
 		kafka_watch_error(
 			&client->watch, rd_kafka_event_error(ev), rd_kafka_event_error_string(ev));
-		return client->watch.denied ? kafka_error(client, rd_kafka_event_error(ev), "the fence", e)
-					    : 0;
+		return client->watch.denied
+			       ? kafka_error(client, rd_kafka_event_error(ev), "the fence", e)
+			       : 0;
 	}
 	if (rd_kafka_event_type(ev) != RD_KAFKA_EVENT_DR)
 		return 0;
@@ -322,8 +326,8 @@ static int fence_event(struct kafka_client *client, rd_kafka_event_t *ev, size_t
 	return 0;
 }
 
-int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_t n, int64_t timeout_ns,
-	struct err *e)
+int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_t n,
+	int64_t timeout_ns, struct err *e)
 {
 	int64_t deadline = clock_ns() + timeout_ns;
 	struct kafka_client client;
@@ -342,7 +346,8 @@ int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_
 			._private = &fence[i]};
 
 		fence[i].offset = BROKER_NO_OFFSET;
-		rd_kafka_produce_batch(client.topic, fence[i].partition, RD_KAFKA_MSG_F_COPY, &m, 1);
+		rd_kafka_produce_batch(
+			client.topic, fence[i].partition, RD_KAFKA_MSG_F_COPY, &m, 1);
 		if (m.err)
 			r = kafka_error(&client, m.err, "the fence", e);
 	}

@@ -34,7 +34,7 @@ struct row {
 	int64_t min, max;   /* librdkafka's range of numbers; both 0: not a number */
 	row_fn fn;          /* what is more than a new name or a range; NULL: translate_plain() */
 	const char *text;
-	int only;           /* KAFKA_ROLE_* + 1: other roles need no warning; 0: all do */
+	int only; /* KAFKA_ROLE_* + 1: other roles need no warning; 0: all do */
 };
 
 #define ONLY_PRODUCER (KAFKA_ROLE_PRODUCER + 1)
@@ -92,7 +92,8 @@ static int into_range(struct job *j, const char *name, int64_t min, int64_t max,
 	if (before >= min && before <= max)
 		return 0;
 	*v = before < min ? min : max;
-	return warn(j, name, "property '%s': librdkafka takes %lld to %lld, so %lld stands for %lld", name,
+	return warn(j, name,
+		"property '%s': librdkafka takes %lld to %lld, so %lld stands for %lld", name,
 		(long long)min, (long long)max, (long long)*v, (long long)before);
 }
 
@@ -179,7 +180,9 @@ static int request_timeout(struct job *j, const struct row *row, const char *val
 			longest = transaction_timeout_ms(j) + 100;
 	}
 	if (!read_number(value, &v))
-		return j->role == KAFKA_ROLE_PRODUCER ? 0 : emit(j, row->name, "socket.timeout.ms", value);
+		return j->role == KAFKA_ROLE_PRODUCER
+			       ? 0
+			       : emit(j, row->name, "socket.timeout.ms", value);
 	r = into_range(j, row->name, 10, longest, &v);
 	return r ? r : emit_number(j, row->name, "socket.timeout.ms", v);
 }
@@ -190,7 +193,8 @@ static int compression_level(struct job *j, const struct row *row, const char *v
 	const char *type = props_get(j->in, "compression.type");
 	size_t n = strcspn(row->name + strlen("compression."), ".");
 
-	if (!type || strlen(type) != n || strncasecmp(type, row->name + strlen("compression."), n) != 0)
+	if (!type || strlen(type) != n ||
+		strncasecmp(type, row->name + strlen("compression."), n) != 0)
 		return 0;
 	return translate_plain(j, row, value);
 }
@@ -289,7 +293,8 @@ static int offset_reset(struct job *j, const struct row *row, const char *value)
 	if (strcasecmp(value, "none") == 0)
 		return emit(j, row->name, row->name, "error");
 	if (strncasecmp(value, "by_duration", 11) == 0)
-		return warn_none(j, row->name, "reset by duration is not known; librdkafka's default holds");
+		return warn_none(
+			j, row->name, "reset by duration is not known; librdkafka's default holds");
 	return emit(j, row->name, row->name, value);
 }
 
@@ -297,8 +302,8 @@ static int offset_reset(struct job *j, const struct row *row, const char *value)
 static const char *assignor(const char *name)
 {
 	static const char *const known[][2] = {{"RangeAssignor", "range"},
-		{"RoundRobinAssignor", "roundrobin"}, {"CooperativeStickyAssignor", "cooperative-sticky"},
-		{"StickyAssignor", NULL}};
+		{"RoundRobinAssignor", "roundrobin"},
+		{"CooperativeStickyAssignor", "cooperative-sticky"}, {"StickyAssignor", NULL}};
 	const char *last = strrchr(name, '.');
 
 	last = last ? last + 1 : name;
@@ -403,18 +408,34 @@ static int jaas_config(struct job *j, const struct row *row, const char *value)
 			r = emit(j, row->name, jaas_options[i].target, v);
 	}
 	if (r == 0 && !known)
-		r = warn_none(j, row->name, "its login module is none of Plain, Scram, Krb5, OAuthBearer");
+		r = warn_none(j, row->name,
+			"its login module is none of Plain, Scram, Krb5, OAuthBearer");
 	props_free(options);
 	return r;
 }
 
 /* --- the table --- */
 
-#define SILENT(java) {.name = java}
-#define NONE(java, meaning) {.name = java, .text = meaning}
-#define NONE_FOR(java, role, meaning) {.name = java, .text = meaning, .only = role}
-#define RANGE(java, lo, hi) {.name = java, .target = java, .min = lo, .max = hi}
-#define RENAME(java, ours, lo, hi) {.name = java, .target = ours, .min = lo, .max = hi}
+#define SILENT(java)                                                                               \
+	{                                                                                          \
+		.name = java                                                                       \
+	}
+#define NONE(java, meaning)                                                                        \
+	{                                                                                          \
+		.name = java, .text = meaning                                                      \
+	}
+#define NONE_FOR(java, role, meaning)                                                              \
+	{                                                                                          \
+		.name = java, .text = meaning, .only = role                                        \
+	}
+#define RANGE(java, lo, hi)                                                                        \
+	{                                                                                          \
+		.name = java, .target = java, .min = lo, .max = hi                                 \
+	}
+#define RENAME(java, ours, lo, hi)                                                                 \
+	{                                                                                          \
+		.name = java, .target = ours, .min = lo, .max = hi                                 \
+	}
 
 #define OWN_PARTITIONS "mqaudit chooses the partition of each message itself"
 #define JAVA_TLS "TLS comes from OpenSSL here, not from Java's security providers"
@@ -442,7 +463,10 @@ static const struct row rows[] = {
 	NONE("security.providers", JAVA_TLS),
 
 	/* producer */
-	{.name = "buffer.memory", .target = "queue.buffering.max.kbytes", .min = 1, .max = INT_MAX_,
+	{.name = "buffer.memory",
+		.target = "queue.buffering.max.kbytes",
+		.min = 1,
+		.max = INT_MAX_,
 		.fn = to_kbytes},
 	{.name = "batch.size", .target = "batch.size", .min = 1, .max = INT_MAX_, .fn = batch_size},
 	{.name = "delivery.timeout.ms", .target = "message.timeout.ms", .fn = delivery_timeout},
@@ -451,16 +475,26 @@ static const struct row rows[] = {
 	RANGE("retry.backoff.ms", 1, 300000),
 	RANGE("max.in.flight.requests.per.connection", 1, 1000000),
 	RANGE("transaction.timeout.ms", 1000, INT_MAX_),
-	{.name = "compression.gzip.level", .target = "compression.level", .min = -1, .max = 9,
+	{.name = "compression.gzip.level",
+		.target = "compression.level",
+		.min = -1,
+		.max = 9,
 		.fn = compression_level},
-	{.name = "compression.lz4.level", .target = "compression.level", .min = -1, .max = 12,
+	{.name = "compression.lz4.level",
+		.target = "compression.level",
+		.min = -1,
+		.max = 12,
 		.fn = compression_level},
-	{.name = "compression.zstd.level", .target = "compression.level", .min = -1, .max = 12,
+	{.name = "compression.zstd.level",
+		.target = "compression.level",
+		.min = -1,
+		.max = 12,
 		.fn = compression_level},
 	NONE_FOR("max.block.ms", ONLY_PRODUCER,
 		"a send never blocks in librdkafka; what happens when its queue is full is "
 		"--on-queue-full"),
-	NONE("retry.backoff.max.ms", "the wait between retries does not grow, it is retry.backoff.ms"),
+	NONE("retry.backoff.max.ms",
+		"the wait between retries does not grow, it is retry.backoff.ms"),
 	NONE_FOR("partitioner.class", ONLY_PRODUCER, OWN_PARTITIONS),
 	NONE_FOR("partitioner.ignore.keys", ONLY_PRODUCER, OWN_PARTITIONS),
 	NONE_FOR("partitioner.adaptive.partitioning.enable", ONLY_PRODUCER, OWN_PARTITIONS),
@@ -479,7 +513,9 @@ static const struct row rows[] = {
 	RANGE("auto.commit.interval.ms", 0, 86400000),
 	{.name = "auto.offset.reset", .fn = offset_reset},
 	{.name = "partition.assignment.strategy", .fn = assignment_strategy},
-	{.name = "group.protocol", .fn = group_protocol, .only = ONLY_CONSUMER,
+	{.name = "group.protocol",
+		.fn = group_protocol,
+		.only = ONLY_CONSUMER,
 		.text = "version 2.0.2 speaks the classic group protocol only"},
 	NONE_FOR("group.remote.assignor", ONLY_CONSUMER,
 		"version 2.0.2 speaks the classic group protocol only"),
@@ -489,19 +525,32 @@ static const struct row rows[] = {
 	NONE("default.api.timeout.ms", "mqaudit gives each call a deadline of its own"),
 
 	/* connection */
-	{.name = "request.timeout.ms", .target = "request.timeout.ms", .min = 1, .max = 900000,
+	{.name = "request.timeout.ms",
+		.target = "request.timeout.ms",
+		.min = 1,
+		.max = 900000,
 		.fn = request_timeout},
 	RENAME("metadata.max.age.ms", "topic.metadata.refresh.interval.ms", 1, 3600000),
-	{.name = "connections.max.idle.ms", .target = "connections.max.idle.ms", .min = 0,
-		.max = INT_MAX_, .fn = minus_is_zero},
-	{.name = "send.buffer.bytes", .target = "socket.send.buffer.bytes", .min = 0, .max = 100000000,
+	{.name = "connections.max.idle.ms",
+		.target = "connections.max.idle.ms",
+		.min = 0,
+		.max = INT_MAX_,
 		.fn = minus_is_zero},
-	{.name = "receive.buffer.bytes", .target = "socket.receive.buffer.bytes", .min = 0,
-		.max = 100000000, .fn = minus_is_zero},
+	{.name = "send.buffer.bytes",
+		.target = "socket.send.buffer.bytes",
+		.min = 0,
+		.max = 100000000,
+		.fn = minus_is_zero},
+	{.name = "receive.buffer.bytes",
+		.target = "socket.receive.buffer.bytes",
+		.min = 0,
+		.max = 100000000,
+		.fn = minus_is_zero},
 	RANGE("reconnect.backoff.ms", 0, 3600000),
 	RANGE("reconnect.backoff.max.ms", 0, 3600000),
 	RANGE("socket.connection.setup.timeout.ms", 1000, INT_MAX_),
-	{.name = "client.dns.lookup", .fn = dns_lookup,
+	{.name = "client.dns.lookup",
+		.fn = dns_lookup,
 		.text = "bootstrap names are not replaced by their canonical ones"},
 	NONE("metadata.recovery.strategy", "it never starts again from the bootstrap servers"),
 	NONE("metadata.recovery.rebootstrap.trigger.ms",
@@ -530,13 +579,15 @@ static const struct row rows[] = {
 	/* SASL */
 	{.name = "sasl.jaas.config", .fn = jaas_config},
 	RENAME("sasl.mechanism", "sasl.mechanisms", 0, 0),
-	{.name = "sasl.kerberos.kinit.cmd", .fn = kinit,
+	{.name = "sasl.kerberos.kinit.cmd",
+		.fn = kinit,
 		.text = "Java names a program here, librdkafka a whole command; its own is used"},
-	{.name = "sasl.login.callback.handler.class", .fn = login_handler,
+	{.name = "sasl.login.callback.handler.class",
+		.fn = login_handler,
 		.text = "Java code cannot run here"},
 	RENAME("sasl.oauthbearer.client.credentials.client.id", "sasl.oauthbearer.client.id", 0, 0),
-	RENAME("sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret", 0,
-		0),
+	RENAME("sasl.oauthbearer.client.credentials.client.secret",
+		"sasl.oauthbearer.client.secret", 0, 0),
 	NONE("sasl.client.callback.handler.class", "Java code cannot run here"),
 	NONE("sasl.login.class", "Java code cannot run here"),
 	NONE("sasl.kerberos.ticket.renew.jitter", OWN_LOGIN),

@@ -40,8 +40,8 @@ enum kafka_role {
  * Returns 0, ERR_USAGE (a malformed sasl.jaas.config), ERR_NOMEM or ERR_LIMIT; out and warnings may be
  * half filled then.
  */
-MUST_CHECK int kafka_props_translate(const struct props *in, enum kafka_role role, struct props *out,
-	struct props *warnings, struct err *e);
+MUST_CHECK int kafka_props_translate(const struct props *in, enum kafka_role role,
+	struct props *out, struct props *warnings, struct err *e);
 
 /*
  * Does a librdkafka property say how to reach and enter the cluster (bootstrap, security, ssl, sasl,

@@ -11,7 +11,7 @@ struct broker_reader {
 	struct kafka_client client;
 	rd_kafka_queue_t *queue;
 	size_t n_started;
-	uint8_t *started;    /* by partition */
+	uint8_t *started; /* by partition */
 	int64_t next_serve_ns;
 	rd_kafka_message_t *batch[MAX_BATCH];
 };
@@ -170,7 +170,8 @@ static void refresh(struct broker_reader *rd, int64_t deadline_ns)
 	const rd_kafka_metadata_t *md;
 	int left = clock_left_ms(deadline_ns);
 
-	if (rd_kafka_metadata(rd->client.rk, 0, rd->client.topic, &md, left < 2000 ? left : 2000) == 0)
+	if (rd_kafka_metadata(rd->client.rk, 0, rd->client.topic, &md, left < 2000 ? left : 2000) ==
+		0)
 		rd_kafka_metadata_destroy(md);
 	clock_sleep_ns(50 * NS_PER_MS);
 }
@@ -184,13 +185,14 @@ int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *re
 	for (;;) {
 		int left = clock_left_ms(deadline_ns);
 
-		code = rd_kafka_query_watermark_offsets(rd->client.rk, rd->client.topic_name, partition,
-			ret_low, ret_high, left < 3000 ? left : 3000);
+		code = rd_kafka_query_watermark_offsets(rd->client.rk, rd->client.topic_name,
+			partition, ret_low, ret_high, left < 3000 ? left : 3000);
 		if (!code)
 			return 0;
 		kafka_client_serve(&rd->client);
-		if (kafka_error(&rd->client, code, "the question for the log's first and last offset", e) !=
-				ERR_BROKER_AWAY ||
+		if (kafka_error(&rd->client, code,
+			    "the question for the log's first and last offset",
+			    e) != ERR_BROKER_AWAY ||
 			clock_ns() >= deadline_ns)
 			return e->code;
 		refresh(rd, deadline_ns);

@@ -16,14 +16,14 @@
  */
 
 /* X(name, word, what becomes of the message) */
-#define PLANT_KINDS(X)                                         \
-	X(DROP, "drop", "acknowledged and never sent")         \
-	X(REPEAT, "repeat", "the same bytes sent twice")       \
-	X(SWAP, "swap", "sent behind its successor")           \
-	X(FLIP, "flip", "one bit of the payload turned")       \
-	X(HEADER, "header", "one bit of the envelope turned")  \
-	X(CUT, "cut", "its end cut off")                       \
-	X(FOREIGN, "foreign", "a stranger's record behind it") \
+#define PLANT_KINDS(X)                                                                             \
+	X(DROP, "drop", "acknowledged and never sent")                                             \
+	X(REPEAT, "repeat", "the same bytes sent twice")                                           \
+	X(SWAP, "swap", "sent behind its successor")                                               \
+	X(FLIP, "flip", "one bit of the payload turned")                                           \
+	X(HEADER, "header", "one bit of the envelope turned")                                      \
+	X(CUT, "cut", "its end cut off")                                                           \
+	X(FOREIGN, "foreign", "a stranger's record behind it")                                     \
 	X(PHANTOM, "phantom", "a message behind it that nobody intended")
 
 enum plant_kind {

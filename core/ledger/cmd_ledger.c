@@ -47,9 +47,9 @@ static void status_text(const struct ledger_server_status *st, const char *psql)
 	char since[CLOCK_ISO_LEN], bytes[UNITS_LEN];
 
 	printf("state       %s%s\n", ledger_server_state_text(st->state),
-		st->kept		  ? ", kept until 'mqaudit ledger stop'"
-		: st->pid		  ? ", until it has been unused for a while"
-					  : "");
+		st->kept  ? ", kept until 'mqaudit ledger stop'"
+		: st->pid ? ", until it has been unused for a while"
+			  : "");
 	if (st->pid) {
 		printf("process     %d, user %s\n", (int)st->pid, st->user);
 		printf("since       %s\n", clock_iso(st->since_wall_ns, since, sizeof(since)));
@@ -68,17 +68,11 @@ static void status_text(const struct ledger_server_status *st, const char *psql)
 static int status_json(const struct ledger_server_status *st, const char *psql)
 {
 	char since[CLOCK_ISO_LEN];
-	json_t *j = json_pack("{s:s, s:b, s:b, s:s, s:s, s:s, s:I, s:s, s:s, s:s}",
-		"state", ledger_server_state_text(st->state),
-		"running", st->state == LEDGER_SERVER_RUNNING,
-		"kept", st->kept,
-		"user", st->user,
-		"version", st->version,
-		"data_dir", st->data_dir,
-		"bytes", (json_int_t)st->bytes,
-		"log", st->log,
-		"conninfo", st->conninfo,
-		"psql", psql);
+	json_t *j = json_pack("{s:s, s:b, s:b, s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "state",
+		ledger_server_state_text(st->state), "running", st->state == LEDGER_SERVER_RUNNING,
+		"kept", st->kept, "user", st->user, "version", st->version, "data_dir",
+		st->data_dir, "bytes", (json_int_t)st->bytes, "log", st->log, "conninfo",
+		st->conninfo, "psql", psql);
 	int r;
 
 	if (st->since_wall_ns)
@@ -86,8 +80,7 @@ static int status_json(const struct ledger_server_status *st, const char *psql)
 	r = json_object_set_new(j, "pid", st->pid ? json_integer(st->pid) : json_null());
 	r |= json_object_set_new(
 		j, "keeper_pid", st->keeper_pid ? json_integer(st->keeper_pid) : json_null());
-	r |= json_object_set_new(
-		j, "since", st->since_wall_ns ? json_string(since) : json_null());
+	r |= json_object_set_new(j, "since", st->since_wall_ns ? json_string(since) : json_null());
 	r |= json_object_set_new(
 		j, "clients", st->clients >= 0 ? json_integer(st->clients) : json_null());
 	if (r == 0)
@@ -139,14 +132,13 @@ const struct command cmd_ledger_status = {
 	.name = "ledger status",
 	.args = "",
 	.summary = "how the embedded ledger stands",
-	.description =
-		"Says whether the private PostgreSQL server runs that mqaudit uses when no "
-		"other ledger is named, since when and for how many clients, where its data "
-		"is and how large, and the command that opens it in psql. Starts nothing.\n"
-		"The exit code is 0 in every state; --format json has the fields state "
-		"(running, stopped, starting, silent, not made), running, kept, pid, "
-		"keeper_pid, since, clients, version, user, data_dir, bytes, log, conninfo "
-		"and psql; what is not known is null.",
+	.description = "Says whether the private PostgreSQL server runs that mqaudit uses when no "
+		       "other ledger is named, since when and for how many clients, where its data "
+		       "is and how large, and the command that opens it in psql. Starts nothing.\n"
+		       "The exit code is 0 in every state; --format json has the fields state "
+		       "(running, stopped, starting, silent, not made), running, kept, pid, "
+		       "keeper_pid, since, clients, version, user, data_dir, bytes, log, conninfo "
+		       "and psql; what is not known is null.",
 	.opts = status_rows,
 	.opts_size = sizeof(struct status_opts),
 	.max_args = 0,

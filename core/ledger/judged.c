@@ -32,7 +32,8 @@ int judged_begin(struct ledger *l, int64_t run_id, uint32_t *ret_number, struct 
 }
 
 int judged_fence(struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t number,
-	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read, struct err *e)
+	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read,
+	struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 
@@ -112,8 +113,8 @@ int judged_nodes(
 	return 0;
 }
 
-int judged_faults_on(struct ledger *l, const char *lab, uint64_t *ret_n, char *names, size_t len,
-	struct err *e)
+int judged_faults_on(
+	struct ledger *l, const char *lab, uint64_t *ret_n, char *names, size_t len, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
@@ -146,12 +147,12 @@ int judged_compute(
 	pg_arg_text(&args, complete ? "true" : "false");
 	/* a function's statement is a transaction of its own: what it reads is one snapshot a statement, and
 	 * nothing of this run is being written any more */
-	return pg_query(ledger_pg(l), "select mqaudit.judge($1::int8, $2::int4, $3::bool)", &args, JUDGE_TIMEOUT,
-		NULL, e);
+	return pg_query(ledger_pg(l), "select mqaudit.judge($1::int8, $2::int4, $3::bool)", &args,
+		JUDGE_TIMEOUT, NULL, e);
 }
 
-static int sum_findings(struct ledger *l, const struct pg_args *args, struct judged_sums *ret,
-	struct err *e)
+static int sum_findings(
+	struct ledger *l, const struct pg_args *args, struct judged_sums *ret, struct err *e)
 {
 	struct pg_rows *rows = NULL;
 	int r = pg_query(ledger_pg(l),
@@ -167,7 +168,8 @@ static int sum_findings(struct ledger *l, const struct pg_args *args, struct jud
 
 		if (!finding_parse(pg_rows_text(rows, i, 0), &k) ||
 			!stage_parse(pg_rows_text(rows, i, 1), &s))
-			r = err_set(e, ERR_DEFECT, "the judge found '%s' at '%s', which is not a word",
+			r = err_set(e, ERR_DEFECT,
+				"the judge found '%s' at '%s', which is not a word",
 				pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1));
 		else
 			ret->count[k][s] += pg_rows_u64(rows, i, 2);
@@ -184,13 +186,24 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 		const char *name;
 		size_t offset;
 	} fields[] = {
-		{"intended", COUNT(intended)}, {"acked", COUNT(acked)},
-		{"unconfirmed", COUNT(unconfirmed)}, {"refused", COUNT(refused)},
-		{"unknown", COUNT(unknown)}, {"none", COUNT(none)}, {"unrecorded", COUNT(unrecorded)},
-		{"in_flight", COUNT(in_flight)}, {"unrecorded_absent", COUNT(unrecorded_absent)},
-		{"read", COUNT(read)}, {"distinct", COUNT(distinct)}, {"extra", COUNT(extra)},
-		{"aborted", COUNT(aborted)}, {"foreign", COUNT(foreign)}, {"phantom", COUNT(phantom)},
-		{"corrupted", COUNT(corrupted)}, {"fences", COUNT(fences)}, {"pending", COUNT(pending)},
+		{"intended", COUNT(intended)},
+		{"acked", COUNT(acked)},
+		{"unconfirmed", COUNT(unconfirmed)},
+		{"refused", COUNT(refused)},
+		{"unknown", COUNT(unknown)},
+		{"none", COUNT(none)},
+		{"unrecorded", COUNT(unrecorded)},
+		{"in_flight", COUNT(in_flight)},
+		{"unrecorded_absent", COUNT(unrecorded_absent)},
+		{"read", COUNT(read)},
+		{"distinct", COUNT(distinct)},
+		{"extra", COUNT(extra)},
+		{"aborted", COUNT(aborted)},
+		{"foreign", COUNT(foreign)},
+		{"phantom", COUNT(phantom)},
+		{"corrupted", COUNT(corrupted)},
+		{"fences", COUNT(fences)},
+		{"pending", COUNT(pending)},
 		{"target_read", COUNT(target_read)},
 	};
 #undef COUNT
@@ -246,7 +259,8 @@ static int give_finding(const struct pg_rows *rows, void *arg, struct err *e)
 }
 
 int judged_findings(struct ledger *l, int64_t run_id, uint32_t judgement,
-	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg, struct err *e)
+	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg,
+	struct err *e)
 {
 	struct each_finding to = {each, arg};
 	struct pg_args args = PG_ARGS_INIT;

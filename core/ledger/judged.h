@@ -11,7 +11,8 @@ MUST_CHECK int judged_begin(struct ledger *l, int64_t run_id, uint32_t *ret_numb
 
 /* Note a fence: written (acked at offset) or, with side target, read behind a relay. */
 MUST_CHECK int judged_fence(struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t number,
-	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read, struct err *e);
+	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read,
+	struct err *e);
 
 /*
  * What the probes went through, for the question whether one fence is enough.
@@ -35,8 +36,8 @@ MUST_CHECK int judged_nodes(
 	struct ledger *l, int64_t run_id, struct judged_node **ret, size_t *ret_n, struct err *e);
 
 /* Faults of a lab that are recorded and not over. *ret_n; names of up to three. */
-MUST_CHECK int judged_faults_on(struct ledger *l, const char *lab, uint64_t *ret_n, char *names,
-	size_t len, struct err *e);
+MUST_CHECK int judged_faults_on(
+	struct ledger *l, const char *lab, uint64_t *ret_n, char *names, size_t len, struct err *e);
 
 /*
  * Compute findings and counts from the evidence in the ledger. complete: everything up to the fence was
@@ -65,7 +66,8 @@ struct judged_finding {
 	const char *why;
 };
 MUST_CHECK int judged_findings(struct ledger *l, int64_t run_id, uint32_t judgement,
-	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg, struct err *e);
+	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg,
+	struct err *e);
 
 /*
  * Write the verdict down and end the run. reasons: why it is undecided or an error, each with what to do.

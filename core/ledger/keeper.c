@@ -35,16 +35,16 @@ struct keeper {
 	struct server_programs programs;
 	struct server_pids pids;
 	struct pg *pg;
-	sigset_t signals;      /* blocked; taken by wait_signal() */
-	int lock_fd;           /* keeper.lock */
+	sigset_t signals; /* blocked; taken by wait_signal() */
+	int lock_fd;      /* keeper.lock */
 	int64_t idle_ns;
-	int64_t busy_at;       /* when it was seen in use last */
-	int64_t sessions;      /* ever made, as the server counts them */
-	struct timespec used;  /* the time of the file `used`, as last seen */
-	off_t log_from;        /* where this start's lines begin in server.log */
-	bool stop;             /* SIGTERM or SIGINT came */
-	bool running;          /* the postmaster was started and not reaped yet */
-	int status;            /* its wait status, when reaped */
+	int64_t busy_at;      /* when it was seen in use last */
+	int64_t sessions;     /* ever made, as the server counts them */
+	struct timespec used; /* the time of the file `used`, as last seen */
+	off_t log_from;       /* where this start's lines begin in server.log */
+	bool stop;            /* SIGTERM or SIGINT came */
+	bool running;         /* the postmaster was started and not reaped yet */
+	int status;           /* its wait status, when reaped */
 };
 
 /* ---- waiting ---- */
@@ -424,8 +424,8 @@ static bool in_use(struct keeper *k)
 	bool busy = has_clients(k) || access(k->l.keep, F_OK) == 0;
 	struct stat st;
 
-	if (stat(k->l.used, &st) == 0 && (st.st_mtim.tv_sec != k->used.tv_sec ||
-						 st.st_mtim.tv_nsec != k->used.tv_nsec)) {
+	if (stat(k->l.used, &st) == 0 &&
+		(st.st_mtim.tv_sec != k->used.tv_sec || st.st_mtim.tv_nsec != k->used.tv_nsec)) {
 		k->used = st.st_mtim;
 		busy = true;
 	}

@@ -17,6 +17,7 @@
  * (written this moment) are passed over.
  */
 #define LAB_EVENTS_FILE_MAX ((size_t)16 << 20)
-MUST_CHECK int lab_events_import(struct ledger *l, const char *lab, const char *kind, struct err *e);
+MUST_CHECK int lab_events_import(
+	struct ledger *l, const char *lab, const char *kind, struct err *e);
 
 #endif

@@ -37,7 +37,8 @@ static int read_meta(struct pg *pg, const char *name, char *ret, size_t len, str
 	int r;
 
 	ret[0] = '\0';
-	r = pg_query(pg, "select to_regclass('mqaudit.meta') is not null", NULL, PG_TIMEOUT, &rows, e);
+	r = pg_query(
+		pg, "select to_regclass('mqaudit.meta') is not null", NULL, PG_TIMEOUT, &rows, e);
 	if (r)
 		return r;
 	if (!pg_rows_bool(rows, 0, 0)) {
@@ -46,7 +47,8 @@ static int read_meta(struct pg *pg, const char *name, char *ret, size_t len, str
 	}
 	pg_rows_free(rows);
 	pg_arg_text(&args, name);
-	r = pg_query(pg, "select value from mqaudit.meta where name = $1", &args, PG_TIMEOUT, &rows, e);
+	r = pg_query(
+		pg, "select value from mqaudit.meta where name = $1", &args, PG_TIMEOUT, &rows, e);
 	if (r)
 		return r;
 	if (pg_rows_n(rows))
@@ -106,16 +108,16 @@ static int check_schema(struct ledger *l, struct err *e)
 
 	snprintf(hash, sizeof(hash), "%016llx",
 		(unsigned long long)(text_hash(SQL_FUNCTIONS) ^ text_hash(SQL_VIEWS) * 3 ^
-			text_hash(SQL_JUDGE) * 5 ^ text_hash(SQL_JUDGE_RELAY) * 7 ^
-			text_hash(SQL_JUDGE_STORE) * 11));
+				     text_hash(SQL_JUDGE) * 5 ^ text_hash(SQL_JUDGE_RELAY) * 7 ^
+				     text_hash(SQL_JUDGE_STORE) * 11));
 	r = read_meta(l->pg, "schema_version", version, sizeof(version), e);
 	if (r == 0)
 		r = read_meta(l->pg, "functions", functions, sizeof(functions), e);
 	if (r)
 		return r;
 	if (version[0] && strtol(version, NULL, 10) > LEDGER_SCHEMA_VERSION) {
-		err_set(e, ERR_STATE, "the ledger %s has schema version %s, this program knows %d", l->where,
-			version, LEDGER_SCHEMA_VERSION);
+		err_set(e, ERR_STATE, "the ledger %s has schema version %s, this program knows %d",
+			l->where, version, LEDGER_SCHEMA_VERSION);
 		return err_hint(e, "use the newer mqaudit that made it, or another ledger");
 	}
 	if (!version[0] || strcmp(functions, hash) != 0)

@@ -18,7 +18,7 @@
 #define MAX_SETTINGS 80
 
 struct pg {
-	PGconn *conn; /* NULL: closed */
+	PGconn *conn;        /* NULL: closed */
 	char name[NAME_LEN]; /* the conninfo as it may be shown */
 	char sqlstate[PG_SQLSTATE_LEN];
 	bool commit_unknown;
@@ -407,8 +407,7 @@ static int timed_out(int64_t timeout_ns, struct err *e)
 }
 
 /* The time is over: cancel, give the server a last chance to say what came of it, and close. */
-static void collect_cancelled(
-	struct pg *pg, int64_t timeout_ns, struct answer *a, struct err *e)
+static void collect_cancelled(struct pg *pg, int64_t timeout_ns, struct answer *a, struct err *e)
 {
 	bool silent;
 

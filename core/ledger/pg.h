@@ -79,7 +79,10 @@ struct pg_args {
 	const char *value[PG_ARGS_MAX];
 	char number[PG_ARGS_MAX][24];
 };
-#define PG_ARGS_INIT {.n = 0}
+#define PG_ARGS_INIT                                                                               \
+	{                                                                                          \
+		.n = 0                                                                             \
+	}
 
 void pg_arg_text(struct pg_args *a, const char *text); /* NULL is SQL's null */
 void pg_arg_i64(struct pg_args *a, int64_t v);

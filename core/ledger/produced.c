@@ -21,8 +21,8 @@ static int lock_run(struct ledger *l, int64_t run_id, struct err *e)
 
 	pg_arg_i64(&args, run_id);
 	r = pg_query(ledger_pg(l),
-		"select ended is not null from mqaudit.run where run_id = $1 for update", &args, PG_TIMEOUT,
-		&rows, e);
+		"select ended is not null from mqaudit.run where run_id = $1 for update", &args,
+		PG_TIMEOUT, &rows, e);
 	if (r)
 		return r;
 	if (pg_rows_n(rows) == 0)
@@ -192,7 +192,8 @@ static int ship_producers(struct ledger *l, const struct produced_shipment *s, s
 	if (r)
 		return r;
 	if (pg_rows_changed(rows) != s->n_producers)
-		r = err_set(e, ERR_LOST_OWNERSHIP, "another process has shipped this probe's journal");
+		r = err_set(
+			e, ERR_LOST_OWNERSHIP, "another process has shipped this probe's journal");
 	pg_rows_free(rows);
 	return r;
 }
@@ -471,8 +472,8 @@ int produced_assume_dead(struct ledger *l, int64_t run_id, uint64_t *ret_n, stru
 	return 0;
 }
 
-int produced_open(struct ledger *l, int64_t run_id, uint64_t *ret_n, char *names, size_t len,
-	struct err *e)
+int produced_open(
+	struct ledger *l, int64_t run_id, uint64_t *ret_n, char *names, size_t len, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
@@ -492,9 +493,9 @@ int produced_open(struct ledger *l, int64_t run_id, uint64_t *ret_n, char *names
 		return r;
 	*ret_n = (uint64_t)pg_rows_n(rows);
 	for (int i = 0; i < pg_rows_n(rows) && i < 3 && at < len; i++)
-		at += (size_t)snprintf(names + at, len - at, "%s%s.%s on %s (process %s)", i ? ", " : "",
-			pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1), pg_rows_text(rows, i, 2),
-			pg_rows_text(rows, i, 3));
+		at += (size_t)snprintf(names + at, len - at, "%s%s.%s on %s (process %s)",
+			i ? ", " : "", pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1),
+			pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 3));
 	pg_rows_free(rows);
 	return 0;
 }

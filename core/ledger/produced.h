@@ -48,20 +48,20 @@ struct produced_lane {
 	int32_t partition;
 	uint64_t intent_lo, intent_hi; /* newly intended; intent_lo 0: nothing new */
 	int64_t first_wall_ns, last_wall_ns;
-	uint64_t lease;                /* to raise it to; 0: as it is */
+	uint64_t lease; /* to raise it to; 0: as it is */
 };
 
 /* What one producer epoch ships. */
 struct produced_producer {
 	uint32_t producer_id;
 	uint32_t epoch;
-	uint64_t shipment;       /* number of this shipment: 1 + that of the last one */
-	uint64_t shipped;        /* records of its journal that are in the ledger after this shipment */
+	uint64_t shipment; /* number of this shipment: 1 + that of the last one */
+	uint64_t shipped;  /* records of its journal that are in the ledger after this shipment */
 	uint64_t disconnects, retries, timeouts, truncations;
 	int64_t longest_gap_ns;
-	const struct hist *latency;  /* NULL: unchanged */
-	const char *end_cause;       /* not NULL: the epoch ends with this shipment */
-	const char *journal_state;   /* with end_cause: complete, incomplete or gone */
+	const struct hist *latency; /* NULL: unchanged */
+	const char *end_cause;      /* not NULL: the epoch ends with this shipment */
+	const char *journal_state;  /* with end_cause: complete, incomplete or gone */
 };
 
 /* Rate and latency of the time since the last sample. */
@@ -105,12 +105,13 @@ MUST_CHECK int produced_ship(struct ledger *l, const struct produced_shipment *s
  * The number of an epoch's last shipment, and how many records of its journal are in the ledger.
  * ERR_NOTFOUND: no such epoch (the run was removed).
  */
-MUST_CHECK int produced_shipped(struct ledger *l, int64_t run_id, uint32_t producer_id, uint32_t epoch,
-	uint64_t *ret_shipment, uint64_t *ret_shipped, struct err *e);
+MUST_CHECK int produced_shipped(struct ledger *l, int64_t run_id, uint32_t producer_id,
+	uint32_t epoch, uint64_t *ret_shipment, uint64_t *ret_shipped, struct err *e);
 
 /* What is already known of a lane: the last shipped intent and the lease; 0 when none. */
 MUST_CHECK int produced_lane_state(struct ledger *l, int64_t run_id, uint32_t producer_id,
-	uint32_t epoch, int32_t partition, uint64_t *ret_intended, uint64_t *ret_lease, struct err *e);
+	uint32_t epoch, int32_t partition, uint64_t *ret_intended, uint64_t *ret_lease,
+	struct err *e);
 
 /* Messages that a producer id intended in all of its epochs of a run so far: for --resume. */
 MUST_CHECK int produced_intended(
@@ -120,10 +121,11 @@ MUST_CHECK int produced_intended(
  * Declare the open epochs of a run dead whose journals are lost: what only they knew is unrecorded.
  * *ret_n: how many.
  */
-MUST_CHECK int produced_assume_dead(struct ledger *l, int64_t run_id, uint64_t *ret_n, struct err *e);
+MUST_CHECK int produced_assume_dead(
+	struct ledger *l, int64_t run_id, uint64_t *ret_n, struct err *e);
 
 /* How many epochs of the run have not ended; a text that names up to three of them. */
-MUST_CHECK int produced_open(struct ledger *l, int64_t run_id, uint64_t *ret_n, char *names, size_t len,
-	struct err *e);
+MUST_CHECK int produced_open(
+	struct ledger *l, int64_t run_id, uint64_t *ret_n, char *names, size_t len, struct err *e);
 
 #endif

@@ -8,8 +8,8 @@
 #include "core/rng.h"
 
 #define RUN_COLUMNS                                                                                \
-	"run_id, name, destination, broker, lab, target, target_lab, promise, fail_on, allow, "        \
-	"transactional, keys, ended is not null, "                                                     \
+	"run_id, name, destination, broker, lab, target, target_lab, promise, fail_on, allow, "    \
+	"transactional, keys, ended is not null, "                                                 \
 	"(extract(epoch from started) * 1000000)::int8, (extract(epoch from ended) * 1000000)::int8"
 
 const char *run_side_text(enum run_side side)
@@ -49,8 +49,8 @@ static void read_run(const struct pg_rows *rows, int row, struct run *ret)
 }
 
 /* One run by a where clause; ERR_NOTFOUND without a message when there is none. */
-static int select_run(struct ledger *l, const char *where, const char *value, struct run *ret,
-	struct err *e)
+static int select_run(
+	struct ledger *l, const char *where, const char *value, struct run *ret, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
@@ -119,7 +119,8 @@ static int insert_run(struct ledger *l, const struct run_spec *s, bool *ret_made
 	pg_arg_text(&args, s->transactional ? "true" : "false");
 	pg_arg_text(&args, s->keys ? s->keys : "none");
 	/* the table lock makes the next free number of a base unique; runs are made seldom */
-	r = pg_exec(ledger_pg(l), "lock table mqaudit.run in share row exclusive mode", PG_TIMEOUT, e);
+	r = pg_exec(
+		ledger_pg(l), "lock table mqaudit.run in share row exclusive mode", PG_TIMEOUT, e);
 	if (r == 0)
 		r = pg_query(ledger_pg(l),
 			"insert into mqaudit.run (run_id, name, destination, broker, lab, target, "
@@ -145,8 +146,8 @@ static int insert_run(struct ledger *l, const struct run_spec *s, bool *ret_made
 		snprintf(text, sizeof(text), "%lld", (long long)id);
 		args = (struct pg_args)PG_ARGS_INIT;
 		pg_arg_text(&args, text);
-		r = pg_query(ledger_pg(l), "select set_config('mqaudit.made', $1, false)", &args, PG_TIMEOUT,
-			NULL, e);
+		r = pg_query(ledger_pg(l), "select set_config('mqaudit.made', $1, false)", &args,
+			PG_TIMEOUT, NULL, e);
 	}
 	return r;
 }
@@ -155,8 +156,10 @@ static int check_joined(const struct run *run, const struct run_spec *s, struct 
 {
 	if (run->ended) {
 		err_set(e, ERR_STATE, "run '%s' has ended", run->name);
-		return err_hint(e, "give the new run another name, or remove the old one: "
-				   "mqaudit runs delete %s", run->name);
+		return err_hint(e,
+			"give the new run another name, or remove the old one: "
+			"mqaudit runs delete %s",
+			run->name);
 	}
 	if (strcmp(run->destination, s->destination) != 0)
 		return err_set(e, ERR_STATE, "run '%s' is about %s", run->name, run->destination);
@@ -180,7 +183,8 @@ int run_make(struct ledger *l, const struct run_spec *spec, struct run *ret, boo
 	if (r)
 		return err_wrap(e, "cannot make the run");
 	if (*ret_made)
-		return select_run(l, "run_id = current_setting('mqaudit.made')::int8", NULL, ret, e);
+		return select_run(
+			l, "run_id = current_setting('mqaudit.made')::int8", NULL, ret, e);
 	r = select_run(l, "name = $1", spec->name, ret, e);
 	if (r == ERR_NOTFOUND)
 		return err_set(e, ERR_NOTFOUND, "run '%s' was removed this moment", spec->name);
@@ -239,8 +243,9 @@ int run_set_transactional(struct ledger *l, int64_t run_id, struct err *e)
 	struct pg_args args = PG_ARGS_INIT;
 
 	pg_arg_i64(&args, run_id);
-	return pg_query(ledger_pg(l), "update mqaudit.run set transactional = true where run_id = $1",
-		&args, PG_TIMEOUT, NULL, e);
+	return pg_query(ledger_pg(l),
+		"update mqaudit.run set transactional = true where run_id = $1", &args, PG_TIMEOUT,
+		NULL, e);
 }
 
 int run_starts(struct ledger *l, int64_t run_id, enum run_side side, int64_t **ret, size_t *ret_n,
@@ -306,8 +311,8 @@ int run_put_settings(struct ledger *l, int64_t run_id, const char *scope, const 
 	return r;
 }
 
-int run_get_setting(struct ledger *l, int64_t run_id, const char *scope, const char *name, char *ret,
-	size_t len, struct err *e)
+int run_get_setting(struct ledger *l, int64_t run_id, const char *scope, const char *name,
+	char *ret, size_t len, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
@@ -318,8 +323,8 @@ int run_get_setting(struct ledger *l, int64_t run_id, const char *scope, const c
 	pg_arg_text(&args, scope);
 	pg_arg_text(&args, name);
 	r = pg_query(ledger_pg(l),
-		"select value from mqaudit.setting where run_id = $1 and scope = $2 and name = $3", &args,
-		PG_TIMEOUT, &rows, e);
+		"select value from mqaudit.setting where run_id = $1 and scope = $2 and name = $3",
+		&args, PG_TIMEOUT, &rows, e);
 	if (r)
 		return r;
 	if (pg_rows_n(rows))

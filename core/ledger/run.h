@@ -19,29 +19,29 @@ const char *run_side_text(enum run_side side);
 struct run {
 	int64_t id;
 	char name[RUN_NAME_MAX + 1];
-	char destination[8192];  /* the URL's canonical text */
-	char broker[16];         /* its scheme */
-	char lab[40];            /* name of the lab, "" when it is none */
-	char target[8192];       /* "" : the same as destination */
+	char destination[8192]; /* the URL's canonical text */
+	char broker[16];        /* its scheme */
+	char lab[40];           /* name of the lab, "" when it is none */
+	char target[8192];      /* "" : the same as destination */
 	char target_lab[40];
 	char promise[40];
 	char fail_on[256];
 	char allow[256];
 	bool transactional;
-	char keys[24];           /* none, seq, or the number of keys */
+	char keys[24]; /* none, seq, or the number of keys */
 	bool ended;
 	int64_t started_wall_ns;
-	int64_t ended_wall_ns;   /* 0: open */
+	int64_t ended_wall_ns; /* 0: open */
 };
 
 /* What a new run is made of. Texts are borrowed. */
 struct run_spec {
-	const char *name;        /* NULL: the topic's name with the next free number */
-	const char *name_base;   /* what a made name begins with */
+	const char *name;      /* NULL: the topic's name with the next free number */
+	const char *name_base; /* what a made name begins with */
 	const char *destination;
 	const char *broker;
-	const char *lab;         /* NULL: none */
-	const char *target;      /* NULL: none */
+	const char *lab;    /* NULL: none */
+	const char *target; /* NULL: none */
 	const char *target_lab;
 	const char *promise;
 	const char *fail_on;
@@ -59,8 +59,8 @@ struct run_spec {
  *
  * Returns 0; ERR_STATE: a run of that name has ended, or is about another destination; or as pg.h.
  */
-MUST_CHECK int run_make(struct ledger *l, const struct run_spec *spec, struct run *ret, bool *ret_made,
-	struct err *e);
+MUST_CHECK int run_make(struct ledger *l, const struct run_spec *spec, struct run *ret,
+	bool *ret_made, struct err *e);
 
 /* Find a run by name or by its id in hex. ERR_NOTFOUND when there is none. */
 MUST_CHECK int run_find(struct ledger *l, const char *name_or_id, struct run *ret, struct err *e);
@@ -87,8 +87,8 @@ MUST_CHECK int run_put_settings(struct ledger *l, int64_t run_id, const char *sc
 	const char *const *names, const char *const *values, size_t n, struct err *e);
 
 /* Read one setting; "" when it is not there. */
-MUST_CHECK int run_get_setting(struct ledger *l, int64_t run_id, const char *scope, const char *name,
-	char *ret, size_t len, struct err *e);
+MUST_CHECK int run_get_setting(struct ledger *l, int64_t run_id, const char *scope,
+	const char *name, char *ret, size_t len, struct err *e);
 
 /*
  * Write an event down. run_id 0: of no run; lab NULL: of no lab. until_wall_ns 0: a moment, or not over

@@ -24,8 +24,7 @@
 /* What a connection attempt says of the server. */
 enum answer { ANSWER_YES, ANSWER_NOT_YET, ANSWER_SILENT, ANSWER_ERROR };
 
-static enum answer probe(
-	const char *conninfo, struct pg *pg, int64_t timeout_ns, struct err *e)
+static enum answer probe(const char *conninfo, struct pg *pg, int64_t timeout_ns, struct err *e)
 {
 	int64_t deadline = clock_ns() + timeout_ns;
 	int r;
@@ -236,11 +235,10 @@ static uint64_t folder_bytes(const char *path)
 
 static int ask_server(struct pg *pg, struct ledger_server_status *st, struct err *e)
 {
-	static const char sql[] =
-		"select current_setting('server_version'),"
-		"       (select count(*) from pg_catalog.pg_stat_activity"
-		"         where backend_type = 'client backend'"
-		"           and application_name <> '" LAYOUT_SERVICE "')";
+	static const char sql[] = "select current_setting('server_version'),"
+				  "       (select count(*) from pg_catalog.pg_stat_activity"
+				  "         where backend_type = 'client backend'"
+				  "           and application_name <> '" LAYOUT_SERVICE "')";
 	struct pg_rows *rows = NULL;
 	int r = pg_query(pg, sql, NULL, STATUS_TIMEOUT, &rows, e);
 

@@ -49,7 +49,7 @@ MUST_CHECK int ledger_server_ensure_by(
 MUST_CHECK int ledger_server_start(struct buf *ret_conninfo, struct err *e);
 
 enum ledger_server_state {
-	LEDGER_SERVER_NONE,     /* there is no data folder yet */
+	LEDGER_SERVER_NONE, /* there is no data folder yet */
 	LEDGER_SERVER_STOPPED,
 	LEDGER_SERVER_STARTING, /* or stopping: a keeper is there, but no connection is to be had */
 	LEDGER_SERVER_SILENT,   /* it takes connections and does not answer */
@@ -59,13 +59,13 @@ enum ledger_server_state {
 
 struct ledger_server_status {
 	enum ledger_server_state state;
-	pid_t pid, keeper_pid;      /* 0: not running */
-	int64_t since_wall_ns;      /* when it was started; 0: not running */
-	uint64_t bytes;             /* of the data folder on disk */
-	int64_t clients;            /* connections, without ours and the keeper's; -1: not known */
+	pid_t pid, keeper_pid; /* 0: not running */
+	int64_t since_wall_ns; /* when it was started; 0: not running */
+	uint64_t bytes;        /* of the data folder on disk */
+	int64_t clients;       /* connections, without ours and the keeper's; -1: not known */
 	bool kept;
 	char version[64]; /* "15.20 (Debian ...)"; only "15" when not running; "" when unknown */
-	char user[64];              /* as whom it runs, or would */
+	char user[64];    /* as whom it runs, or would */
 	char data_dir[PATHS_MAX + 20];
 	char log[PATHS_MAX + 20];
 	char conninfo[2 * PATHS_MAX + 400]; /* short, for psql */

@@ -27,8 +27,8 @@
 
 /* What is known while looking. */
 struct search {
-	int wanted;                  /* major version of the data folder; 0: any that will do */
-	struct server_programs best; /* major 0: none yet */
+	int wanted;                   /* major version of the data folder; 0: any that will do */
+	struct server_programs best;  /* major 0: none yet */
 	struct server_programs other; /* the newest that was found and will not do */
 };
 

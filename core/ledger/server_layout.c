@@ -117,8 +117,8 @@ static bool is_mapped(uid_t uid)
 	if (paths_read_file("/proc/self/uid_map", 1 << 16, &text, NULL, NULL) != 0)
 		return true;
 	for (const char *p = text; *p && !mapped; p += strcspn(p, "\n"), p += *p == '\n')
-		mapped = sscanf(p, "%lu %lu %lu", &inside, &outside, &count) == 3 && uid >= inside &&
-			 uid - inside < count;
+		mapped = sscanf(p, "%lu %lu %lu", &inside, &outside, &count) == 3 &&
+			 uid >= inside && uid - inside < count;
 	free(text);
 	return mapped;
 }

@@ -40,7 +40,7 @@ struct layout {
 	char socket[PATHS_MAX + 20]; /* a folder; below /tmp when too long for a socket */
 	uid_t uid;                   /* as whom the server runs; ours when we are not root */
 	gid_t gid;
-	char user[64];               /* its name, or its number as text */
+	char user[64]; /* its name, or its number as text */
 };
 
 /*

@@ -58,8 +58,7 @@ int witnessed_claim(struct ledger *l, const struct witness_key *k, int32_t parti
 }
 
 /* A statement that must change exactly one row: our partition's, while it is ours. */
-static int change_one(
-	struct ledger *l, const char *sql, const struct pg_args *args, struct err *e)
+static int change_one(struct ledger *l, const char *sql, const struct pg_args *args, struct err *e)
 {
 	struct pg_rows *rows = NULL;
 	int r = pg_query(ledger_pg(l), sql, args, PG_TIMEOUT, &rows, e);
@@ -102,7 +101,8 @@ int witnessed_segments(struct ledger *l, const struct witness_key *k, int32_t pa
 	r = pg_query(ledger_pg(l),
 		"select segment, generation, first_offset, end_offset, anchor_offset, anchor_digest, records, "
 		"ours, foreigners, fences, corrupted from mqaudit.segment "
-		"where " KEY_WHERE " and partition = $4 and superseded is null order by first_offset, segment",
+		"where " KEY_WHERE
+		" and partition = $4 and superseded is null order by first_offset, segment",
 		&args, PG_TIMEOUT, &rows, e);
 	if (r)
 		return r;
@@ -161,7 +161,8 @@ static int give_row(const struct pg_rows *rows, void *arg, struct err *e)
 }
 
 int witnessed_rows(struct ledger *l, const struct witness_key *k, int32_t partition,
-	int (*each)(const struct witness_row *row, void *arg, struct err *e), void *arg, struct err *e)
+	int (*each)(const struct witness_row *row, void *arg, struct err *e), void *arg,
+	struct err *e)
 {
 	struct each_row to = {each, arg, partition};
 	struct pg_args args = PG_ARGS_INIT;
@@ -170,7 +171,8 @@ int witnessed_rows(struct ledger *l, const struct witness_key *k, int32_t partit
 	pg_arg_i64(&args, partition);
 	return pg_query_each(ledger_pg(l),
 		"select producer_id, epoch, nonce, lane, attempt, lo, hi, first_offset, last_offset "
-		"from mqaudit.witness where " KEY_WHERE " and partition = $4 and superseded is null "
+		"from mqaudit.witness where " KEY_WHERE
+		" and partition = $4 and superseded is null "
 		"order by first_offset",
 		&args, 4 * PG_TIMEOUT, give_row, &to, e);
 }
@@ -427,8 +429,8 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 	return r;
 }
 
-int witnessed_segment(struct ledger *l, const struct witness_key *k, int32_t partition, int64_t owner,
-	int64_t *ret, struct err *e)
+int witnessed_segment(struct ledger *l, const struct witness_key *k, int32_t partition,
+	int64_t owner, int64_t *ret, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;

@@ -23,16 +23,16 @@ const char *isolation_text(enum isolation i);
 
 /* A record read at an offset, boiled down: equal digests, equal records. */
 struct witness_anchor {
-	int64_t offset;  /* -1: there is none */
+	int64_t offset; /* -1: there is none */
 	int64_t digest;
 };
 
 struct witness_position {
 	int32_t generation;
-	int64_t segment;      /* number of the last one written */
+	int64_t segment; /* number of the last one written */
 	int64_t next_offset;
-	bool fresh;           /* nobody read it before */
-	bool anchored;        /* start_anchor was looked for before */
+	bool fresh;    /* nobody read it before */
+	bool anchored; /* start_anchor was looked for before */
 	struct witness_anchor start_anchor;
 };
 
@@ -51,7 +51,7 @@ struct witness_segment {
 	int64_t segment;
 	int32_t generation;
 	int64_t first_offset, end_offset;
-	struct witness_anchor anchor;  /* the last record of it */
+	struct witness_anchor anchor; /* the last record of it */
 	int64_t records, ours, foreigners, fences, corrupted;
 };
 
@@ -78,14 +78,15 @@ MUST_CHECK int witnessed_segments(struct ledger *l, const struct witness_key *k,
 
 /* Give each row that counts of a partition, in log order. `each` returns 0 or a code that ends it. */
 MUST_CHECK int witnessed_rows(struct ledger *l, const struct witness_key *k, int32_t partition,
-	int (*each)(const struct witness_row *row, void *arg, struct err *e), void *arg, struct err *e);
+	int (*each)(const struct witness_row *row, void *arg, struct err *e), void *arg,
+	struct err *e);
 
 /* One partition's part of a commit. */
 struct witness_advance {
 	int32_t partition;
 	int32_t generation;
 	int64_t next_offset;
-	int64_t log_start, log_end;    /* -1: not asked */
+	int64_t log_start, log_end;     /* -1: not asked */
 	struct witness_segment segment; /* its number is one more than the last one's */
 };
 
@@ -133,15 +134,15 @@ MUST_CHECK int witnessed_segment(struct ledger *l, const struct witness_key *k, 
  */
 struct witness_generation {
 	int32_t partition;
-	int32_t generation;        /* the new one's number: one more than before */
+	int32_t generation; /* the new one's number: one more than before */
 	int64_t first_segment, last_segment;
 	int64_t next_offset;
-	int64_t segment;           /* number of the last one written: stays */
+	int64_t segment; /* number of the last one written: stays */
 	const char *cause;
 	const char *why;
 };
-MUST_CHECK int witnessed_begin_generation(struct ledger *l, const struct witness_key *k, int64_t owner,
-	const struct witness_generation *g, struct err *e);
+MUST_CHECK int witnessed_begin_generation(struct ledger *l, const struct witness_key *k,
+	int64_t owner, const struct witness_generation *g, struct err *e);
 
 /*
  * Make fewer rows of what is acknowledged, read and older than this, and give the space of all that was

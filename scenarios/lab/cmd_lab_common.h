@@ -10,11 +10,11 @@
 #define CMD_LAB_LOCK_NS (300 * NS_PER_S) /* how long a command waits for another one */
 
 /* The row of --lab, for a struct with the member `lab`. */
-#define CMD_LAB_ROW(opts_struct)                                                               \
-	{                                                                                      \
-		.name = "lab", .type = OPT_STRING, .arg = "NAME",                              \
-		.offset = offsetof(opts_struct, lab), .dflt = LABFILE_DEFAULT, .group = "Lab", \
-		.help = "Which lab; several can be up at the same time.",                      \
+#define CMD_LAB_ROW(opts_struct)                                                                   \
+	{                                                                                          \
+		.name = "lab", .type = OPT_STRING, .arg = "NAME",                                  \
+		.offset = offsetof(opts_struct, lab), .dflt = LABFILE_DEFAULT, .group = "Lab",     \
+		.help = "Which lab; several can be up at the same time.",                          \
 	}
 
 /* Print the error, and give the exit code that goes with it. */

@@ -52,8 +52,9 @@ char *__wrap_strndup(const char *s, size_t n)
 	return is_due() ? NULL : __real_strndup(s, n);
 }
 
-static const char text[] = "a=1\nb=2\nsasl.jaas.config=x.PlainLoginModule required username=u password=p;\n"
-			   "max.block.ms=1\nbuffer.memory=5000\na=3\nlinger.ms=-4\n";
+static const char text[] =
+	"a=1\nb=2\nsasl.jaas.config=x.PlainLoginModule required username=u password=p;\n"
+	"max.block.ms=1\nbuffer.memory=5000\na=3\nlinger.ms=-4\n";
 
 static void a_failed_set_changes_nothing(void **state)
 {

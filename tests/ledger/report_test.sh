@@ -66,7 +66,7 @@ golden_is acks0 1 report orders-9
 
 run report 0000000000000002
 is "an id names a run" "$(head -c 16 <<<"$out")" "PASS   orders-2 "
-TZ=XXX-2 run report orders-1
+TZ=EST-2 run report orders-1
 ok "times of day are local" grep -q ' 14:30:52 ' "$work/out"
 run report
 ok "without a name, the newest run" grep -q ' newest ' "$work/out"

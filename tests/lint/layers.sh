@@ -25,8 +25,11 @@ FNR == 1 {
 		bad("\"" target "\" is not written from the root")
 	# made by the build, beside its users
 	else if (target == "sql_data.h") {
-		if (FILENAME !~ /^core\/ledger\//)
-			bad("sql_data.h belongs to core/ledger")
+		if (FILENAME !~ /^(core\/ledger|reporters)\//)
+			bad("sql_data.h belongs to core/ledger and its readers, the reporters")
+	} else if (target == "lab_data.h") {
+		if (FILENAME !~ /^scenarios\/lab\//)
+			bad("lab_data.h belongs to scenarios/lab")
 	} else if (to == target)
 		bad("\"" target "\" is not written from the root")
 	else if (to == "tests" && room != "tests")

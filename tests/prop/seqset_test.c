@@ -241,7 +241,8 @@ static void blocks_split_at_every_position(void **state)
 
 			for (uint64_t i = 0; i <= n; i++)
 				if (i != hole)
-					assert_int_equal(seqset_add(s, 10 * i, 10 * i + 5, NULL), 0);
+					assert_int_equal(
+						seqset_add(s, 10 * i, 10 * i + 5, NULL), 0);
 			assert_int_equal(seqset_add(s, 10 * hole, 10 * hole + 5, NULL), 0);
 			/* and a split by removal at the same place */
 			assert_int_equal(seqset_remove(s, 10 * hole + 2, 10 * hole + 3), 0);
@@ -288,7 +289,8 @@ static void a_million_scattered_ranges_take_seconds(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < SCATTERED; i++)
-		assert_int_equal(seqset_add(s, 3 * (uint64_t)order[i], 3 * (uint64_t)order[i], NULL), 0);
+		assert_int_equal(
+			seqset_add(s, 3 * (uint64_t)order[i], 3 * (uint64_t)order[i], NULL), 0);
 	assert_int_equal(seqset_ranges(s), SCATTERED);
 	assert_int_equal(seqset_count(s), SCATTERED);
 	for (uint64_t i = 0; i < SCATTERED; i++)
@@ -300,7 +302,8 @@ static void a_million_scattered_ranges_take_seconds(void **state)
 	assert_int_equal(seqset_union(r, even, s), 0);
 	assert_int_equal(seqset_ranges(s), SCATTERED);
 	for (uint32_t i = 0; i < SCATTERED; i++)
-		assert_int_equal(seqset_remove(s, 3 * (uint64_t)order[i], 3 * (uint64_t)order[i]), 0);
+		assert_int_equal(
+			seqset_remove(s, 3 * (uint64_t)order[i], 3 * (uint64_t)order[i]), 0);
 	assert_int_equal(seqset_ranges(s), 0);
 	/* one addition that swallows half a million ranges */
 	assert_int_equal(seqset_add(even, 0, 3 * SCATTERED, NULL), 0);

@@ -71,8 +71,8 @@ static void the_worked_examples_encode_and_decode(void **state)
 		from_vector(v, &e);
 		assert_in_range(e.length, ENVELOPE_LEN, sizeof(msg));
 		memset(msg, (int)number_of(v, "fill", 10), e.length);
-		envelope_encode(&e, envelope_payload_hash(msg + ENVELOPE_LEN, e.length - ENVELOPE_LEN),
-			msg);
+		envelope_encode(&e,
+			envelope_payload_hash(msg + ENVELOPE_LEN, e.length - ENVELOPE_LEN), msg);
 		to_hex(msg, ENVELOPE_LEN, hex);
 		assert_string_equal(hex, json_string_value(json_object_get(v, "header_hex")));
 		assert_int_equal(envelope_decode(msg, e.length, &back), ENVELOPE_OK);
@@ -84,8 +84,14 @@ static void the_worked_examples_encode_and_decode(void **state)
 /* A message of 100 bytes. */
 static void make(uint8_t msg[100], uint64_t run_id, uint64_t seq)
 {
-	struct envelope e = {.run_id = run_id, .producer_id = 1, .epoch = 2, .nonce = 3,
-		.partition = 4, .seq = seq, .send_wall_ns = 5, .length = 100};
+	struct envelope e = {.run_id = run_id,
+		.producer_id = 1,
+		.epoch = 2,
+		.nonce = 3,
+		.partition = 4,
+		.seq = seq,
+		.send_wall_ns = 5,
+		.length = 100};
 
 	for (int i = ENVELOPE_LEN; i < 100; i++)
 		msg[i] = (uint8_t)i;
@@ -103,9 +109,9 @@ static void every_shorter_length_is_noticed(void **state)
 	for (size_t len = 0; len < 100; len++) {
 		/* memory of exactly that size: a sanitizer sees a read beyond it */
 		uint8_t *cut = malloc(len ? len : 1);
-		enum envelope_verdict want = len < 4 ? ENVELOPE_FOREIGN
-			: len < ENVELOPE_LEN	     ? ENVELOPE_BAD_HEADER
-						     : ENVELOPE_BAD_PAYLOAD;
+		enum envelope_verdict want = len < 4              ? ENVELOPE_FOREIGN
+					     : len < ENVELOPE_LEN ? ENVELOPE_BAD_HEADER
+								  : ENVELOPE_BAD_PAYLOAD;
 
 		assert_non_null(cut);
 		memcpy(cut, msg, len);
@@ -123,9 +129,9 @@ static void every_flipped_bit_is_noticed(void **state)
 	(void)state;
 	make(msg, 7, 8);
 	for (unsigned bit = 0; bit < 800; bit++) {
-		enum envelope_verdict want = bit < 32 ? ENVELOPE_FOREIGN
-			: bit < 56 * 8		      ? ENVELOPE_BAD_HEADER
-						      : ENVELOPE_BAD_PAYLOAD;
+		enum envelope_verdict want = bit < 32       ? ENVELOPE_FOREIGN
+					     : bit < 56 * 8 ? ENVELOPE_BAD_HEADER
+							    : ENVELOPE_BAD_PAYLOAD;
 
 		msg[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		assert_int_equal(envelope_decode(msg, 100, &e), want);

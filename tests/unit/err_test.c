@@ -36,8 +36,8 @@ static void errno_decides_the_code_where_it_says_more(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(cases); i++) {
-		assert_int_equal(err_set_errno(&e, ERR_IO, cases[i].errnum, "cannot do it"),
-			cases[i].code);
+		assert_int_equal(
+			err_set_errno(&e, ERR_IO, cases[i].errnum, "cannot do it"), cases[i].code);
 		assert_contains(e.msg, "cannot do it: ");
 		assert_contains(e.msg, strerror(cases[i].errnum));
 	}

@@ -65,7 +65,8 @@ static void names_and_values_are_translated(void **state)
 	} cases[] = {
 		{"acks=all \nretries=5\nenable.idempotence=true", P,
 			"acks=all retries=5 enable.idempotence=true"},
-		{"max.in.flight.requests.per.connection=5", P, "max.in.flight.requests.per.connection=5"},
+		{"max.in.flight.requests.per.connection=5", P,
+			"max.in.flight.requests.per.connection=5"},
 		{"key.serializer=x\nvalue.deserializer=y\nmetric.reporters=z", P, ""},
 		{"buffer.memory=33554432", P, "queue.buffering.max.kbytes=32768"},
 		{"buffer.memory=1025", P, "queue.buffering.max.kbytes=2"},
@@ -91,7 +92,8 @@ static void names_and_values_are_translated(void **state)
 			"ssl.endpoint.identification.algorithm=none"},
 		{"ssl.endpoint.identification.algorithm=HTTPS", O,
 			"ssl.endpoint.identification.algorithm=HTTPS"},
-		{"ssl.truststore.location=/a/ca.jks\nssl.truststore.type=PEM", O, "ssl.ca.location=/a/ca.jks"},
+		{"ssl.truststore.location=/a/ca.jks\nssl.truststore.type=PEM", O,
+			"ssl.ca.location=/a/ca.jks"},
 		{"ssl.truststore.location=/a/ca.pem", O, "ssl.ca.location=/a/ca.pem"},
 		{"ssl.truststore.certificates=PEM", O, "ssl.ca.pem=PEM"},
 		{"ssl.keystore.type=PKCS12\nssl.keystore.location=/k\nssl.keystore.password=p", O,
@@ -138,7 +140,8 @@ static void what_cannot_be_kept_is_warned_of(void **state)
 		{"max.block.ms=1", P, "", "'max.block.ms' has no librdkafka counterpart: "},
 		{"max.block.ms=1", C, "", NULL},
 		{"partitioner.class=x", P, "", "mqaudit chooses the partition"},
-		{"interceptor.classes=x", C, "", "'interceptor.classes' has no librdkafka counterpart"},
+		{"interceptor.classes=x", C, "",
+			"'interceptor.classes' has no librdkafka counterpart"},
 		{"max.poll.records=5", C, "", "'max.poll.records' has no librdkafka counterpart"},
 		{"max.poll.records=5", P, "", NULL},
 		{"group.protocol=consumer", C, "", "classic group protocol only"},
@@ -147,16 +150,21 @@ static void what_cannot_be_kept_is_warned_of(void **state)
 		{"ssl.truststore.location=/a/b.p12", O, "", "openssl pkcs12"},
 		{"ssl.truststore.type=PKCS12\nssl.truststore.location=/a/b\nssl.truststore.password=hunter2",
 			O, "", "PKCS12"},
-		{"ssl.keystore.location=/k.jks\nssl.keystore.password=hunter2", O, "", "importkeystore"},
+		{"ssl.keystore.location=/k.jks\nssl.keystore.password=hunter2", O, "",
+			"importkeystore"},
 		{"ssl.cipher.suites=TLS_AES_128_GCM_SHA256", O, "", "OpenSSL has others"},
 		{"client.dns.lookup=resolve_canonical_bootstrap_servers_only", O, "", "canonical"},
 		{"auto.offset.reset=by_duration:PT1H", C, "", "duration"},
 		{"config.providers=file\nconfig.providers.file.class=x", P, "", "are not resolved"},
-		{"retry.backoff.ms=0", P, "retry.backoff.ms=1", "takes 1 to 300000, so 1 stands for 0"},
-		{"max.poll.interval.ms=2147483647", C, "max.poll.interval.ms=86400000", "86400000 stands"},
-		{"fetch.max.bytes=2147483647", C, "fetch.max.bytes=2147483135", "2147483135 stands"},
+		{"retry.backoff.ms=0", P, "retry.backoff.ms=1",
+			"takes 1 to 300000, so 1 stands for 0"},
+		{"max.poll.interval.ms=2147483647", C, "max.poll.interval.ms=86400000",
+			"86400000 stands"},
+		{"fetch.max.bytes=2147483647", C, "fetch.max.bytes=2147483135",
+			"2147483135 stands"},
 		{"linger.ms=-1", P, "linger.ms=0", "0 stands for -1"},
-		{"request.timeout.ms=400000", C, "socket.timeout.ms=300000", "300000 stands for 400000"},
+		{"request.timeout.ms=400000", C, "socket.timeout.ms=300000",
+			"300000 stands for 400000"},
 		{"transactional.id=x\ntransaction.timeout.ms=5000\nrequest.timeout.ms=30000", P,
 			"transactional.id=x transaction.timeout.ms=5000 request.timeout.ms=30000 "
 			"socket.timeout.ms=5100",
@@ -164,8 +172,8 @@ static void what_cannot_be_kept_is_warned_of(void **state)
 		{"partition.assignment.strategy=org.apache.kafka.clients.consumer.RangeAssignor, "
 		 "org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
 			C, "partition.assignment.strategy=range", "range is used"},
-		{"partition.assignment.strategy=org.apache.kafka.clients.consumer.StickyAssignor", C, "",
-			"its default is used"},
+		{"partition.assignment.strategy=org.apache.kafka.clients.consumer.StickyAssignor",
+			C, "", "its default is used"},
 		{"sasl.jaas.config=com.example.MyModule required password=\"hunter2\";", O, "",
 			"login module"},
 		{"sasl.kerberos.kinit.cmd=/usr/bin/kinit", O, "", "whole command"},
@@ -213,7 +221,9 @@ static void login_modules_become_sasl_properties(void **state)
 		assert_int_equal(props_count(warnings), 0);
 	}
 	assert_int_equal(
-		translate("sasl.username=mine\nsasl.jaas.config=x.PlainLoginModule required username=u;", P),
+		translate(
+			"sasl.username=mine\nsasl.jaas.config=x.PlainLoginModule required username=u;",
+			P),
 		0);
 	assert_string_equal(line_of(out), "sasl.username=mine");
 }
@@ -221,9 +231,9 @@ static void login_modules_become_sasl_properties(void **state)
 static void a_malformed_login_is_refused_without_its_text(void **state)
 {
 	static const char *const bad[] = {"", "hunter2", ";", "M", "M hunter2;", "M required",
-		"M required password=hunter2", "M required password=\"hunter2;", "M required hunter2;",
-		"M required =hunter2;", "M required password=;", "M required a=hunter2; N required;",
-		"'' required;", "M required \"\"=hunter2;"};
+		"M required password=hunter2", "M required password=\"hunter2;",
+		"M required hunter2;", "M required =hunter2;", "M required password=;",
+		"M required a=hunter2; N required;", "'' required;", "M required \"\"=hunter2;"};
 	char module[JAAS_MODULE_LEN];
 
 	(void)state;
@@ -244,18 +254,34 @@ static const char *sample_value(const char *name)
 	static const struct {
 		const char *part, *value;
 	} samples[] = {
-		{"security.protocol", "SASL_SSL"}, {"isolation.level", "read_committed"},
-		{"acks", "all"}, {"auto.offset.reset", "none"}, {"compression.type", "gzip"},
+		{"security.protocol", "SASL_SSL"},
+		{"isolation.level", "read_committed"},
+		{"acks", "all"},
+		{"auto.offset.reset", "none"},
+		{"compression.type", "gzip"},
 		{"partition.assignment.strategy",
 			"org.apache.kafka.clients.consumer.CooperativeStickyAssignor"},
-		{"bootstrap.servers", "a:9092, b:9092"}, {"sasl.mechanism", "SCRAM-SHA-512"},
-		{"client.dns.lookup", "use_all_dns_ips"}, {"group.protocol", "classic"},
-		{"identification.algorithm", "https"}, {"token.endpoint.url", "https://h/t"},
+		{"bootstrap.servers", "a:9092, b:9092"},
+		{"sasl.mechanism", "SCRAM-SHA-512"},
+		{"client.dns.lookup", "use_all_dns_ips"},
+		{"group.protocol", "classic"},
+		{"identification.algorithm", "https"},
+		{"token.endpoint.url", "https://h/t"},
 		{"sasl.jaas.config", "x.PlainLoginModule required username=u password=p;"},
-		{"kinit.cmd", "kinit -R -t k"}, {"store.type", "PEM"}, {"ssl.cipher.suites", "AES128-SHA"},
-		{".ms", "5000"}, {"size", "20000"}, {"bytes", "20000"}, {"memory", "33554432"},
-		{"retries", "3"}, {"max.in.flight", "5"}, {"level", "1"}, {"enable", "true"},
-		{"check.crcs", "true"}, {"allow.auto", "true"}, {"min.time.before", "5000"},
+		{"kinit.cmd", "kinit -R -t k"},
+		{"store.type", "PEM"},
+		{"ssl.cipher.suites", "AES128-SHA"},
+		{".ms", "5000"},
+		{"size", "20000"},
+		{"bytes", "20000"},
+		{"memory", "33554432"},
+		{"retries", "3"},
+		{"max.in.flight", "5"},
+		{"level", "1"},
+		{"enable", "true"},
+		{"check.crcs", "true"},
+		{"allow.auto", "true"},
+		{"min.time.before", "5000"},
 	};
 
 	for (size_t i = 0; i < N_OF(samples); i++)
@@ -317,8 +343,8 @@ static void a_usual_producer_file_starts_a_client(void **state)
 	(void)state;
 	assert_int_equal(translate(text, P), 0);
 	for (size_t i = 0; i < props_count(out); i++)
-		assert_int_equal(rd_kafka_conf_set(conf, props_name(out, i), props_value(out, i), error,
-					 sizeof(error)),
+		assert_int_equal(rd_kafka_conf_set(conf, props_name(out, i), props_value(out, i),
+					 error, sizeof(error)),
 			RD_KAFKA_CONF_OK);
 	/* no background chatter about the port that nobody listens on */
 	assert_int_equal(rd_kafka_conf_set(conf, "log_level", "0", error, sizeof(error)), 0);
@@ -334,11 +360,11 @@ static void a_usual_producer_file_starts_a_client(void **state)
 
 static void connection_properties_are_told_apart(void **state)
 {
-	static const char *const yes[] = {"bootstrap.servers", "security.protocol", "ssl.ca.location",
-		"sasl.password", "socket.timeout.ms", "enable.ssl.certificate.verification",
-		"broker.address.family"};
-	static const char *const no[] = {"acks", "transactional.id", "message.timeout.ms", "client.id",
-		"enable.idempotence", "partitioner", "group.id", "isolation.level"};
+	static const char *const yes[] = {"bootstrap.servers", "security.protocol",
+		"ssl.ca.location", "sasl.password", "socket.timeout.ms",
+		"enable.ssl.certificate.verification", "broker.address.family"};
+	static const char *const no[] = {"acks", "transactional.id", "message.timeout.ms",
+		"client.id", "enable.idempotence", "partitioner", "group.id", "isolation.level"};
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(yes); i++)

@@ -16,37 +16,94 @@ struct opts {
 };
 
 static const struct opt rows[] = {
-	{.name = "flag", .letter = 'f', .type = OPT_FLAG, .offset = offsetof(struct opts, flag),
-		.group = "Sending", .help = "A flag."},
-	{.name = "other", .type = OPT_FLAG, .offset = offsetof(struct opts, other), .dflt = "yes",
+	{.name = "flag",
+		.letter = 'f',
+		.type = OPT_FLAG,
+		.offset = offsetof(struct opts, flag),
+		.group = "Sending",
+		.help = "A flag."},
+	{.name = "other",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct opts, other),
+		.dflt = "yes",
 		.help = "A flag that is on."},
-	{.name = "text", .letter = 't', .type = OPT_STRING, .arg = "TEXT",
-		.offset = offsetof(struct opts, text), .help = ".A text\\with 'roff' in it."},
-	{.name = "mode", .type = OPT_CHOICE, .arg = "wait|drop", .choices = "wait|drop", .dflt = "wait",
-		.offset = offsetof(struct opts, mode), .help = "One of two."},
-	{.name = "count", .letter = 'n', .type = OPT_COUNT, .arg = "N", .dflt = "10k",
-		.offset = offsetof(struct opts, count), .group = "Numbers", .help = "How many."},
-	{.name = "size", .type = OPT_SIZE, .arg = "BYTES", .offset = offsetof(struct opts, size),
+	{.name = "text",
+		.letter = 't',
+		.type = OPT_STRING,
+		.arg = "TEXT",
+		.offset = offsetof(struct opts, text),
+		.help = ".A text\\with 'roff' in it."},
+	{.name = "mode",
+		.type = OPT_CHOICE,
+		.arg = "wait|drop",
+		.choices = "wait|drop",
+		.dflt = "wait",
+		.offset = offsetof(struct opts, mode),
+		.help = "One of two."},
+	{.name = "count",
+		.letter = 'n',
+		.type = OPT_COUNT,
+		.arg = "N",
+		.dflt = "10k",
+		.offset = offsetof(struct opts, count),
+		.group = "Numbers",
+		.help = "How many."},
+	{.name = "size",
+		.type = OPT_SIZE,
+		.arg = "BYTES",
+		.offset = offsetof(struct opts, size),
 		.help = "How large."},
-	{.name = "run-time", .type = OPT_DURATION, .arg = "TIME", .dflt = "5s",
-		.offset = offsetof(struct opts, time_ns), .help = "How long."},
-	{.name = "list", .letter = 'X', .type = OPT_LIST, .arg = "NAME=VALUE", .dflt = "a",
-		.offset = offsetof(struct opts, list), .help = "Any number of them."},
-	{.name = "inner", .type = OPT_STRING, .arg = "F", .offset = offsetof(struct opts, secret_file),
-		.group = "Inside", .help = "Not for people.", .hidden = true},
+	{.name = "run-time",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.dflt = "5s",
+		.offset = offsetof(struct opts, time_ns),
+		.help = "How long."},
+	{.name = "list",
+		.letter = 'X',
+		.type = OPT_LIST,
+		.arg = "NAME=VALUE",
+		.dflt = "a",
+		.offset = offsetof(struct opts, list),
+		.help = "Any number of them."},
+	{.name = "inner",
+		.type = OPT_STRING,
+		.arg = "F",
+		.offset = offsetof(struct opts, secret_file),
+		.group = "Inside",
+		.help = "Not for people.",
+		.hidden = true},
 	{0},
 };
 
 static const struct command commands[] = {
-	{.name = "run", .args = "URL", .summary = "run it", .description = "First.\n\n.Second\nline.",
-		.examples = "# try\nmqaudit run x\n", .opts = rows, .opts_size = sizeof(struct opts),
-		.min_args = 1, .max_args = 2},
+	{.name = "run",
+		.args = "URL",
+		.summary = "run it",
+		.description = "First.\n\n.Second\nline.",
+		.examples = "# try\nmqaudit run x\n",
+		.opts = rows,
+		.opts_size = sizeof(struct opts),
+		.min_args = 1,
+		.max_args = 2},
 	{.name = "runs", .args = "", .summary = "list somebody's runs", .description = "Lists."},
-	{.name = "runs delete", .args = "RUN", .summary = "delete one", .description = "Deletes.",
-		.min_args = 1, .max_args = 1},
-	{.name = "lab up", .args = "", .summary = "start", .description = "Starts.", .opts = rows,
+	{.name = "runs delete",
+		.args = "RUN",
+		.summary = "delete one",
+		.description = "Deletes.",
+		.min_args = 1,
+		.max_args = 1},
+	{.name = "lab up",
+		.args = "",
+		.summary = "start",
+		.description = "Starts.",
+		.opts = rows,
 		.opts_size = sizeof(struct opts)},
-	{.name = "inside", .args = "", .summary = "hidden", .description = "Hidden.", .hidden = true},
+	{.name = "inside",
+		.args = "",
+		.summary = "hidden",
+		.description = "Hidden.",
+		.hidden = true},
 };
 #define N_COMMANDS N_OF(commands)
 
@@ -96,9 +153,9 @@ static void write_config(const char *text)
 static void every_type_is_read(void **state)
 {
 	(void)state;
-	assert_int_equal(PARSE("-f", "--no-other", "kafka://a/b", "--text=x=y", "--mode", "drop", "-n5M",
-				 "--size", "1k", "--run-time", "250ms", "-X", "p=1", "--list", "q=2",
-				 "-v", "--quiet", "--", "--second"),
+	assert_int_equal(PARSE("-f", "--no-other", "kafka://a/b", "--text=x=y", "--mode", "drop",
+				 "-n5M", "--size", "1k", "--run-time", "250ms", "-X", "p=1",
+				 "--list", "q=2", "-v", "--quiet", "--", "--second"),
 		0);
 	assert_true(given()->flag);
 	assert_false(given()->other);
@@ -317,8 +374,8 @@ static void every_text_names_every_option_but_the_hidden(void **state)
 		void (*print)(FILE *to);
 		const char *before;
 		bool roff;
-	} texts[] = {{print_help, "--", false}, {print_man, "\\-\\-", true}, {print_bash, "--", false},
-		{print_zsh, "--", false}, {print_fish, "-l ", false}};
+	} texts[] = {{print_help, "--", false}, {print_man, "\\-\\-", true},
+		{print_bash, "--", false}, {print_zsh, "--", false}, {print_fish, "-l ", false}};
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(texts); i++) {
@@ -328,7 +385,8 @@ static void every_text_names_every_option_but_the_hidden(void **state)
 			char name[80];
 
 			snprintf(name, sizeof(name), "%s%s", texts[i].before,
-				texts[i].roff && strcmp(o->name, "run-time") == 0 ? "run\\-time" : o->name);
+				texts[i].roff && strcmp(o->name, "run-time") == 0 ? "run\\-time"
+										  : o->name);
 			if (o->hidden)
 				assert_not_contains(text, name);
 			else
@@ -369,7 +427,8 @@ static void the_man_page_has_no_warnings(void **state)
 {
 	char path[80], *text = printed(print_man);
 	/* what man says against it goes to standard error, the page to a file */
-	const char *argv[] = {"sh", "-c", "man --warnings -l -E UTF-8 \"$0\" >\"$0.txt\"", path, NULL};
+	const char *argv[] = {
+		"sh", "-c", "man --warnings -l -E UTF-8 \"$0\" >\"$0.txt\"", path, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	char page[100], found[200], *shown = NULL;
 	struct buf out;
@@ -406,8 +465,9 @@ static void bash_offers(const char *words, int at, struct buf *out)
 	struct proc_spec spec = PROC_SPEC_INIT;
 	int code = -1;
 
-	snprintf(line, sizeof(line), "%s\nCOMP_WORDS=(%s); COMP_CWORD=%d; _mqaudit; echo \" ${COMPREPLY[*]} \"",
-		script, words, at);
+	snprintf(line, sizeof(line),
+		"%s\nCOMP_WORDS=(%s); COMP_CWORD=%d; _mqaudit; echo \" ${COMPREPLY[*]} \"", script,
+		words, at);
 	spec.argv = argv;
 	spec.cwd = folder;
 	buf_clear(out);
@@ -478,7 +538,8 @@ static void the_longest_command_name_wins(void **state)
 
 		while (argc < 3 && cases[i].words[argc])
 			argc++;
-		c = opt_find(commands, N_COMMANDS, argc, (char **)(uintptr_t)cases[i].words, &words);
+		c = opt_find(
+			commands, N_COMMANDS, argc, (char **)(uintptr_t)cases[i].words, &words);
 		assert_int_equal(words, cases[i].n);
 		if (cases[i].name)
 			assert_string_equal(c->name, cases[i].name);
@@ -506,7 +567,11 @@ static int end(void **state)
 
 static const struct opt other_rows[] = {
 	{.name = "list", .type = OPT_LIST, .arg = "X", .offset = 0, .help = "The same."},
-	{.name = "run-time", .type = OPT_DURATION, .arg = "TIME", .offset = 16, .help = "The same."},
+	{.name = "run-time",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.offset = 16,
+		.help = "The same."},
 	{.name = "flag", .type = OPT_FLAG, .offset = 24, .help = "The same."},
 	{.name = "count", .type = OPT_COUNT, .arg = "N", .offset = 32, .help = "The same."},
 	{.name = "stranger", .type = OPT_FLAG, .offset = 25, .help = "Not ours."},
@@ -521,8 +586,8 @@ static void what_was_given_goes_on_to_a_command_that_knows_it(void **state)
 
 	(void)state;
 	setenv("MQAUDIT_COUNT", "3k", 1);
-	assert_int_equal(PARSE("--no-flag", "--run-time=1500ms", "-X", "a=1", "--text", "unknown there", "-X",
-				 "b = 2", "kafka://a/b"),
+	assert_int_equal(PARSE("--no-flag", "--run-time=1500ms", "-X", "a=1", "--text",
+				 "unknown there", "-X", "b = 2", "kafka://a/b"),
 		0);
 	assert_int_equal(opt_forward(&cl, &other, &args, &n, &e), 0);
 	assert_int_equal(n, 6);
@@ -549,7 +614,8 @@ static void what_is_forwarded_is_read_to_the_same(void **state)
 	first = *given();
 	assert_int_equal(opt_forward(&cl, &commands[0], &args, &n, &e), 0);
 	opt_release(&cl);
-	assert_int_equal(opt_parse(&commands[0], (int)n - 1, args + 1, &cl, &e), ERR_USAGE); /* no URL */
+	assert_int_equal(
+		opt_parse(&commands[0], (int)n - 1, args + 1, &cl, &e), ERR_USAGE); /* no URL */
 	assert_int_equal(given()->flag, first.flag);
 	assert_int_equal(given()->other, first.other);
 	assert_string_equal(given()->text, "--x");

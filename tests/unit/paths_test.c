@@ -56,13 +56,13 @@ static void an_ordinary_user_has_a_state_folder_at_home(void **state)
 		bool ok = geteuid() != 0 || setuid(65534) == 0;
 
 		unsetenv("MQAUDIT_STATE");
-		setenv("HOME", "/home/u", 1);
+		setenv("HOME", "/nowhere/u", 1);
 		setenv("XDG_STATE_HOME", "/x", 1);
 		ok = ok && paths_state("a", path, sizeof(path), &e) == 0 &&
-			strcmp(path, "/x/mqaudit/a") == 0;
+		     strcmp(path, "/x/mqaudit/a") == 0;
 		unsetenv("XDG_STATE_HOME");
 		ok = ok && paths_state("a", path, sizeof(path), &e) == 0 &&
-			strcmp(path, "/home/u/.local/state/mqaudit/a") == 0;
+		     strcmp(path, "/nowhere/u/.local/state/mqaudit/a") == 0;
 		unsetenv("HOME");
 		ok = ok && paths_state("a", path, sizeof(path), &e) == ERR_USAGE;
 		_exit(ok ? 0 : 1);

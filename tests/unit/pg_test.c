@@ -115,24 +115,20 @@ static void sqlstates_have_their_codes(void **state)
 		const char *sqlstate;
 		int code;
 	} table[] = {
-		{NULL, ERR_LEDGER_AWAY},
-		{"", ERR_LEDGER_AWAY},
-		{"08006", ERR_LEDGER_AWAY}, /* connection failure */
-		{"08P01", ERR_LEDGER_AWAY}, /* protocol violation */
-		{"25P03", ERR_LEDGER_AWAY}, /* idle in transaction timeout */
-		{"25P02", ERR_LEDGER},      /* in failed transaction */
-		{"53100", ERR_NOSPACE},     /* disk full */
-		{"53200", ERR_LEDGER},      /* the server is out of memory */
-		{"53300", ERR_LEDGER_AWAY}, /* too many connections */
-		{"57000", ERR_LEDGER},
-		{"57014", ERR_LEDGER_AWAY}, /* query canceled */
-		{"57P01", ERR_LEDGER_AWAY}, /* admin shutdown */
-		{"57P02", ERR_LEDGER_AWAY}, /* crash shutdown */
-		{"57P03", ERR_LEDGER_AWAY}, /* cannot connect now */
-		{"57P04", ERR_LEDGER},      /* database dropped */
-		{"28000", ERR_DENIED},
-		{"28P01", ERR_DENIED},
-		{"42501", ERR_DENIED},
+		{NULL, ERR_LEDGER_AWAY}, {"", ERR_LEDGER_AWAY},
+		{"08006", ERR_LEDGER_AWAY},                        /* connection failure */
+		{"08P01", ERR_LEDGER_AWAY},                        /* protocol violation */
+		{"25P03", ERR_LEDGER_AWAY},                        /* idle in transaction timeout */
+		{"25P02", ERR_LEDGER},                             /* in failed transaction */
+		{"53100", ERR_NOSPACE},                            /* disk full */
+		{"53200", ERR_LEDGER},                             /* the server is out of memory */
+		{"53300", ERR_LEDGER_AWAY},                        /* too many connections */
+		{"57000", ERR_LEDGER}, {"57014", ERR_LEDGER_AWAY}, /* query canceled */
+		{"57P01", ERR_LEDGER_AWAY},                        /* admin shutdown */
+		{"57P02", ERR_LEDGER_AWAY},                        /* crash shutdown */
+		{"57P03", ERR_LEDGER_AWAY},                        /* cannot connect now */
+		{"57P04", ERR_LEDGER},                             /* database dropped */
+		{"28000", ERR_DENIED}, {"28P01", ERR_DENIED}, {"42501", ERR_DENIED},
 		{"42601", ERR_LEDGER}, /* syntax error */
 		{"42P01", ERR_LEDGER}, /* undefined table */
 		{"23505", ERR_LEDGER}, /* unique violation */
@@ -249,8 +245,7 @@ static void calls_without_a_connection_fail(void **state)
 	assert_false(pg_commit_unknown(pg)); /* no COMMIT was sent */
 	assert_int_equal(pg_rollback(pg, NS_PER_S, &e), 0);
 	assert_int_equal(pg_copy_put(pg, "x", 1, NS_PER_S, &e), ERR_LEDGER_AWAY);
-	assert_int_equal(
-		pg_wait_notify(pg, 0, &got, channel, 8, payload, 8, &e), ERR_LEDGER_AWAY);
+	assert_int_equal(pg_wait_notify(pg, 0, &got, channel, 8, payload, 8, &e), ERR_LEDGER_AWAY);
 	assert_int_equal(pg_socket(pg), -1);
 	pg_close(pg);
 	pg_free(pg);

@@ -32,7 +32,8 @@ static int clean(void **state)
 	return 0;
 }
 
-static int run_sh(const char *script, const char *input, bool with_stderr, int64_t timeout_ns, int *code)
+static int run_sh(
+	const char *script, const char *input, bool with_stderr, int64_t timeout_ns, int *code)
 {
 	const char *argv[] = {"sh", "-c", script, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
@@ -187,7 +188,8 @@ static void the_environment_is_added_to_and_replaced(void **state)
 static void folder_files_and_session_are_as_asked(void **state)
 {
 	char dir[] = "/tmp/mqaudit-proc-test-XXXXXX", in[64], log[64], *text = NULL;
-	const char *argv[] = {"sh", "-c", "pwd; cat; ps -o sid= -p $$ | tr -d ' '; echo $$; echo e >&2", NULL};
+	const char *argv[] = {
+		"sh", "-c", "pwd; cat; ps -o sid= -p $$ | tr -d ' '; echo $$; echo e >&2", NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	char want[200];
 	pid_t pid;
@@ -242,8 +244,8 @@ static void one_descriptor_is_kept_and_no_other(void **state)
 	(void)state;
 	assert_int_equal(pipe2(kept, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(other, O_CLOEXEC), 0);
-	snprintf(script, sizeof(script), "[ ! -e /proc/self/fd/%d ] && printf kept >/proc/self/fd/%d", other[1],
-		kept[1]);
+	snprintf(script, sizeof(script),
+		"[ ! -e /proc/self/fd/%d ] && printf kept >/proc/self/fd/%d", other[1], kept[1]);
 	argv[2] = script;
 	spec.argv = argv;
 	spec.keep_fd = kept[1];

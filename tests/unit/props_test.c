@@ -100,7 +100,9 @@ static void lines_are_read_as_java_reads_them(void **state)
 		{"a=\\uD83D\\uDE00", "a", "\xf0\x9f\x98\x80"},
 		{"a=b#c!d", "a", "b#c!d"},
 		{"a=b\\\n#c", "a", "b#c"},
-		{"\xef\xbb\xbf" "a=b", "a", "b"},
+		{"\xef\xbb\xbf"
+		 "a=b",
+			"a", "b"},
 		{"a=\xe4", "a", "\xe4"},
 		{"a=1\na=2\n", "a", "2"},
 		{"\\#a=b", "#a", "b"},
@@ -121,7 +123,8 @@ static void comments_and_empty_lines_are_nothing(void **state)
 {
 	(void)state;
 	assert_int_equal(parse(""), 0);
-	assert_int_equal(parse("\n\r\n \t\n# a=b\n  ! c=d \\\n# the comment did not go on\n\\\n"), 0);
+	assert_int_equal(
+		parse("\n\r\n \t\n# a=b\n  ! c=d \\\n# the comment did not go on\n\\\n"), 0);
 	assert_int_equal(props_count(p), 0);
 }
 
@@ -232,16 +235,17 @@ static void wrong_use_of_the_command_line_shows_no_value(void **state)
 
 static void secrets_are_known_by_their_names(void **state)
 {
-	static const char *const secret[] = {"sasl.password", "ssl.key.password", "ssl.keystore.password",
-		"ssl.truststore.password", "ssl.key.pem", "ssl.keystore.key", "sasl.jaas.config",
-		"listener.name.x.sasl.jaas.config", "sasl.oauthbearer.client.secret",
-		"sasl.oauthbearer.client.credentials.client.secret", "some.token", "token", "my.secret",
-		"basic.auth.user.info", "sasl.oauthbearer.assertion.private.key.passphrase",
-		"SASL.PASSWORD", "password"};
-	static const char *const open[] = {"sasl.username", "acks", "ssl.ca.pem", "ssl.certificate.pem",
-		"ssl.key.location", "ssl.keystore.location", "sasl.oauthbearer.token.endpoint.url",
-		"sasl.mechanism", "key.serializer", "broken", "tokens", "bootstrap.servers",
-		"sasl.oauthbearer.client.id", "spin"};
+	static const char *const secret[] = {"sasl.password", "ssl.key.password",
+		"ssl.keystore.password", "ssl.truststore.password", "ssl.key.pem",
+		"ssl.keystore.key", "sasl.jaas.config", "listener.name.x.sasl.jaas.config",
+		"sasl.oauthbearer.client.secret",
+		"sasl.oauthbearer.client.credentials.client.secret", "some.token", "token",
+		"my.secret", "basic.auth.user.info",
+		"sasl.oauthbearer.assertion.private.key.passphrase", "SASL.PASSWORD", "password"};
+	static const char *const open[] = {"sasl.username", "acks", "ssl.ca.pem",
+		"ssl.certificate.pem", "ssl.key.location", "ssl.keystore.location",
+		"sasl.oauthbearer.token.endpoint.url", "sasl.mechanism", "key.serializer", "broken",
+		"tokens", "bootstrap.servers", "sasl.oauthbearer.client.id", "spin"};
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(secret); i++)
@@ -257,8 +261,9 @@ static void a_redacted_copy_keeps_all_but_the_secrets(void **state)
 	struct props *copy;
 
 	(void)state;
-	assert_int_equal(parse("acks=all\nsasl.password=hunter2\nx=-----BEGIN PRIVATE KEY-----hunter2\n"
-			       "u=see https\\://me\\:hunter2@h/x\nv=https\\://h\\:80/x\nssl.key.password=\n"),
+	assert_int_equal(
+		parse("acks=all\nsasl.password=hunter2\nx=-----BEGIN PRIVATE KEY-----hunter2\n"
+		      "u=see https\\://me\\:hunter2@h/x\nv=https\\://h\\:80/x\nssl.key.password=\n"),
 		0);
 	copy = props_redacted(p);
 	assert_non_null(copy);

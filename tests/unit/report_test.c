@@ -306,11 +306,11 @@ static char *written(const char *form, const char *text, const struct report_fin
 	return data;
 }
 
-#define FINDING(n)                                                                                \
-	{                                                                                         \
-		.kind = "lost", .stage = "broker", .producer_id = 1, .epoch = 1, .lo = (n),       \
-		.hi = (n), .count = 1, .why = "never seen", .positions = "[]", .acked_first = -1, \
-		.acked_last = -1                                                                  \
+#define FINDING(n)                                                                                 \
+	{                                                                                          \
+		.kind = "lost", .stage = "broker", .producer_id = 1, .epoch = 1, .lo = (n),        \
+		.hi = (n), .count = 1, .why = "never seen", .positions = "[]", .acked_first = -1,  \
+		.acked_last = -1                                                                   \
 	}
 
 static void a_table_is_cut_at_its_limit_and_says_so(void **state)

@@ -101,7 +101,6 @@ static void unknown_promises_are_refused(void **state)
 		assert_int_equal(v, i);                                                            \
 	}
 
-
 static void every_word_comes_back_as_its_value(void **state)
 {
 	enum finding_kind k = FINDING_LOST;
