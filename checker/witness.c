@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checker/anchor.h"
 #include "checker/ladder.h"
@@ -52,6 +53,8 @@ struct parcel {
 	struct witness_fold fold[LADDER_MAX_FOLDS];
 	size_t n_folds;
 	struct witness_sample sample;
+	struct witness_checker checker;
+	struct hist latency; /* the checker's */
 	bool has_sample;
 };
 
@@ -87,9 +90,10 @@ struct witness {
 	uint64_t changes_seen;
 	int64_t next_commit_ns, next_verify_ns, next_sample_ns, last_sample_ns;
 	uint64_t read_before;
-	uint64_t n_read;
-	struct hist recent;
-	uint32_t skip;
+	uint64_t n_read, n_fences_read;
+	int64_t first_read_ns, last_read_ns; /* 0: nothing was read */
+	struct hist recent, total;
+	char host[64];
 	struct broker_message batch[BATCH];
 };
 
@@ -222,6 +226,7 @@ static int write_parcel(struct witness *w, struct err *e)
 		.fold = w->parcel.fold,
 		.n_folds = w->parcel.n_folds,
 		.sample = w->parcel.has_sample ? &w->parcel.sample : NULL,
+		.checker = w->parcel.has_sample ? &w->parcel.checker : NULL,
 	};
 
 	return witnessed_commit(w->ledger, &c, e);
@@ -407,6 +412,19 @@ static int pack_partition(struct witness *w, int32_t partition, struct err *e)
 	return 0;
 }
 
+static struct witness_checker describe(
+	const struct witness *w, const struct hist *latency, bool ended)
+{
+	return (struct witness_checker){
+		.host = w->host,
+		.pid = (int)getpid(),
+		.read = w->n_read,
+		.read_ns = w->last_read_ns - w->first_read_ns,
+		.latency = latency,
+		.ended = ended,
+	};
+}
+
 static void pack_sample(struct witness *w)
 {
 	struct witness_sample *m = &w->parcel.sample;
@@ -426,7 +444,10 @@ static void pack_sample(struct witness *w)
 		m->p99_ns = hist_percentile(&w->recent, 0.99);
 		m->max_ns = w->recent.max_ns;
 	}
+	hist_merge(&w->total, &w->recent);
 	hist_clear(&w->recent);
+	w->parcel.latency = w->total;
+	w->parcel.checker = describe(w, &w->parcel.latency, false);
 	w->read_before = w->n_read;
 	w->last_sample_ns = now;
 	w->next_sample_ns = now + SAMPLE_NS;
@@ -802,13 +823,12 @@ static int take_message(struct witness *w, const struct broker_message *m, int64
 		return r;
 	p->next_offset = m->offset + 1;
 	w->n_read++;
-	if (kind == TRACKED_FENCE)
+	if (kind == TRACKED_FENCE) {
+		w->n_fences_read++;
 		return note_fence(w, m, &env);
-	/* latency of every message in a trickle, of a share of them in a flood */
-	if (kind <= TRACKED_REPEAT && w->skip-- == 0) {
-		hist_add(&w->recent, wall_ns - env.send_wall_ns, 1);
-		w->skip = 0;
 	}
+	if (kind <= TRACKED_REPEAT)
+		hist_add(&w->recent, wall_ns - env.send_wall_ns, 1);
 	return 0;
 }
 
@@ -867,9 +887,9 @@ static int read_some(struct witness *w, struct err *e)
 {
 	size_t n = w->plan.ops->reader_read(w->reader, w->batch, BATCH, READ_MS);
 	int64_t wall_ns = n ? clock_wall_ns() : 0;
+	uint64_t fences = w->n_fences_read, before = w->n_read;
 	int r = 0;
 
-	w->skip = 0;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct broker_message *m = &w->batch[i];
 
@@ -878,12 +898,15 @@ static int read_some(struct witness *w, struct err *e)
 			continue;
 		if (m->item == BROKER_MESSAGE) {
 			r = take_message(w, m, wall_ns);
-			w->skip = n > 64 ? 15 : 0;
 		} else {
 			take_other(w, m);
 		}
 	}
 	note_last(w, n);
+	if (w->n_read - before > w->n_fences_read - fences)
+		w->last_read_ns = clock_ns();
+	if (!w->first_read_ns)
+		w->first_read_ns = w->last_read_ns;
 	w->plan.ops->reader_release(w->reader, w->batch, n);
 	if (n && w->state.broker_away && !r) {
 		pthread_mutex_lock(&w->mutex);
@@ -1104,6 +1127,7 @@ int witness_start(const struct witness_plan *plan, struct witness **ret, struct 
 		return err_set(e, ERR_NOMEM, "out of memory");
 	w->plan = *plan;
 	w->owner = (int64_t)(rng_system() >> 1);
+	gethostname(w->host, sizeof(w->host) - 1);
 	pthread_mutex_init(&w->mutex, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	w->last_sample_ns = clock_ns();
@@ -1204,6 +1228,19 @@ int witness_log_starts(struct witness *w, int64_t *ret_starts, struct err *e)
 	return ask(w, REQUEST_STARTS, LOOK_NS, NULL, e);
 }
 
+/* The last word of this checker on itself: no more than an account, so that nobody waits for it. */
+static void say_ended(struct witness *w)
+{
+	struct witness_checker c;
+	struct err ignored;
+
+	hist_merge(&w->total, &w->recent);
+	hist_clear(&w->recent);
+	c = describe(w, &w->total, true);
+	if (pg_is_open(ledger_pg(w->ledger)))
+		err_ignore(witnessed_checker(w->ledger, &w->plan.key, w->owner, &c, &ignored));
+}
+
 int witness_stop(struct witness *w, struct err *e)
 {
 	pthread_mutex_lock(&w->mutex);
@@ -1216,8 +1253,10 @@ int witness_stop(struct witness *w, struct err *e)
 	w->write_stop = true;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->mutex);
-	if (w->write_started)
+	if (w->write_started) {
 		pthread_join(w->write_thread, NULL);
+		say_ended(w);
+	}
 	w->write_started = false;
 	if (w->state.failure.code)
 		*e = w->state.failure;

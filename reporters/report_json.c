@@ -12,11 +12,11 @@
 static const char *const order[] = {"format", "verdict", "exit_code", "promise", "fail_on", "allow",
 	"fenced", "agreed", "reasons", "run", "counts", "sums", "findings_n", "findings", "stages",
 	"lanes", "settings", "events", "events_omitted", "generations", "fences", "producers",
-	"available", "rates", "latency", NULL};
+	"checkers", "available", "rates", "latency", NULL};
 
 /* Arrays with an element a line: these are the long ones. */
-static const char *const tall[] = {
-	"reasons", "sums", "lanes", "events", "generations", "fences", "producers", NULL};
+static const char *const tall[] = {"reasons", "sums", "lanes", "events", "generations", "fences",
+	"producers", "checkers", NULL};
 
 static bool is_in(const char *const *list, const char *name)
 {

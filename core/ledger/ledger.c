@@ -267,6 +267,20 @@ const char *ledger_array_end(struct buf *b)
 	return buf_str(b);
 }
 
+void ledger_histogram_text(struct buf *b, const struct hist *h)
+{
+	const char *between = "";
+
+	buf_char(b, '{');
+	for (size_t i = 0; i < HIST_BUCKETS; i++) {
+		if (!h->count[i])
+			continue;
+		buf_printf(b, "%s%zu,%llu", between, i, (unsigned long long)h->count[i]);
+		between = ",";
+	}
+	buf_char(b, '}');
+}
+
 const char *ledger_time(int64_t wall_ns, char buf[LEDGER_TIME_LEN])
 {
 	return clock_iso(wall_ns, buf, LEDGER_TIME_LEN);

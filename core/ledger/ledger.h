@@ -6,6 +6,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/hist.h"
 #include "core/ledger/pg.h"
 
 /*
@@ -49,6 +50,9 @@ void ledger_array_null(struct buf *b);
 void ledger_array_text(struct buf *b, const char *s);
 void ledger_array_time(struct buf *b, int64_t wall_ns);
 const char *ledger_array_end(struct buf *b);
+
+/* A histogram as the ledger keeps it: "{bucket,count,bucket,count,...}" without the empty ones. */
+void ledger_histogram_text(struct buf *b, const struct hist *h);
 
 /* A timestamptz parameter or literal from nanoseconds since 1970; and back from the server's text
  * "extract(epoch ...)" is not needed: columns are selected with MQAUDIT's to_ns(). */

@@ -124,20 +124,13 @@ static void latency_text(struct buf *b, const struct hist *h)
 {
 	struct buf list;
 
-	buf_init(&list, 65536);
-	buf_char(&list, '{');
-	for (size_t i = 0; h && i < HIST_BUCKETS; i++) {
-		if (!h->count[i])
-			continue;
-		if (list.len > 1)
-			buf_char(&list, ',');
-		buf_printf(&list, "%zu,%llu", i, (unsigned long long)h->count[i]);
-	}
-	buf_char(&list, '}');
-	if (h)
-		ledger_array_text(b, buf_str(&list));
-	else
+	if (!h) {
 		ledger_array_null(b);
+		return;
+	}
+	buf_init(&list, 65536);
+	ledger_histogram_text(&list, h);
+	ledger_array_text(b, buf_str(&list));
 	buf_release(&list);
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
+
 #define KEY_WHERE                                                                                  \
 	"run_id = $1::int8 and side = $2::mqaudit.side_kind and isolation = $3::mqaudit.isolation_kind"
 
@@ -407,6 +409,34 @@ static int commit_sample(struct ledger *l, const struct witness_commit *c, struc
 		&args, PG_TIMEOUT, NULL, e);
 }
 
+int witnessed_checker(struct ledger *l, const struct witness_key *k, int64_t owner,
+	const struct witness_checker *c, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct buf latency;
+	int r;
+
+	buf_init(&latency, 65536);
+	ledger_histogram_text(&latency, c->latency);
+	args_key(&args, k);
+	pg_arg_i64(&args, owner);
+	pg_arg_text(&args, c->host);
+	pg_arg_i64(&args, c->pid);
+	pg_arg_u64(&args, c->read);
+	pg_arg_i64(&args, c->read_ns / NS_PER_MS);
+	pg_arg_text(&args, buf_str(&latency));
+	pg_arg_text(&args, c->ended ? "true" : "false");
+	r = pg_query(ledger_pg(l),
+		"insert into mqaudit.checker as c (run_id, side, isolation, owner, host, pid, read, read_ms, "
+		"latency, ended) values ($1, $2::mqaudit.side_kind, $3::mqaudit.isolation_kind, $4, $5, $6, $7, "
+		"$8, $9::int8[], case when $10::bool then clock_timestamp() end) "
+		"on conflict (run_id, owner) do update set heard = clock_timestamp(), read = excluded.read, "
+		"read_ms = excluded.read_ms, latency = excluded.latency, ended = excluded.ended",
+		&args, PG_TIMEOUT, NULL, e);
+	buf_release(&latency);
+	return r;
+}
+
 int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct err *e)
 {
 	struct err ignored;
@@ -423,6 +453,8 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 		r = commit_folds(l, c, e);
 	if (r == 0)
 		r = commit_sample(l, c, e);
+	if (r == 0 && c->checker)
+		r = witnessed_checker(l, &c->key, c->owner, c->checker, e);
 	if (r == 0)
 		return pg_commit(ledger_pg(l), PG_TIMEOUT, e);
 	err_ignore(pg_rollback(ledger_pg(l), PG_TIMEOUT, &ignored));

@@ -90,6 +90,16 @@ struct witness_advance {
 	struct witness_segment segment; /* its number is one more than the last one's */
 };
 
+/* A checker as a whole, since it started. */
+struct witness_checker {
+	const char *host;
+	int pid;
+	uint64_t read;              /* records */
+	int64_t read_ns;            /* from the first of them until the last */
+	const struct hist *latency; /* from send until read */
+	bool ended;
+};
+
 /* Segment `from` is folded into its older neighbour `into`. */
 struct witness_fold {
 	int32_t partition;
@@ -115,7 +125,8 @@ struct witness_commit {
 	size_t n_damages;
 	const struct witness_fold *fold;
 	size_t n_folds;
-	const struct witness_sample *sample; /* NULL: none */
+	const struct witness_sample *sample;   /* NULL: none */
+	const struct witness_checker *checker; /* NULL: as last told */
 };
 
 /*
@@ -123,6 +134,13 @@ struct witness_commit {
  * caller reconnects and asks witnessed_segment() whether it is in before it tries again.
  */
 MUST_CHECK int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct err *e);
+
+/*
+ * Write what a checker is and read, over what it wrote before. Needs no ownership: it is its own account.
+ * Blocks for one statement.
+ */
+MUST_CHECK int witnessed_checker(struct ledger *l, const struct witness_key *k, int64_t owner,
+	const struct witness_checker *c, struct err *e);
 
 /* Number of the last segment written of a partition. ERR_LOST_OWNERSHIP: it is another's now. */
 MUST_CHECK int witnessed_segment(struct ledger *l, const struct witness_key *k, int32_t partition,

@@ -121,6 +121,10 @@ select jsonb_build_object(
 		'journal', journal_state, 'disconnects', disconnects, 'retries', retries, 'timeouts', timeouts,
 		'truncations', truncations, 'longest_gap_ms', longest_gap_ms) order by producer_id, epoch)
 		from mqaudit.producer where run_id = $1), '[]'),
+	'checkers', coalesce((select jsonb_agg(jsonb_build_object('side', side, 'isolation', isolation, 'host', host,
+		'pid', pid, 'started', mqaudit.iso(started), 'ended', mqaudit.iso(ended), 'read', read,
+		'read_ms', read_ms) order by started, side, isolation)
+		from mqaudit.checker where run_id = $1), '[]'),
 	'available', jsonb_build_object(
 		'active_ms', (select round(seconds * 1000)::int8 from active),
 		'without_ack_ms', (select round(least((select seconds from gap), seconds) * 1000)::int8 from active),
@@ -137,7 +141,8 @@ select jsonb_build_object(
 		'ack', (select jsonb_agg(to_jsonb(latency)) from mqaudit.producer
 		        where run_id = $1 and cardinality(latency) > 0),
 		'end_to_end', (select jsonb_agg(to_jsonb(latency)) from mqaudit.checker
-		               where run_id = $1 and cardinality(latency) > 0)))
+		               where run_id = $1 and cardinality(latency) > 0 and isolation = 'uncommitted'
+		                 and side = case when run.target is null then 'source' else 'target' end::mqaudit.side_kind)))
 from run
 
 -- name: report_findings

@@ -342,16 +342,21 @@ create index sample_run on mqaudit.sample (run_id, at);
 comment on table mqaudit.sample is 'rates and latencies of short periods: acknowledgements by probes, end to end by checkers';
 
 create table mqaudit.checker (
-	run_id  int8 not null references mqaudit.run on delete cascade,
-	owner   int8 not null,
-	host    text not null,
-	pid     int4 not null,
-	started timestamptz not null default clock_timestamp(),
-	heard   timestamptz not null default clock_timestamp(),
-	ended   timestamptz,
-	latency int8[] not null default '{}',
+	run_id    int8 not null references mqaudit.run on delete cascade,
+	owner     int8 not null,
+	side      mqaudit.side_kind not null,
+	isolation mqaudit.isolation_kind not null,
+	host      text not null,
+	pid       int4 not null,
+	started   timestamptz not null default clock_timestamp(),
+	heard     timestamptz not null default clock_timestamp(),
+	ended     timestamptz,
+	read      int8 not null default 0,
+	read_ms   int8 not null default 0,
+	latency   int8[] not null default '{}',
 	primary key (run_id, owner)
 );
-comment on table mqaudit.checker is 'one start of one checker; latency: end to end, bucket, count, ...';
+comment on table mqaudit.checker is
+	'one start of one checker; read: records, within read_ms; latency: end to end, bucket, count, ...';
 
 insert into mqaudit.meta (name, value) values ('schema_version', '1');
