@@ -197,6 +197,10 @@ sanitize: ## unit, property and simulation tests under Address-, UndefinedBehavi
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit
 	$(Q)TSAN_OPTIONS=suppressions=$(CURDIR)/tests/san/thread.supp $(MAKE) --no-print-directory SAN=thread unit
 
+# Not a test: figures for people. REPEATS, CASES, PARTS, COUNT, JSON: see tests/bench/bench.py.
+bench: $(B)/mqaudit $(BENCH_BINS) ## probe and checker against bare loops and Kafka's perf tools, as ratios
+	$(Q)B='$(B)' tests/bench/bench.sh
+
 clean: ## remove everything that was built
 	rm -rf build
 
