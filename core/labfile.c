@@ -248,6 +248,7 @@ static void read_all(struct reader *r, struct labfile *file)
 	take_string(r, "client_config", file->client_config, sizeof(file->client_config));
 	take_string(r, "libs", file->libs, sizeof(file->libs));
 	take_string(r, "java_args", file->java_args, sizeof(file->java_args));
+	take_string(r, "jvm_options", file->jvm_options, sizeof(file->jvm_options));
 	file->guard_pid = (pid_t)take_number(r, "guard_pid", 0, PID_LIMIT);
 	file->guard_start_time = (uint64_t)take_number(r, "guard_start_time", 0, INT64_MAX);
 	file->until_pid = (pid_t)take_number(r, "until_pid", 0, PID_LIMIT);
@@ -388,6 +389,7 @@ static void set_head(json_t *o, const struct labfile *file)
 	set_string(o, "client_config", file->client_config);
 	set_string(o, "libs", file->libs);
 	set_string(o, "java_args", file->java_args);
+	set_string(o, "jvm_options", file->jvm_options);
 	set_string(o, "boot_id", file->boot_id);
 	set_number(o, "guard_pid", file->guard_pid);
 	set_number(o, "guard_start_time", (int64_t)file->guard_start_time);

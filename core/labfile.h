@@ -106,6 +106,7 @@ struct labfile {
 	char client_config[PATHS_MAX]; /* secure: properties file that may do everything; else "" */
 	char libs[PATHS_MAX];          /* folder of the broker's program files */
 	char java_args[PATHS_MAX];     /* file with the class path, for `java @FILE` */
+	char jvm_options[512];         /* flags of the nodes' Java, the user's own; "": the lab's */
 	pid_t guard_pid;               /* takes the lab down when until_pid has ended; 0: none */
 	uint64_t guard_start_time;
 	pid_t until_pid;

@@ -47,6 +47,7 @@ struct up_opts {
 	uint64_t nodes;
 	bool secure;
 	struct opt_list broker_config;
+	const char *jvm_options;
 	uint64_t until_pid;
 	int64_t timeout;
 };
@@ -80,6 +81,7 @@ static int up_run(struct cmdline *cl)
 		.secure_given = opt_given(cl, "secure"),
 		.setting = o->broker_config.item,
 		.n_settings = o->broker_config.n,
+		.jvm_options = o->jvm_options,
 		.until_pid = (pid_t)(o->until_pid > INT32_MAX ? INT32_MAX : o->until_pid),
 		.timeout_ns = o->timeout,
 	};
@@ -134,6 +136,12 @@ static const struct opt up_rows[] = {
 		.arg = "NAME=VALUE",
 		.offset = offsetof(struct up_opts, broker_config),
 		.help = "A broker setting for every node, over the lab's own; may be repeated."},
+	{.name = "jvm-options",
+		.type = OPT_STRING,
+		.arg = "FLAGS",
+		.offset = offsetof(struct up_opts, jvm_options),
+		.help = "Flags of the nodes' Java, by blanks apart, instead of the lab's own, which start "
+			"quickly and need little memory but are slow under load."},
 	{.name = "until-pid",
 		.type = OPT_COUNT,
 		.arg = "PID",

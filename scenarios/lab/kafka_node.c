@@ -278,6 +278,7 @@ struct command_line {
 	char tmp[PATHS_MAX + 32];
 	char log4j2[PATHS_MAX + 64];
 	char log4j1[PATHS_MAX + 64];
+	char jvm[PATHS_MAX + 16];
 	char args[PATHS_MAX + 2];
 	char config[PATHS_MAX];
 	const char *argv[20];
@@ -296,13 +297,10 @@ static int fill_command_line(const struct lab *lab, const char *node, const char
 		lab->folder);
 	snprintf(c->log4j1, sizeof(c->log4j1), "-Dlog4j.configuration=file:%s/log4j.properties",
 		lab->folder);
+	snprintf(c->jvm, sizeof(c->jvm), "@%s/jvm.args", lab->folder);
 	snprintf(c->args, sizeof(c->args), "@%s", lab->file->java_args);
 	c->argv[n++] = c->java;
-	c->argv[n++] = "-Xms64m";
-	c->argv[n++] = "-Xmx160m";
-	c->argv[n++] = "-XX:+UseSerialGC";
-	c->argv[n++] = "-XX:TieredStopAtLevel=1";
-	c->argv[n++] = "-XX:-UsePerfData";
+	c->argv[n++] = c->jvm;
 	c->argv[n++] = "-XX:+ExitOnOutOfMemoryError";
 	c->argv[n++] = c->tmp;
 	c->argv[n++] = c->log4j2;

@@ -281,6 +281,10 @@ static int check_wish(const struct lab_kind *kind, const struct lab_wish *wish, 
 				     !*wish->version || strlen(wish->version) > 20))
 		return err_set(
 			e, ERR_USAGE, "'%s' is not a version of %s", wish->version, kind->name);
+	if (wish->jvm_options &&
+		strlen(wish->jvm_options) >= sizeof(((struct labfile *)0)->jvm_options))
+		return err_set(e, ERR_USAGE, "--jvm-options is longer than %zu bytes",
+			sizeof(((struct labfile *)0)->jvm_options) - 1);
 	if (wish->n_settings > LABFILE_MAX_SETTINGS)
 		return err_set(e, ERR_USAGE, "at most %d settings", LABFILE_MAX_SETTINGS);
 	for (size_t i = 0; i < wish->n_settings; i++) {
@@ -322,6 +326,8 @@ static int check_same(const struct labfile *file, const struct lab_wish *wish, s
 		what = file->secure ? "--secure" : "no --secure";
 	else if (!same_settings(file, wish))
 		what = "other broker settings";
+	else if (wish->jvm_options && strcmp(wish->jvm_options, file->jvm_options) != 0)
+		what = "other JVM options";
 	if (!what)
 		return 0;
 	err_set(e, ERR_EXISTS, "lab '%s' is up with %s: %s %s, %zu nodes", file->name, what,
@@ -402,6 +408,8 @@ static int new_file(struct lab *lab, const struct lab_wish *wish, struct err *e)
 	file->n_settings = wish->n_settings;
 	for (size_t i = 0; i < wish->n_settings; i++)
 		snprintf(file->setting[i], sizeof(file->setting[i]), "%s", wish->setting[i]);
+	if (wish->jvm_options)
+		snprintf(file->jvm_options, sizeof(file->jvm_options), "%s", wish->jvm_options);
 	file->n_nodes = wish->nodes ? (size_t)wish->nodes : 3;
 	for (size_t i = 0; i < file->n_nodes; i++) {
 		struct labfile_node *node = &file->node[i];

@@ -29,8 +29,10 @@ struct lab_wish {
 	bool secure_given;
 	const char *const *setting; /* "name=value", for each node */
 	size_t n_settings;
-	pid_t until_pid;    /* take the lab down when it ends; 0: no such process */
-	int64_t timeout_ns; /* from the start of the nodes until they answer */
+	const char
+		*jvm_options; /* instead of the lab's own flags for a small JVM, by blanks apart */
+	pid_t until_pid;      /* take the lab down when it ends; 0: no such process */
+	int64_t timeout_ns;   /* from the start of the nodes until they answer */
 };
 
 struct lab {

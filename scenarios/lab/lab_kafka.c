@@ -18,6 +18,8 @@
 #include "scenarios/lab/lab_process.h"
 
 #define CLIENT_PORT 9092
+/* Three nodes in 1 GB and 7 s; the whole compiler would be faster only after minutes of load. */
+#define SMALL_JVM "-Xms64m -Xmx160m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 
 static int write_text(const struct lab *lab, const char *name, const char *text, struct err *e)
 {
@@ -34,6 +36,9 @@ static int configure(struct lab *lab, struct err *e)
 
 	if (r == 0)
 		r = write_text(lab, "log4j.properties", LAB_KAFKA_LOG4J_PROPERTIES, e);
+	if (r == 0)
+		r = write_text(
+			lab, "jvm.args", file->jvm_options[0] ? file->jvm_options : SMALL_JVM, e);
 	if (r == 0)
 		r = kafka_dist_write_args(lab, e);
 	if (r == 0)

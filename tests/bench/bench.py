@@ -34,6 +34,7 @@ CASES = [("100B/12p", 100, 12, 4_000_000), ("100B/1p", 100, 1, 4_000_000),
 PRODUCER = ["acks=all", "enable.idempotence=true"]
 LAB = "bench%d" % os.getpid()
 JVM = ["-Xms512M", "-Xmx512M", "-server", "-XX:+UseG1GC"]  # as kafka-run-class.sh starts its tools
+BROKER_JVM = "-Xms1G -Xmx1G -server -XX:+UseG1GC"  # as kafka-server-start.sh, not the lab's small JVM
 
 
 def say(text):
@@ -418,7 +419,7 @@ def main():
         return
     say("a broker of its own comes up")
     subprocess.run([MQ, "lab", "up", "kafka", "--lab", LAB, "--nodes", "1", "--until-pid", str(os.getpid()),
-                    "--quiet"], check=True)
+                    "--jvm-options", BROKER_JVM, "--quiet"], check=True)
     try:
         b = Bench()
         wanted = [c for c in CASES if re.search(os.environ.get("CASES", "."), c[0])]
