@@ -351,31 +351,41 @@ static void hand_over(struct producer *p, size_t lane, size_t n)
 	crash(p, CRASH_SEND, p->handed);
 }
 
-/* How many messages may go to a lane now: lease, slots, journal. */
-static size_t possible(struct producer *p, size_t lane, size_t want)
+/* How many messages may go to whichever lane is next: free slots, room in the journal. */
+static size_t room_for_any(struct producer *p, size_t want)
 {
-	uint64_t lease = journal_lease(p->journal, lane);
-	uint64_t room = lease >= p->next_seq[lane] ? lease - p->next_seq[lane] + 1 : 0;
 	size_t n = want < BATCH ? want : BATCH;
-	uint64_t outstanding;
+	uint64_t outstanding = atomic_load(&p->intended) - atomic_load(&p->outcomes);
 
-	if (n > room)
-		n = (size_t)room;
 	if (n > free_slots(p))
 		n = free_slots(p);
-	outstanding = atomic_load(&p->intended) - atomic_load(&p->outcomes);
 	return n && journal_has_room(p->journal, outstanding + n) ? n : 0;
 }
 
-/* Send up to want messages to the next lane. Returns how many went. */
+static size_t room_in_lease(struct producer *p, size_t lane)
+{
+	uint64_t lease = journal_lease(p->journal, lane);
+
+	return lease >= p->next_seq[lane] ? (size_t)(lease - p->next_seq[lane] + 1) : 0;
+}
+
+/*
+ * Send up to want messages to the next lane; it keeps its turn when there is room for none at all, or
+ * the lanes behind it would get what comes back a little at a time. Returns how many went.
+ */
 static size_t send_some(struct producer *p, size_t want, const int64_t *due_ns)
 {
 	size_t lane = p->next_lane;
-	size_t n = possible(p, lane, want);
+	size_t lease = room_in_lease(p, lane);
+	size_t n = room_for_any(p, want);
 	int64_t wall_ns = clock_wall_ns();
 	struct err e;
 
+	if (n == 0)
+		return 0;
 	p->next_lane = (lane + 1) % p->plan.n_partitions;
+	if (n > lease)
+		n = lease;
 	if (n == 0)
 		return 0;
 	build(p, lane, n, due_ns, wall_ns);

@@ -396,8 +396,10 @@ def ratio_lines(rows):
 
 def print_all(result):
     rows = result["rows"]
-    print("mqaudit %s, Kafka %s, one broker, %s, medians of %d\n" % (
-        result["mqaudit"], result["kafka"], " ".join(result["producer"]), result["repeats"]))
+    print("mqaudit %s, Kafka %s, one broker, its log %s, %s, medians of %d\n" % (
+        result["mqaudit"], result["kafka"],
+        {"memory": "in memory", "disk": "on disk"}[result["logs_are"]],
+        " ".join(result["producer"]), result["repeats"]))
     print_figures(rows)
     table(["ratio", "case", "msg/s", "CPU", "RSS", "others at most, cores"], list(ratio_lines(rows)))
     for r in rows:
@@ -419,6 +421,7 @@ def main():
         return
     say("a broker of its own comes up")
     subprocess.run([MQ, "lab", "up", "kafka", "--lab", LAB, "--nodes", "1", "--until-pid", str(os.getpid()),
+                    "--broker-config", "log.segment.delete.delay.ms=1000",
                     "--jvm-options", BROKER_JVM, "--quiet"], check=True)
     try:
         b = Bench()
@@ -435,7 +438,7 @@ def main():
             if "latency" in PARTS:
                 b.latency()
         result = {"format": "mqaudit-bench/1", "mqaudit": b.mq("--version").split()[1],
-                  "kafka": b.version, "repeats": REPEATS, "producer": PRODUCER, "rows": b.rows}
+                  "kafka": b.version, "logs_are": os.environ.get("LOGS_ARE", "disk"), "repeats": REPEATS, "producer": PRODUCER, "rows": b.rows}
     finally:
         subprocess.run([MQ, "lab", "down", "--lab", LAB, "--quiet"], check=False)
         subprocess.run([MQ, "ledger", "stop", "--quiet"], check=False)
