@@ -121,6 +121,9 @@ static size_t choose_slots(struct producer *p)
 	/* with `drop` the queue must be able to run full before the slots do */
 	if (p->plan.drop_when_full)
 		return n + 2 * BATCH;
+	/* a pace has to be kept while a broker is slow: there the window is as wide as can be */
+	if (p->share.rate <= 0)
+		n = p->plan.ops->producer_window(p->client, p->plan.size, p->plan.n_partitions);
 	if (n > by_memory)
 		n = by_memory;
 	if (n > MAX_SLOTS)

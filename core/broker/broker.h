@@ -217,6 +217,13 @@ struct broker_ops {
 	size_t (*producer_capacity)(struct broker_producer *p);
 
 	/*
+	 * How many messages of `size` bytes are worth having outstanding over n_partitions, when they are
+	 * sent as fast as they can be: more would only wait, or cost CPU time, in the library. At most
+	 * producer_capacity(); just that when the user chose it. Required.
+	 */
+	size_t (*producer_window)(struct broker_producer *p, size_t size, size_t n_partitions);
+
+	/*
 	 * Hand n messages over, in order, to one partition. Never blocks. Each msg[i].taken says what became
 	 * of it. Returns how many were taken. The sending thread only. Required.
 	 */

@@ -614,6 +614,7 @@ const struct broker_ops broker_kafka = {
 	.producer_open = kafka_producer_open,
 	.producer_settings = kafka_producer_settings,
 	.producer_capacity = kafka_producer_capacity,
+	.producer_window = kafka_producer_window,
 	.producer_send = kafka_producer_send,
 	.producer_poll = kafka_producer_poll,
 	.producer_purge = kafka_producer_purge,

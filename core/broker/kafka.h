@@ -94,6 +94,7 @@ int kafka_node_answers(
 int kafka_producer_open(const struct broker_config *c, struct broker_producer **ret, struct err *e);
 void kafka_producer_settings(struct broker_producer *p, broker_setting_fn *fn, void *arg);
 size_t kafka_producer_capacity(struct broker_producer *p);
+size_t kafka_producer_window(struct broker_producer *p, size_t size, size_t n_partitions);
 size_t kafka_producer_send(
 	struct broker_producer *p, int32_t partition, struct broker_send *msg, size_t n);
 size_t kafka_producer_poll(

@@ -555,6 +555,11 @@ static size_t planting_capacity(struct broker_producer *p)
 	return p->plant->inner->producer_capacity(p->inner);
 }
 
+static size_t planting_window(struct broker_producer *p, size_t size, size_t n_partitions)
+{
+	return p->plant->inner->producer_window(p->inner, size, n_partitions);
+}
+
 static void planting_purge(struct broker_producer *p)
 {
 	p->plant->inner->producer_purge(p->inner);
@@ -597,6 +602,7 @@ static void fill_ops(struct plant *p)
 	p->ops.producer_open = planting_open;
 	p->ops.producer_settings = planting_settings;
 	p->ops.producer_capacity = planting_capacity;
+	p->ops.producer_window = planting_window;
 	p->ops.producer_send = planting_send;
 	p->ops.producer_poll = planting_poll;
 	p->ops.producer_purge = planting_purge;
