@@ -553,18 +553,23 @@ int witnessed_begin_generation(struct ledger *l, const struct witness_key *k, in
 
 int witnessed_fold_outcomes(struct ledger *l, int64_t run_id, int seconds, struct err *e)
 {
-	struct pg_args args = PG_ARGS_INIT;
+	struct pg_args args = PG_ARGS_INIT, run = PG_ARGS_INIT;
 	int r;
 
+	pg_arg_i64(&run, run_id);
 	pg_arg_i64(&args, run_id);
 	pg_arg_i64(&args, seconds);
 	r = pg_query(ledger_pg(l),
 		"select mqaudit.fold_outcomes($1::int8, make_interval(secs => $2::int8))", &args,
 		4 * PG_TIMEOUT, NULL, e);
+	if (r == 0)
+		r = pg_query(ledger_pg(l), "select mqaudit.fold_samples($1::int8)", &run,
+			4 * PG_TIMEOUT, NULL, e);
 	if (r)
 		return r;
 	/* what was folded makes room for what comes; whoever is not the tables' owner only gets a warning */
 	return pg_exec(ledger_pg(l),
-		"vacuum (skip_locked) mqaudit.outcome, mqaudit.intent, mqaudit.witness, mqaudit.segment",
+		"vacuum (skip_locked) mqaudit.outcome, mqaudit.intent, mqaudit.witness, "
+		"mqaudit.segment, mqaudit.sample",
 		4 * PG_TIMEOUT, e);
 }

@@ -163,7 +163,8 @@ MUST_CHECK int witnessed_begin_generation(struct ledger *l, const struct witness
 	int64_t owner, const struct witness_generation *g, struct err *e);
 
 /*
- * Make fewer rows of what is acknowledged, read and older than this, and give the space of all that was
+ * Make fewer rows of what is acknowledged, read and older than this, and of samples of rate and latency
+ * older than ten minutes, and give the space of all that was
  * folded back to the tables (VACUUM: a large ledger of others is read once, without locking anybody out).
  * Not inside a transaction.
  */

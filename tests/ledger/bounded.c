@@ -272,6 +272,38 @@ static int tell(struct bounded *b, struct err *e)
 	return r;
 }
 
+/* A week of samples, one a second from a probe and a checker, is folded to some thousand rows. */
+static int fold_week(struct bounded *b, struct err *e)
+{
+	int r = pg_exec(ledger_pg(b->l),
+		"insert into mqaudit.sample (run_id, source, at, seconds, sent, read, p50_ns, p99_ns, max_ns) "
+		"select run_id, source, now() - n * interval '1 second', 1, 3, 2, 1000 + n % 7, "
+		"case n when 500000 then 77777 else 2000 end, 3000 "
+		"from mqaudit.run, (values ('week'), ('more')) v (source), generate_series(1, 604800) n",
+		20 * PG_TIMEOUT, e);
+
+	if (r == 0)
+		r = witnessed_fold_outcomes(b->l, b->run.id, 10, e);
+	if (r == 0)
+		r = print_number(b, "week_rows",
+			"select count(*) from mqaudit.sample where source in ('week', 'more')", e);
+	if (r == 0)
+		r = print_number(b, "week_sent",
+			"select sum(sent) from mqaudit.sample where source = 'week'", e);
+	if (r == 0)
+		r = print_number(b, "week_seconds",
+			"select round(sum(seconds)) from mqaudit.sample where source = 'more'", e);
+	if (r == 0)
+		r = print_number(b, "week_p99",
+			"select max(p99_ns) from mqaudit.sample where source = 'more'", e);
+	if (r == 0)
+		r = print_number(b, "week_p50",
+			"select round(sum(p50_ns * read)::numeric / sum(read)) from mqaudit.sample "
+			"where source = 'week'",
+			e);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct bounded b = {0};
@@ -287,6 +319,8 @@ int main(int argc, char **argv)
 		r = fill(&b, strtoull(argv[1], NULL, 10), &e);
 	if (r == 0)
 		r = tell(&b, &e);
+	if (r == 0)
+		r = fold_week(&b, &e);
 	ledger_close(b.l);
 	for (int p = 0; p < PARTITIONS; p++)
 		ladder_clear(&b.ladder[p]);

@@ -35,7 +35,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-echo 1..5
+echo 1..7
 "$bin/tests/ledger/bounded" "${COMMITS:-1000}" >"$top/out" 2>"$top/err"
 result $? "the evidence is written"
 sed 's/^/# /' "$top/out" "$top/err"
@@ -50,4 +50,11 @@ result $? "every outcome and intent is there after all the folding"
 [ "$(value witnessed)" = "$messages" ] && [ "$(value distinct)" = "$messages" ] &&
 	[ "$(value segmented)" = "$messages" ]
 result $? "every sighting is there, once"
+rows=$(value week_rows)
+# ten minutes of seconds, six hours of minutes, three days of tens, the rest of hours; twice, and borders
+[ "${rows:-0}" -gt 2000 ] && [ "$rows" -lt 3000 ]
+result $? "a week of samples is folded to $rows rows"
+[ "$(value week_sent)" = 1814400 ] && [ "$(value week_seconds)" = 604800 ] &&
+	[ "$(value week_p99)" = 77777 ] && [ "$(value week_p50)" = 1003 ]
+result $? "and tells the same: counts, time, medians, the worst"
 exit "$failed"

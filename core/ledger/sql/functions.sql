@@ -236,6 +236,36 @@ select r.name as run, f.run_id, f.producer_id, f.epoch, f.partition, f.lo, f.hi,
 from mqaudit.current_finding f join mqaudit.run r using (run_id)
 where f.kind in ('duplicated', 'redelivered');
 
+-- Samples become coarser with age, so that a run of weeks has some thousand of them: one a second for ten
+-- minutes, one a minute for six hours, one every ten minutes for three days, then one an hour. Counts are
+-- added up, of the 99th percentiles and the longest the largest is kept, and the median is the mean of
+-- medians, weighted. Returns how many rows went.
+create or replace function mqaudit.fold_samples(p_run int8) returns int8
+language sql as $$
+	with aged as (
+		select ctid as id, s.*, acked + read as weight,
+		       case when at < now() - interval '3 days' then date_bin('1 hour', at, 'epoch')
+		            when at < now() - interval '6 hours' then date_bin('10 minutes', at, 'epoch')
+		            else date_bin('1 minute', at, 'epoch') end as slot
+		from mqaudit.sample s where run_id = p_run and at < now() - interval '10 minutes'
+	), merged as (
+		select run_id, source, max(at) as at, sum(seconds) as seconds, sum(sent)::int8 as sent,
+		       sum(acked)::int8 as acked, sum(failed)::int8 as failed, sum(read)::int8 as read,
+		       (sum(p50_ns * weight) filter (where p50_ns is not null)
+		        / nullif(sum(weight) filter (where p50_ns is not null), 0))::int8 as p50_ns,
+		       max(p99_ns) as p99_ns, max(max_ns) as max_ns, max(lag_ms) as lag_ms, array_agg(id) as ids
+		from aged group by run_id, source, slot having count(*) > 1
+	), gone as (
+		delete from mqaudit.sample where ctid in (select unnest(ids) from merged) returning 1
+	), kept as (
+		insert into mqaudit.sample (run_id, source, at, seconds, sent, acked, failed, read, p50_ns, p99_ns,
+		                            max_ns, lag_ms)
+		select run_id, source, at, seconds, sent, acked, failed, read, p50_ns, p99_ns, max_ns, lag_ms
+		from merged returning 1
+	)
+	select (select count(*) from gone) - (select count(*) from kept)
+$$;
+
 create or replace view mqaudit.throughput as
 select r.name as run, s.run_id, s.source, s.at,
        round((s.sent / nullif(s.seconds, 0))::numeric, 1) as sent_per_s,
