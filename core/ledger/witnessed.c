@@ -450,6 +450,9 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 	if (r == 0)
 		r = commit_damage(l, c, e);
 	if (r == 0)
+		r = messages_copy(l, c->key.run_id, run_side_text(c->key.side),
+			isolation_text(c->key.isolation), c->message, c->n_messages, e);
+	if (r == 0)
 		r = commit_folds(l, c, e);
 	if (r == 0)
 		r = commit_sample(l, c, e);
@@ -525,6 +528,17 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	pg_arg_i64(&args, g->generation);
 	pg_arg_i64(&args, g->first_segment);
 	pg_arg_i64(&args, g->last_segment);
+	/* single messages know no segments, which are folded: by their offsets, while these count */
+	if (r == 0)
+		r = pg_query(ledger_pg(l),
+			"update mqaudit.message m set superseded = $5::int4 from mqaudit.segment s "
+			"where s.run_id = $1::int8 and s.side = $2::mqaudit.side_kind "
+			"and s.isolation = $3::mqaudit.isolation_kind and s.partition = $4 "
+			"and s.segment between $6 and $7 and s.superseded is null "
+			"and m.run_id = $1::int8 and m.side = s.side and m.isolation = s.isolation "
+			"and m.partition = $4 and m.superseded is null "
+			"and m.\"offset\" >= s.first_offset and m.\"offset\" < s.end_offset",
+			&args, 40 * PG_TIMEOUT, NULL, e);
 	/* a cut reaches also what a sweep had put aside: it was in the log until then */
 	for (size_t i = 0; r == 0 && i < 3; i++) {
 		snprintf(sql, sizeof(sql),

@@ -244,6 +244,18 @@ select r.name as run, s.run_id, s.source, s.at,
        round((s.read / nullif(s.seconds, 0))::numeric, 1) as read_per_s
 from mqaudit.sample s join mqaudit.run r using (run_id);
 
+-- Each message that was read, where checks ran with --record=messages: what is in the log as the judge
+-- counts it (with transactions: what a reader of committed messages gets).
+create or replace view mqaudit.messages as
+select r.name as run, m.run_id, m.side, m.partition, m."offset", m.generation,
+       m.producer_id || '.' || m.epoch || '.' || m.lane || '.' || m.seq as identity,
+       m.producer_id, m.epoch, m.nonce, m.lane, m.seq, m.attempt, m.sent_at, m.received_at,
+       round(extract(epoch from m.received_at - m.sent_at) * 1000, 3) as latency_ms, m.size, m.damaged
+from mqaudit.message m join mqaudit.run r using (run_id)
+where m.superseded is null
+  and m.isolation = case when r.transactional and m.side = 'source' then 'committed'
+                         else 'uncommitted' end::mqaudit.isolation_kind;
+
 create or replace view mqaudit.latency as
 select r.name as run, s.run_id, s.source, s.at, round(s.p50_ns / 1e6, 3) as p50_ms,
        round(s.p99_ns / 1e6, 3) as p99_ms, round(s.max_ns / 1e6, 3) as max_ms
