@@ -98,4 +98,15 @@ is "rows that count are what is in the log now" "$(rows cut) $(listed cut | md5s
 is "the others are history, as the ranges tell it" \
 	"$(sql "select superseded, count(*), min(epoch), min(seq), max(seq) from mqaudit.message m join mqaudit.run r using (run_id)
 		where r.name = 'cut' group by 1 order by 1" | paste -sd,)" "2 3000 1 1 3000, 1000 2 1 1000"
+
+# ---- housekeeping ----------------------------------------------------------------------------------
+"$mq" ledger gc >"$work/gc.txt" 2>&1
+is "gc folds what is judged" "$? $(grep -cE '^folded +[1-9]' "$work/gc.txt")" "0 1"
+for run in clean faults cut; do
+	before="$(report "$run" '"\(.verdict) \(.counts | del(.read, .fences, .withdrawn)) \(.sums)"')"
+	"$mq" check "$(url "$run")" --run "$run" -q >"$work/again.txt" 2>&1
+	is "$run, checked again behind it: the same, and both judges agree" \
+		"$(report "$run" '"\(.verdict) \(.counts | del(.read, .fences, .withdrawn)) \(.sums)"') $(report "$run" .agreed) $(report "$run" .judgement)" \
+		"$before true 2"
+done
 done_testing
