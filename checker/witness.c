@@ -674,8 +674,14 @@ static int verify_all(struct witness *w, int64_t deadline_ns, uint64_t *cuts, st
 static int track(struct witness *w, const struct broker_message *m, int64_t wall_ns,
 	enum tracker_kind *ret_kind, struct envelope *ret_env)
 {
-	int r = tracker_record(
-		w->tracker, m->partition, m->offset, m->payload, m->len, ret_kind, ret_env);
+	int r;
+
+	if (__builtin_expect(!m->beside, 1))
+		r = tracker_record(
+			w->tracker, m->partition, m->offset, m->payload, m->len, ret_kind, ret_env);
+	else
+		r = tracker_record_beside(w->tracker, m->partition, m->offset, m->beside,
+			m->beside_len, m->payload, m->len, ret_kind, ret_env);
 
 	if (r == 0 && w->plan.record_messages)
 		r = recorder_add(&w->recorder, m, *ret_kind, ret_env,
