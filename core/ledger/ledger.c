@@ -287,6 +287,37 @@ const char *ledger_array_end(struct buf *b)
 	return buf_str(b);
 }
 
+void ledger_array_i64_or_null(struct buf *b, int64_t v, bool null)
+{
+	if (null)
+		ledger_array_null(b);
+	else
+		ledger_array_i64(b, v);
+}
+
+void ledger_columns_begin(struct ledger_columns *c, int n)
+{
+	if (n > LEDGER_COLUMNS_MAX)
+		BUG("%d columns", n);
+	c->n = n;
+	for (int i = 0; i < n; i++) {
+		buf_init(&c->b[i], BUF_MAX_DEFAULT);
+		ledger_array_begin(&c->b[i]);
+	}
+}
+
+void ledger_columns_args(struct ledger_columns *c, struct pg_args *a)
+{
+	for (int i = 0; i < c->n; i++)
+		pg_arg_text(a, ledger_array_end(&c->b[i]));
+}
+
+void ledger_columns_release(struct ledger_columns *c)
+{
+	for (int i = 0; i < c->n; i++)
+		buf_release(&c->b[i]);
+}
+
 void ledger_histogram_text(struct buf *b, const struct hist *h)
 {
 	const char *between = "";
