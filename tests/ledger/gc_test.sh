@@ -83,6 +83,41 @@ is "judged again: the same findings and counts" "$(judged 1 2)" "$(judged 1 1)"
 "$mq" ledger gc >"$work/fold2.txt" 2>&1
 is "nothing is left to be folded" "$? $(grep -c '^folded  *0 rows of 4 closed runs$' "$work/fold2.txt")" "0 1"
 
+# ---- what proves a truncation is not folded away -----------------------------------------------------
+# producer 1: seqs 501 to 510 acked at offsets 500 to 509, and not there; producer 2 was acked at the same offsets and
+# behind, in shipments of 5 with a hole behind each: folded, nobody could say any more where each of its messages is
+psql -q "$("$mq" ledger status --format json | jq -r .conninfo)" >"$work/sql.log" 2>&1 <<'SQL' || bail "$(cat "$work/sql.log")"
+\set ON_ERROR_STOP on
+select make(6, 'truncated', 1, 1);
+insert into mqaudit.producer (run_id, producer_id, epoch, nonce, host, boot_id, pid, journal, ended, end_cause, journal_state)
+values (6, 2, 1, 78, 'h', 'b', 1, '/j', now(), 'finished', 'complete');
+insert into mqaudit.lease values (6, 2, 1, 0, 100);
+insert into mqaudit.intent values (6, 2, 1, 0, 1, 20, now(), now());
+insert into mqaudit.outcome (run_id, producer_id, epoch, partition, lo, hi, outcome, first_offset, last_offset, node, first_time, last_time)
+select 6, 2, 1, 0, i * 5 + 1, i * 5 + 5, 'acked', 498 + i * 6, 502 + i * 6, 2, now() - interval '1 h', now() - interval '1 h'
+from generate_series(0, 3) i;
+insert into mqaudit.witness (run_id, side, isolation, partition, segment, generation, producer_id, epoch, nonce, lane, lo, hi, first_offset, last_offset)
+values (6, 'source', 'uncommitted', 0, 1, 1, 2, 1, 78, 0, 1, 20, 498, 520);
+update mqaudit.segment set records = records + 20, ours = ours + 20 where run_id = 6;
+-- and its beginning was removed by retention: only the doubly acked offset proves the loss
+update mqaudit.witness_position set log_start = 515 where run_id = 6;
+select decide(6, 1);
+SQL
+is "lost where an offset was acked twice, unread where none was" \
+	"$(sql "select kind, sum(count), why from mqaudit.finding where run_id = 6 and kind in ('lost', 'unread') group by 1, 3 order by 1")" \
+	"lost 8 truncated: its offset was acked twice
+unread 2 its position was removed before it was read"
+"$mq" ledger gc >"$work/truncated.txt" 2>&1
+is "gc" "$? $(sql "select count(*) from mqaudit.outcome where run_id = 6 and producer_id = 1")" "0 3"
+is "the rows that prove it are there" \
+	"$(sql "select lo, hi, first_offset, last_offset from mqaudit.outcome where run_id = 6 and producer_id = 2 order by lo")" \
+	"1 5 498 502
+6 10 504 508
+11 20 510 520"
+sql "select decide(6, 2)" >"$work/again" 2>&1
+is "judged again: the same" "$(judged 6 2)" "$(judged 6 1)"
+sql "delete from mqaudit.run where run_id = 6"
+
 # ---- old runs ----------------------------------------------------------------------------------------
 "$mq" ledger gc --keep 41 >"$work/keep.txt" 2>&1
 is "--keep 41: of 45 days one is removed, and named" "$? $(grep '^removed' "$work/keep.txt" | sed 's/, ended.*//; s/  */ /')" \
