@@ -54,10 +54,24 @@ is "the view shows what counts" "$(sql "select count(*), min(identity) filter (w
 per_row=$(sql "select ceil(avg(pg_column_size(m))) from mqaudit.message m")
 ok "some 150 bytes a message: $per_row" test "$per_row" -lt 160
 
+# ---- all or nothing ------------------------------------------------------------------------------------
+"$mq" runs delete recorded >/dev/null 2>&1
+sql "create function public.full() returns trigger language plpgsql as \$\$ begin raise exception 'planted'; end \$\$;
+	create trigger full_disk before insert on mqaudit.message for each row when (new.\"offset\" = 15000)
+	execute function public.full()"
+SECONDS=0
+"$bin" 30000 >"$work/out" 2>"$work/err"
+is "a failure in the middle of a segment is an error, with its cause" "$? $(grep -c planted "$work/err")" "3 1"
+ok "at once" test "$SECONDS" -lt 10
+is "of that segment nothing is there: no message, no position" \
+	"$(sql "select (select count(*) from mqaudit.message), (select max(end_offset) from mqaudit.segment),
+		(select next_offset from mqaudit.witness_position)")" "10003 10003 10003"
+sql "drop trigger full_disk on mqaudit.message; drop function public.full" >/dev/null
+
 # ---- nothing is left of a run that was deleted -------------------------------------------------------
 sql "insert into mqaudit.run (run_id, name, destination, broker, promise) values (5, 'other', 'd', 'kafka', 'exactly-once');
 	insert into mqaudit.message select 5, side, isolation, partition, \"offset\", generation, superseded, attempt, producer_id,
-	epoch, nonce, lane, seq, size, sent_at, received_at, damaged from mqaudit.message limit 7"
+	epoch, nonce, lane, seq, size, sent_at, received_at, damaged from mqaudit.message limit 7" >/dev/null
 "$mq" runs delete recorded >/dev/null 2>"$work/delete"
 is "a run is deleted" "$? $(sql "select count(*) from mqaudit.run where name = 'recorded'")" "0 0"
 is "with its messages, not with others'" "$(sql "select run_id, count(*) from mqaudit.message group by 1")" "5 7"
