@@ -74,6 +74,7 @@ static const struct command *const table[] = {
 	&cmd_ledger_start,
 	&cmd_ledger_stop,
 	&cmd_ledger_status,
+	&cmd_ledger_gc,
 	&cmd_ledger_keeper,
 	&cmd_help,
 };

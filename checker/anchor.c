@@ -19,6 +19,9 @@ struct witness_anchor anchor_of(const struct broker_message *m)
 
 	digest ^= envelope_payload_hash(m->key, m->key_len) * 0x9e3779b97f4a7c15u;
 	digest ^= (uint64_t)m->stamp_ms * 0xc2b2ae3d27d4eb4fu;
+	/* then the payload may be the same in all of them */
+	if (m->beside)
+		digest ^= envelope_payload_hash(m->beside, m->beside_len) * 0x165667b19e3779f9u;
 	digest = (digest ^ (uint64_t)m->len) * 0xff51afd7ed558ccdu;
 	return (struct witness_anchor){m->offset, (int64_t)digest};
 }

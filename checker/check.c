@@ -291,20 +291,28 @@ static int start_witness(struct check *c, enum witness_index i, struct err *e)
 		.start = c->start[side],
 		.n_partitions = c->n_start[side],
 		.source = c->source_name,
+		.record_messages = strcmp(c->o->record, "messages") == 0,
 	};
 
 	return witness_start(&plan, &c->witness[i], e);
 }
 
-static int put_relay_lag(struct check *c, struct err *e)
+/* How this checker differs from one without options. */
+static int put_settings(struct check *c, struct err *e)
 {
-	static const char *const names[] = {"relay-lag"};
+	const char *names[2], *values[2];
 	char text[UNITS_LEN];
-	const char *const values[] = {units_duration(c->o->relay_lag_ns, text)};
+	size_t n = 0;
 
-	return c->o->relay_lag_ns
-		       ? run_put_settings(c->ledger, c->run.id, "checker", names, values, 1, e)
-		       : 0;
+	if (c->o->relay_lag_ns) {
+		names[n] = "relay-lag";
+		values[n++] = units_duration(c->o->relay_lag_ns, text);
+	}
+	if (strcmp(c->o->record, "ranges") != 0) {
+		names[n] = "record";
+		values[n++] = c->o->record;
+	}
+	return n ? run_put_settings(c->ledger, c->run.id, "checker", names, values, n, e) : 0;
 }
 
 static int prepare(struct check *c, const char *url, struct err *e)
@@ -320,7 +328,7 @@ static int prepare(struct check *c, const char *url, struct err *e)
 	if (r == 0)
 		r = open_destinations(c, url, e);
 	if (r == 0)
-		r = put_relay_lag(c, e);
+		r = put_settings(c, e);
 	if (r == 0)
 		r = start_witness(c, W_SOURCE, e);
 	if (r == 0 && c->has_target)

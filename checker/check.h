@@ -17,6 +17,7 @@ struct check_opts {
 	bool no_fence;
 	const char *sweep; /* auto, full or none */
 	int64_t relay_lag_ns;
+	const char *record; /* ranges or messages */
 	uint64_t status_fd; /* hidden: 0: none */
 };
 

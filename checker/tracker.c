@@ -366,21 +366,21 @@ static int take_damaged(struct part *p, int64_t offset, const struct envelope *e
 	return note_damage(p, &d);
 }
 
-int tracker_record(struct tracker *t, int32_t partition, int64_t offset, const void *payload,
-	size_t len, enum tracker_kind *ret_kind, struct envelope *ret_env)
+/* A record that was decoded to v and env; len: of its payload. */
+static inline int take_record(struct tracker *t, int32_t partition, int64_t offset,
+	enum envelope_verdict v, const struct envelope *env, size_t len,
+	enum tracker_kind *ret_kind, struct envelope *ret_env)
 {
-	struct envelope env;
-	enum envelope_verdict v = envelope_decode(payload, len, &env);
 	struct tracker_ident ident;
 	struct part *p;
 
-	if (__builtin_expect(v == ENVELOPE_OK && env.run_id == t->run_id && env.flags == 0, 1)) {
+	if (__builtin_expect(v == ENVELOPE_OK && env->run_id == t->run_id && env->flags == 0, 1)) {
 		ident = (struct tracker_ident){
-			env.producer_id, env.epoch, env.nonce, env.partition};
+			env->producer_id, env->epoch, env->nonce, env->partition};
 		if (ret_env)
-			*ret_env = env;
+			*ret_env = *env;
 		return tracker_message(
-			t, partition, offset, &ident, env.seq, env.attempt, ret_kind);
+			t, partition, offset, &ident, env->seq, env->attempt, ret_kind);
 	}
 	p = part_of(t, partition);
 	if (!p)
@@ -392,19 +392,38 @@ int tracker_record(struct tracker *t, int32_t partition, int64_t offset, const v
 		*ret_kind = TRACKED_CORRUPTED_UNNAMED;
 		return take_damaged(p, offset, NULL, len);
 	}
-	if (v == ENVELOPE_FOREIGN || env.run_id != t->run_id) {
+	if (v == ENVELOPE_FOREIGN || env->run_id != t->run_id) {
 		*ret_kind = TRACKED_FOREIGN;
 		return take_foreign(p, offset);
 	}
 	if (ret_env)
-		*ret_env = env;
+		*ret_env = *env;
 	if (v == ENVELOPE_BAD_PAYLOAD) {
 		*ret_kind = TRACKED_CORRUPTED;
-		return take_damaged(p, offset, &env, len);
+		return take_damaged(p, offset, env, len);
 	}
 	*ret_kind = TRACKED_FENCE;
 	p->fences++;
 	return 0;
+}
+
+int tracker_record(struct tracker *t, int32_t partition, int64_t offset, const void *payload,
+	size_t len, enum tracker_kind *ret_kind, struct envelope *ret_env)
+{
+	struct envelope env;
+	enum envelope_verdict v = envelope_decode(payload, len, &env);
+
+	return take_record(t, partition, offset, v, &env, len, ret_kind, ret_env);
+}
+
+int tracker_record_beside(struct tracker *t, int32_t partition, int64_t offset, const void *beside,
+	size_t beside_len, const void *payload, size_t len, enum tracker_kind *ret_kind,
+	struct envelope *ret_env)
+{
+	struct envelope env;
+	enum envelope_verdict v = envelope_decode_beside(beside, beside_len, payload, len, &env);
+
+	return take_record(t, partition, offset, v, &env, len, ret_kind, ret_env);
 }
 
 int tracker_load(struct tracker *t, int32_t partition, const struct tracker_run *run)

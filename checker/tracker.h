@@ -96,6 +96,11 @@ void tracker_free(struct tracker *t);
 MUST_CHECK int tracker_record(struct tracker *t, int32_t partition, int64_t offset,
 	const void *payload, size_t len, enum tracker_kind *ret_kind, struct envelope *ret_env);
 
+/* As tracker_record() for a record that may carry its envelope beside its payload (see envelope.h). */
+MUST_CHECK int tracker_record_beside(struct tracker *t, int32_t partition, int64_t offset,
+	const void *beside, size_t beside_len, const void *payload, size_t len,
+	enum tracker_kind *ret_kind, struct envelope *ret_env);
+
 /* As tracker_record() for what the caller decoded itself: for tests and for loading. */
 MUST_CHECK int tracker_message(struct tracker *t, int32_t partition, int64_t offset,
 	const struct tracker_ident *ident, uint64_t seq, uint16_t attempt,

@@ -9,6 +9,7 @@
 
 #include "checker/anchor.h"
 #include "checker/ladder.h"
+#include "checker/recorder.h"
 #include "core/clock.h"
 #include "core/hist.h"
 #include "core/ledger/run.h"
@@ -22,6 +23,7 @@
 #define RETRY_NS (500 * NS_PER_MS)
 #define LOOK_NS (5 * NS_PER_S) /* for one look at an anchor */
 #define MAX_ROWS 200000u       /* of evidence that waits for the ledger: then reading pauses */
+#define MAX_MESSAGES 400000u   /* that wait to be recorded: the same */
 #define MAX_FENCES 65536u
 #define OLDER_LOOKS 4u
 
@@ -52,6 +54,7 @@ struct parcel {
 	size_t n_damages, cap_damages;
 	struct witness_fold fold[LADDER_MAX_FOLDS];
 	size_t n_folds;
+	struct recorder recorded;
 	struct witness_sample sample;
 	struct witness_checker checker;
 	struct hist latency; /* the checker's */
@@ -87,6 +90,7 @@ struct witness {
 	size_t n_fences, cap_fences;
 
 	/* the reader's */
+	struct recorder recorder;
 	uint64_t changes_seen;
 	int64_t next_commit_ns, next_verify_ns, next_sample_ns, last_sample_ns;
 	uint64_t read_before;
@@ -225,6 +229,8 @@ static int write_parcel(struct witness *w, struct err *e)
 		.n_damages = w->parcel.n_damages,
 		.fold = w->parcel.fold,
 		.n_folds = w->parcel.n_folds,
+		.message = w->parcel.recorded.row,
+		.n_messages = w->parcel.recorded.n,
 		.sample = w->parcel.has_sample ? &w->parcel.sample : NULL,
 		.checker = w->parcel.has_sample ? &w->parcel.checker : NULL,
 	};
@@ -280,7 +286,7 @@ static void parcel_done(struct witness *w)
 
 	for (size_t i = 0; i < c->n_advances; i++)
 		w->place[c->advance[i].partition].committed = c->advance[i].next_offset;
-	c->n_advances = c->n_rows = c->n_damages = c->n_folds = 0;
+	c->n_advances = c->n_rows = c->n_damages = c->n_folds = c->recorded.n = 0;
 	c->has_sample = false;
 	w->parcel_full = false;
 	pthread_cond_broadcast(&w->changed);
@@ -474,6 +480,7 @@ static int hand_over(struct witness *w, struct err *e)
 		c->n_folds = 0;
 		return r;
 	}
+	recorder_swap(&w->recorder, &c->recorded);
 	pack_sample(w);
 	pthread_mutex_lock(&w->mutex);
 	w->parcel_full = true;
@@ -661,6 +668,27 @@ static int verify_all(struct witness *w, int64_t deadline_ns, uint64_t *cuts, st
 	return r;
 }
 
+/* ---- records --------------------------------------------------------------------------------- */
+
+/* One record into the tracker, and onto record if that is asked for. */
+static int track(struct witness *w, const struct broker_message *m, int64_t wall_ns,
+	enum tracker_kind *ret_kind, struct envelope *ret_env)
+{
+	int r;
+
+	if (__builtin_expect(!m->beside, 1))
+		r = tracker_record(
+			w->tracker, m->partition, m->offset, m->payload, m->len, ret_kind, ret_env);
+	else
+		r = tracker_record_beside(w->tracker, m->partition, m->offset, m->beside,
+			m->beside_len, m->payload, m->len, ret_kind, ret_env);
+
+	if (r == 0 && w->plan.record_messages)
+		r = recorder_add(&w->recorder, m, *ret_kind, ret_env,
+			w->place[m->partition].generation, wall_ns);
+	return r;
+}
+
 /* ---- sweeps ---------------------------------------------------------------------------------- */
 
 /* Read from..to again and write it as segments of the generation that was just begun. */
@@ -668,21 +696,22 @@ static int read_again(
 	struct witness *w, int32_t partition, int64_t to, int64_t deadline_ns, struct err *e)
 {
 	struct place *p = &w->place[partition];
-	enum tracker_kind kind;
 	int r = 0;
 
 	while (r == 0 && p->next_offset < to) {
 		size_t n = w->plan.ops->reader_read(w->reader, w->batch, BATCH, READ_MS);
+		int64_t wall_ns = clock_wall_ns();
 
 		for (size_t i = 0; r == 0 && i < n; i++) {
 			struct broker_message *m = &w->batch[i];
+			enum tracker_kind kind;
+			struct envelope env;
 
 			if (m->partition != partition)
 				continue;
 			if (m->item == BROKER_MESSAGE && m->offset >= p->next_offset &&
 				m->offset < to) {
-				r = tracker_record(w->tracker, partition, m->offset, m->payload,
-					m->len, &kind, NULL);
+				r = track(w, m, wall_ns, &kind, &env);
 				p->next_offset = m->offset + 1;
 				p->last = anchor_of(m);
 			} else if (m->item == BROKER_END ||
@@ -818,7 +847,7 @@ static int take_message(struct witness *w, const struct broker_message *m, int64
 
 	if (m->offset < p->next_offset)
 		return 0;
-	r = tracker_record(w->tracker, m->partition, m->offset, m->payload, m->len, &kind, &env);
+	r = track(w, m, wall_ns, &kind, &env);
 	if (r)
 		return r;
 	p->next_offset = m->offset + 1;
@@ -1071,7 +1100,8 @@ static void *read_main(void *arg)
 		if (r)
 			break;
 		/* the ledger does not follow: wait for it rather than grow without bound */
-		if (tracker_pending(w->tracker) > MAX_ROWS || ledger_away(w)) {
+		if (tracker_pending(w->tracker) > MAX_ROWS || w->recorder.n > MAX_MESSAGES ||
+			ledger_away(w)) {
 			clock_sleep_ns(READ_MS * NS_PER_MS);
 			continue;
 		}
@@ -1286,6 +1316,8 @@ void witness_free(struct witness *w)
 	free(w->parcel.advance);
 	free(w->parcel.row);
 	free(w->parcel.damage);
+	recorder_release(&w->parcel.recorded);
+	recorder_release(&w->recorder);
 	free(w->fence);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->mutex);

@@ -28,7 +28,8 @@ struct witness_plan {
 	struct witness_key key;
 	const int64_t *start; /* by partition: where the run began; -1: not part of it */
 	size_t n_partitions;
-	const char *source; /* what samples and events say they come from */
+	const char *source;   /* what samples and events say they come from */
+	bool record_messages; /* write a row for each message as well */
 };
 
 /* A fence that was read (and is in the ledger, position and all). */

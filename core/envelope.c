@@ -74,11 +74,16 @@ void envelope_encode(const struct envelope *e, uint64_t payload_hash, uint8_t *m
 	put64(msg + 56, payload_hash);
 }
 
-enum envelope_verdict envelope_decode(const void *msg, size_t len, struct envelope *ret)
+bool envelope_has_magic(const void *payload, size_t len)
 {
-	const uint8_t *p = msg;
+	return len >= 4 && memcmp(payload, MAGIC, 4) == 0;
+}
 
-	if (len < 4 || memcmp(p, MAGIC, 4) != 0)
+/* The 64 bytes alone: ENVELOPE_OK when they are right, whatever the payload is. */
+static inline enum envelope_verdict decode_header(
+	const uint8_t *p, size_t len, struct envelope *ret)
+{
+	if (!envelope_has_magic(p, len))
 		return ENVELOPE_FOREIGN;
 	if (len < ENVELOPE_LEN || p[4] != VERSION || get32(p + 52) != (uint32_t)XXH3_64bits(p, 52))
 		return ENVELOPE_BAD_HEADER;
@@ -94,8 +99,36 @@ enum envelope_verdict envelope_decode(const void *msg, size_t len, struct envelo
 	ret->seq = get64(p + 32);
 	ret->send_wall_ns = (int64_t)get64(p + 40);
 	ret->length = get32(p + 48);
+	return ENVELOPE_OK;
+}
+
+enum envelope_verdict envelope_decode(const void *msg, size_t len, struct envelope *ret)
+{
+	const uint8_t *p = msg;
+	enum envelope_verdict v = decode_header(p, len, ret);
+
+	if (v != ENVELOPE_OK)
+		return v;
 	if (ret->length != len ||
 		get64(p + 56) != XXH3_64bits(p + ENVELOPE_LEN, len - ENVELOPE_LEN))
+		return ENVELOPE_BAD_PAYLOAD;
+	return ENVELOPE_OK;
+}
+
+enum envelope_verdict envelope_decode_beside(const void *beside, size_t beside_len,
+	const void *payload, size_t len, struct envelope *ret)
+{
+	const uint8_t *p = beside;
+	enum envelope_verdict v;
+
+	if (!beside || envelope_has_magic(payload, len))
+		return envelope_decode(payload, len, ret);
+	if (beside_len > ENVELOPE_LEN)
+		return envelope_has_magic(p, beside_len) ? ENVELOPE_BAD_HEADER : ENVELOPE_FOREIGN;
+	v = decode_header(p, beside_len, ret);
+	if (v != ENVELOPE_OK)
+		return v;
+	if (ret->length != len || get64(p + 56) != envelope_payload_hash(payload, len))
 		return ENVELOPE_BAD_PAYLOAD;
 	return ENVELOPE_OK;
 }

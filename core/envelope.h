@@ -1,6 +1,7 @@
 #ifndef CORE_ENVELOPE_H
 #define CORE_ENVELOPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,13 @@
  *
  * Bytes 48 and 56-63 speak of the whole message, so a header that arrived intact tells whether the rest
  * did. Bytes from a broker are hostile until envelope_decode() has said ENVELOPE_OK.
+ *
+ * An application's own message, whose payload is not ours to change, carries the same 64 bytes beside it: in a
+ * record header (Kafka) or message property (AMQP) named ENVELOPE_HEADER_NAME, the last one of that name. Then
+ * bytes 48-51 are the length of the payload alone, 0 or more, and bytes 56-63 the hash of all of it. Where the
+ * payload begins with the magic, it is the payload that counts, and no header is looked at.
  */
+#define ENVELOPE_HEADER_NAME "mqaudit"
 #define ENVELOPE_LEN 64
 #define ENVELOPE_FLAG_FENCE 1u
 #define ENVELOPE_SEQ_MAX                                                                           \
@@ -66,5 +73,16 @@ void envelope_encode(const struct envelope *e, uint64_t payload_hash, uint8_t *m
  * ret is filled for ENVELOPE_OK and ENVELOPE_BAD_PAYLOAD, untouched otherwise.
  */
 enum envelope_verdict envelope_decode(const void *msg, size_t len, struct envelope *ret);
+
+/*
+ * The same for a message that may carry its envelope beside its payload: beside is that header's value (NULL:
+ * there is none), which must be the 64 bytes and nothing more. As envelope_decode() where there is none, or
+ * where the payload has the magic.
+ */
+enum envelope_verdict envelope_decode_beside(const void *beside, size_t beside_len,
+	const void *payload, size_t len, struct envelope *ret);
+
+/* Does a payload begin as one of ours does? Then nothing beside it counts. */
+bool envelope_has_magic(const void *payload, size_t len);
 
 #endif

@@ -15,13 +15,6 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-/* Ignore the result of a MUST_CHECK call on purpose (gcc does not take a cast to void for that). */
-#define IGNORE_RESULT(call)                                                                        \
-	do {                                                                                       \
-		if (call) {                                                                        \
-		}                                                                                  \
-	} while (0)
-
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* X(name, what it means): one line a code; err_code_text() and a test go through the list. */

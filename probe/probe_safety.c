@@ -38,7 +38,8 @@ static bool ours(const struct broker_message *m)
 {
 	struct envelope env;
 
-	return envelope_decode(m->payload, m->len, &env) != ENVELOPE_FOREIGN;
+	return envelope_decode_beside(m->beside, m->beside_len, m->payload, m->len, &env) !=
+	       ENVELOPE_FOREIGN;
 }
 
 /* The last few records of one partition: is there one without an envelope? */

@@ -392,7 +392,7 @@ static void end(struct patient *p)
 	if (p->netns_fd >= 0)
 		close(p->netns_fd);
 	if (p->netns[0])
-		IGNORE_RESULT(run_in(-1, del, detail, sizeof(detail)));
+		(void)run_in(-1, del, detail, sizeof(detail));
 	if (p->folder[0])
 		err_ignore(paths_remove_tree(p->folder, &ignored));
 }

@@ -139,6 +139,9 @@ struct broker_message {
 	size_t len;
 	const void *key;
 	size_t key_len;
+	const uint8_t
+		*beside; /* an envelope beside the payload (envelope.h); NULL: none, or in it */
+	size_t beside_len;
 	int64_t stamp_ms; /* the record's timestamp, ms since 1970; 0: none */
 	const char *text; /* BROKER_READ_ERROR: what the library says */
 	bool fatal;   /* BROKER_READ_ERROR: reading cannot go on (no permission, no topic, ...) */

@@ -4,6 +4,7 @@
 
 #include "core/broker/kafka.h"
 #include "core/clock.h"
+#include "core/envelope.h"
 
 #define MAX_BATCH 1000
 
@@ -98,6 +99,20 @@ static bool is_fatal(rd_kafka_resp_err_t code)
 	}
 }
 
+/* Headers are parsed at the first question for them: asked of strangers' records only. */
+static void look_beside(rd_kafka_message_t *m, struct broker_message *ret)
+{
+	rd_kafka_headers_t *headers;
+	const void *value;
+	size_t len;
+
+	if (rd_kafka_message_headers(m, &headers) != 0 ||
+		rd_kafka_header_get_last(headers, ENVELOPE_HEADER_NAME, &value, &len) != 0)
+		return;
+	ret->beside = value;
+	ret->beside_len = len;
+}
+
 static void describe(rd_kafka_message_t *m, struct broker_message *ret)
 {
 	rd_kafka_timestamp_type_t type;
@@ -113,6 +128,8 @@ static void describe(rd_kafka_message_t *m, struct broker_message *ret)
 		ret->key = m->key;
 		ret->key_len = m->key_len;
 		ret->stamp_ms = stamp > 0 ? stamp : 0;
+		if (!envelope_has_magic(m->payload, m->len))
+			look_beside(m, ret);
 		break;
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
 		ret->item = BROKER_END;

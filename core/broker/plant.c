@@ -525,7 +525,7 @@ static void wait_for_extras(struct broker_producer *p)
 	struct broker_outcome o;
 
 	while (atomic_load(&p->extras) && clock_ns() < deadline)
-		IGNORE_RESULT(planting_poll(p, &o, 1, 10));
+		(void)planting_poll(p, &o, 1, 10);
 }
 
 static void planting_close(struct broker_producer *p)

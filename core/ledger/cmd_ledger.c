@@ -8,6 +8,7 @@
 
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/ledger/gc.h"
 #include "core/ledger/keeper.h"
 #include "core/ledger/server.h"
 #include "core/log.h"
@@ -218,6 +219,95 @@ const struct command cmd_ledger_stop = {
 		"soon as it needs it.",
 	.max_args = 0,
 	.run = run_stop,
+};
+
+/* ---- gc ---- */
+
+struct gc_opts {
+	uint64_t keep;
+	const char *ledger;
+};
+
+static const struct opt gc_rows[] = {
+	{.name = "keep",
+		.type = OPT_COUNT,
+		.arg = "DAYS",
+		.offset = offsetof(struct gc_opts, keep),
+		.group = "What to keep",
+		.help = "Remove closed runs that nobody has touched for so many days, with all of their "
+			"evidence; 0: all that are closed. Without it no run is removed."},
+	{.name = "ledger",
+		.type = OPT_STRING,
+		.arg = "URL",
+		.offset = offsetof(struct gc_opts, ledger),
+		.group = "Ledger",
+		.help = "PostgreSQL of the ledger (postgresql://...); without it the embedded one."},
+	{.name = NULL},
+};
+
+static int say_removed(const char *name, const char *ended, void *arg, struct err *e)
+{
+	uint64_t *n = arg;
+
+	(void)e;
+	++*n;
+	printf("removed     %s, ended %s UTC\n", name, ended);
+	fflush(stdout);
+	return 0;
+}
+
+/* What was done so far is said also when the rest fails. */
+static int collect_garbage(struct ledger *l, const struct gc_opts *o, bool keep, struct err *e)
+{
+	char before_text[UNITS_LEN], after_text[UNITS_LEN], n[UNITS_LEN];
+	uint64_t removed = 0, runs = 0, rows = 0, before = 0, after = 0;
+	int r = gc_size(l, &before, e);
+
+	if (r == 0 && keep)
+		r = gc_remove_old(l, o->keep, say_removed, &removed, e);
+	if (r == 0)
+		r = gc_fold(l, &runs, &rows, e);
+	if (r)
+		return r;
+	printf("folded      %s row%s of %" PRIu64 " closed run%s\n", units_grouped(rows, n),
+		rows == 1 ? "" : "s", runs, runs == 1 ? "" : "s");
+	fflush(stdout);
+	r = gc_vacuum(l, e);
+	if (r == 0)
+		r = gc_size(l, &after, e);
+	if (r == 0)
+		printf("size        %s, was %s\n", units_bytes(after, after_text),
+			units_bytes(before, before_text));
+	return r;
+}
+
+static int run_gc(struct cmdline *cl)
+{
+	const struct gc_opts *o = cl->opts;
+	struct ledger *l = NULL;
+	struct err e = {0};
+	int r = ledger_open(o->ledger, &l, &e);
+
+	if (r == 0)
+		r = collect_garbage(l, o, opt_given(cl, "keep"), &e);
+	ledger_close(l);
+	return r ? fail(&e) : exit_of_output();
+}
+
+const struct command cmd_ledger_gc = {
+	.name = "ledger gc",
+	.args = "",
+	.summary = "make the ledger smaller, and remove old runs",
+	.description =
+		"Folds what probes said of closed runs, where the log bears it out, into fewer "
+		"rows, gives the space of what was folded or removed back to the tables, and, "
+		"with --keep, removes old runs first. Verdicts, findings and counts of what is "
+		"kept stay as they are. Open runs are not touched, and may go on meanwhile.",
+	.examples = "# Once a night: two weeks are kept\nmqaudit ledger gc --keep 14\n",
+	.opts = gc_rows,
+	.opts_size = sizeof(struct gc_opts),
+	.max_args = 0,
+	.run = run_gc,
 };
 
 /* ---- the keeper ---- */

@@ -3,11 +3,12 @@
 
 #include "core/opt.h"
 
-/* The commands of the embedded ledger. */
+/* The commands of the ledger: the embedded one's server, and housekeeping in any. */
 
 extern const struct command cmd_ledger_start;
 extern const struct command cmd_ledger_stop;
 extern const struct command cmd_ledger_status;
+extern const struct command cmd_ledger_gc;
 extern const struct command cmd_ledger_keeper; /* hidden: see keeper.h */
 
 #endif

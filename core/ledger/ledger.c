@@ -57,6 +57,26 @@ static int read_meta(struct pg *pg, const char *name, char *ret, size_t len, str
 	return 0;
 }
 
+/* The schema as it was first, and what each version after it changed: step v - 1 makes version v. */
+static const char *const steps[] = {SQL_SCHEMA, SQL_SCHEMA_2};
+_Static_assert(sizeof(steps) / sizeof(steps[0]) == LEDGER_SCHEMA_VERSION, "one step a version");
+
+static int take_steps(struct pg *pg, const char *version, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	long from = strtol(version, NULL, 10);
+	int r = 0;
+
+	for (long v = from < 0 ? 0 : from; r == 0 && v < LEDGER_SCHEMA_VERSION; v++)
+		r = pg_exec(pg, steps[v], PG_TIMEOUT, e);
+	pg_arg_i64(&args, LEDGER_SCHEMA_VERSION);
+	return r ? r
+		 : pg_query(pg,
+			   "update mqaudit.meta set value = $1 where name = 'schema_version' "
+			   "and value::int4 < $1::int4",
+			   &args, PG_TIMEOUT, NULL, e);
+}
+
 static int migrate_locked(struct pg *pg, const char *hash, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
@@ -65,8 +85,8 @@ static int migrate_locked(struct pg *pg, const char *hash, struct err *e)
 
 	if (r == 0)
 		r = read_meta(pg, "schema_version", version, sizeof(version), e);
-	if (r == 0 && !version[0])
-		r = pg_exec(pg, SQL_SCHEMA, PG_TIMEOUT, e);
+	if (r == 0)
+		r = take_steps(pg, version, e);
 	if (r == 0)
 		r = pg_exec(pg, SQL_FUNCTIONS, PG_TIMEOUT, e);
 	if (r == 0)
@@ -120,7 +140,7 @@ static int check_schema(struct ledger *l, struct err *e)
 			l->where, version, LEDGER_SCHEMA_VERSION);
 		return err_hint(e, "use the newer mqaudit that made it, or another ledger");
 	}
-	if (!version[0] || strcmp(functions, hash) != 0)
+	if (strtol(version, NULL, 10) < LEDGER_SCHEMA_VERSION || strcmp(functions, hash) != 0)
 		r = migrate(l->pg, hash, e);
 	return r;
 }
@@ -265,6 +285,37 @@ const char *ledger_array_end(struct buf *b)
 {
 	buf_char(b, '}');
 	return buf_str(b);
+}
+
+void ledger_array_i64_or_null(struct buf *b, int64_t v, bool null)
+{
+	if (null)
+		ledger_array_null(b);
+	else
+		ledger_array_i64(b, v);
+}
+
+void ledger_columns_begin(struct ledger_columns *c, int n)
+{
+	if (n > LEDGER_COLUMNS_MAX)
+		BUG("%d columns", n);
+	c->n = n;
+	for (int i = 0; i < n; i++) {
+		buf_init(&c->b[i], BUF_MAX_DEFAULT);
+		ledger_array_begin(&c->b[i]);
+	}
+}
+
+void ledger_columns_args(struct ledger_columns *c, struct pg_args *a)
+{
+	for (int i = 0; i < c->n; i++)
+		pg_arg_text(a, ledger_array_end(&c->b[i]));
+}
+
+void ledger_columns_release(struct ledger_columns *c)
+{
+	for (int i = 0; i < c->n; i++)
+		buf_release(&c->b[i]);
 }
 
 void ledger_histogram_text(struct buf *b, const struct hist *h)

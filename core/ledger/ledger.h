@@ -18,7 +18,7 @@
 struct ledger;
 
 /* The schema that this program writes and reads. */
-#define LEDGER_SCHEMA_VERSION 1
+#define LEDGER_SCHEMA_VERSION 2
 
 /*
  * Connect to `url` (NULL: $MQAUDIT_LEDGER, else the embedded server, which is made and started when
@@ -50,6 +50,22 @@ void ledger_array_null(struct buf *b);
 void ledger_array_text(struct buf *b, const char *s);
 void ledger_array_time(struct buf *b, int64_t wall_ns);
 const char *ledger_array_end(struct buf *b);
+
+/* A number, or a null in its place. */
+void ledger_array_i64_or_null(struct buf *b, int64_t v, bool null);
+
+/*
+ * Rows as parameters: n arrays, one for each column, to be filled in the same order with the calls above.
+ * args() closes them and appends each as a parameter (borrowed until release()).
+ */
+#define LEDGER_COLUMNS_MAX 17
+struct ledger_columns {
+	struct buf b[LEDGER_COLUMNS_MAX];
+	int n;
+};
+void ledger_columns_begin(struct ledger_columns *c, int n);
+void ledger_columns_args(struct ledger_columns *c, struct pg_args *a);
+void ledger_columns_release(struct ledger_columns *c);
 
 /* A histogram as the ledger keeps it: "{bucket,count,bucket,count,...}" without the empty ones. */
 void ledger_histogram_text(struct buf *b, const struct hist *h);

@@ -92,34 +92,6 @@ int produced_set_journal(struct ledger *l, int64_t run_id, uint32_t producer_id,
 
 /* ---- shipping -------------------------------------------------------------------------------- */
 
-/* The columns of a shipment as array parameters, one buffer each. */
-#define MAX_COLUMNS 16
-struct columns {
-	struct buf b[MAX_COLUMNS];
-	int n;
-};
-
-static void columns_begin(struct columns *c, int n)
-{
-	c->n = n;
-	for (int i = 0; i < n; i++) {
-		buf_init(&c->b[i], BUF_MAX_DEFAULT);
-		ledger_array_begin(&c->b[i]);
-	}
-}
-
-static void columns_args(struct columns *c, struct pg_args *a)
-{
-	for (int i = 0; i < c->n; i++)
-		pg_arg_text(a, ledger_array_end(&c->b[i]));
-}
-
-static void columns_release(struct columns *c)
-{
-	for (int i = 0; i < c->n; i++)
-		buf_release(&c->b[i]);
-}
-
 static void latency_text(struct buf *b, const struct hist *h)
 {
 	struct buf list;
@@ -138,10 +110,10 @@ static int ship_producers(struct ledger *l, const struct produced_shipment *s, s
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
-	struct columns c;
+	struct ledger_columns c;
 	int r;
 
-	columns_begin(&c, 12);
+	ledger_columns_begin(&c, 12);
 	for (size_t i = 0; i < s->n_producers; i++) {
 		const struct produced_producer *p = &s->producer[i];
 
@@ -164,7 +136,7 @@ static int ship_producers(struct ledger *l, const struct produced_shipment *s, s
 		}
 	}
 	pg_arg_i64(&args, s->run_id);
-	columns_args(&c, &args);
+	ledger_columns_args(&c, &args);
 	r = pg_query(ledger_pg(l),
 		"update mqaudit.producer p set shipment = d.shipment, shipped = d.shipped, heard = clock_timestamp(), "
 		"disconnects = greatest(p.disconnects, d.disconnects), retries = greatest(p.retries, d.retries), "
@@ -181,7 +153,7 @@ static int ship_producers(struct ledger *l, const struct produced_shipment *s, s
 		"where p.run_id = $1::int8 and p.producer_id = d.producer_id and p.epoch = d.epoch "
 		"and p.shipment = d.shipment - 1 and p.ended is null",
 		&args, PG_TIMEOUT, &rows, e);
-	columns_release(&c);
+	ledger_columns_release(&c);
 	if (r)
 		return r;
 	if (pg_rows_changed(rows) != s->n_producers)
@@ -194,12 +166,12 @@ static int ship_producers(struct ledger *l, const struct produced_shipment *s, s
 static int ship_lanes(struct ledger *l, const struct produced_shipment *s, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
-	struct columns c;
+	struct ledger_columns c;
 	int r;
 
 	if (s->n_lanes == 0)
 		return 0;
-	columns_begin(&c, 8);
+	ledger_columns_begin(&c, 8);
 	for (size_t i = 0; i < s->n_lanes; i++) {
 		const struct produced_lane *n = &s->lane[i];
 		const struct produced_producer *p = &s->producer[n->producer];
@@ -214,7 +186,7 @@ static int ship_lanes(struct ledger *l, const struct produced_shipment *s, struc
 		ledger_array_i64(&c.b[7], (int64_t)n->lease);
 	}
 	pg_arg_i64(&args, s->run_id);
-	columns_args(&c, &args);
+	ledger_columns_args(&c, &args);
 	/* an intent within a second of the row before it makes that row longer */
 	r = pg_query(ledger_pg(l),
 		"with d as materialized (select * from unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], "
@@ -235,11 +207,11 @@ static int ship_lanes(struct ledger *l, const struct produced_shipment *s, struc
 		"on conflict (run_id, producer_id, epoch, partition) do update "
 		"set hi = greatest(g.hi, excluded.hi)",
 		&args, PG_TIMEOUT, NULL, e);
-	columns_release(&c);
+	ledger_columns_release(&c);
 	return r;
 }
 
-static void outcome_columns(struct columns *c, const struct produced_shipment *s,
+static void outcome_columns(struct ledger_columns *c, const struct produced_shipment *s,
 	const struct produced_outcome *o, int64_t number)
 {
 	const struct produced_producer *p = &s->producer[o->producer];
@@ -272,16 +244,16 @@ static void outcome_columns(struct columns *c, const struct produced_shipment *s
 static int ship_outcomes(struct ledger *l, const struct produced_shipment *s, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
-	struct columns c;
+	struct ledger_columns c;
 	int r;
 
 	if (s->n_outcomes == 0)
 		return 0;
-	columns_begin(&c, 14);
+	ledger_columns_begin(&c, 14);
 	for (size_t i = 0; i < s->n_outcomes; i++)
 		outcome_columns(&c, s, &s->outcome[i], (int64_t)i);
 	pg_arg_i64(&args, s->run_id);
-	columns_args(&c, &args);
+	ledger_columns_args(&c, &args);
 	r = pg_query(ledger_pg(l),
 		"with d as materialized (select * from unnest($2::int8[], $3::int8[], $4::int8[], $5::int4[], "
 		"$6::int8[], $7::int8[], $8::mqaudit.outcome_kind[], $9::int8[], $10::int4[], $11::int4[], "
@@ -304,33 +276,33 @@ static int ship_outcomes(struct ledger *l, const struct produced_shipment *s, st
 		"first_offset + (hi - lo), node, code, reason, first_time, last_time from d "
 		"where n not in (select n from longer)",
 		&args, PG_TIMEOUT, NULL, e);
-	columns_release(&c);
+	ledger_columns_release(&c);
 	return r;
 }
 
 static int ship_nodes(struct ledger *l, const struct produced_shipment *s, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
-	struct columns c;
+	struct ledger_columns c;
 	int r;
 
 	if (s->n_nodes == 0)
 		return 0;
-	columns_begin(&c, 3);
+	ledger_columns_begin(&c, 3);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		ledger_array_i64(&c.b[0], s->node[i].id);
 		ledger_array_text(&c.b[1], s->node[i].host);
 		ledger_array_i64(&c.b[2], s->node[i].port);
 	}
 	pg_arg_i64(&args, s->run_id);
-	columns_args(&c, &args);
+	ledger_columns_args(&c, &args);
 	r = pg_query(ledger_pg(l),
 		"insert into mqaudit.node (run_id, side, node_id, host, port) "
 		"select distinct on (i) $1::int8, 'source', i, h, p "
 		"from unnest($2::int8[], $3::text[], $4::int4[]) as u (i, h, p) "
 		"on conflict (run_id, side, node_id) do update set host = excluded.host, port = excluded.port",
 		&args, PG_TIMEOUT, NULL, e);
-	columns_release(&c);
+	ledger_columns_release(&c);
 	return r;
 }
 

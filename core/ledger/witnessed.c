@@ -181,49 +181,14 @@ int witnessed_rows(struct ledger *l, const struct witness_key *k, int32_t partit
 
 /* ---- commit ---------------------------------------------------------------------------------- */
 
-#define MAX_COLUMNS 17
-struct columns {
-	struct buf b[MAX_COLUMNS];
-	int n;
-};
-
-static void columns_begin(struct columns *c, int n)
-{
-	c->n = n;
-	for (int i = 0; i < n; i++) {
-		buf_init(&c->b[i], BUF_MAX_DEFAULT);
-		ledger_array_begin(&c->b[i]);
-	}
-}
-
-static void columns_args(struct columns *c, struct pg_args *a)
-{
-	for (int i = 0; i < c->n; i++)
-		pg_arg_text(a, ledger_array_end(&c->b[i]));
-}
-
-static void columns_release(struct columns *c)
-{
-	for (int i = 0; i < c->n; i++)
-		buf_release(&c->b[i]);
-}
-
-static void add_or_null(struct buf *b, int64_t v, bool null)
-{
-	if (null)
-		ledger_array_null(b);
-	else
-		ledger_array_i64(b, v);
-}
-
 static int commit_positions(struct ledger *l, const struct witness_commit *c, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
-	struct columns col;
+	struct ledger_columns col;
 	int r;
 
-	columns_begin(&col, 14);
+	ledger_columns_begin(&col, 14);
 	for (size_t i = 0; i < c->n_advances; i++) {
 		const struct witness_advance *a = &c->advance[i];
 		const struct witness_segment *s = &a->segment;
@@ -231,12 +196,12 @@ static int commit_positions(struct ledger *l, const struct witness_commit *c, st
 		ledger_array_i64(&col.b[0], a->partition);
 		ledger_array_i64(&col.b[1], a->generation);
 		ledger_array_i64(&col.b[2], a->next_offset);
-		add_or_null(&col.b[3], a->log_start, a->log_start < 0);
-		add_or_null(&col.b[4], a->log_end, a->log_end < 0);
+		ledger_array_i64_or_null(&col.b[3], a->log_start, a->log_start < 0);
+		ledger_array_i64_or_null(&col.b[4], a->log_end, a->log_end < 0);
 		ledger_array_i64(&col.b[5], s->segment);
 		ledger_array_i64(&col.b[6], s->first_offset);
-		add_or_null(&col.b[7], s->anchor.offset, s->anchor.offset < 0);
-		add_or_null(&col.b[8], s->anchor.digest, s->anchor.offset < 0);
+		ledger_array_i64_or_null(&col.b[7], s->anchor.offset, s->anchor.offset < 0);
+		ledger_array_i64_or_null(&col.b[8], s->anchor.digest, s->anchor.offset < 0);
 		ledger_array_i64(&col.b[9], s->records);
 		ledger_array_i64(&col.b[10], s->ours);
 		ledger_array_i64(&col.b[11], s->foreigners);
@@ -245,7 +210,7 @@ static int commit_positions(struct ledger *l, const struct witness_commit *c, st
 	}
 	args_key(&args, &c->key);
 	pg_arg_i64(&args, c->owner);
-	columns_args(&col, &args);
+	ledger_columns_args(&col, &args);
 	r = pg_query(ledger_pg(l),
 		"with d as materialized (select * from unnest($5::int8[], $6::int4[], $7::int8[], $8::int8[], "
 		"$9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::int8[], "
@@ -265,7 +230,7 @@ static int commit_positions(struct ledger *l, const struct witness_commit *c, st
 		"d.segment, d.generation, d.first_offset, d.next_offset, d.anchor_offset, d.anchor_digest, "
 		"d.records, d.ours, d.foreigners, d.fences, d.corrupted from d join moved using (partition)",
 		&args, PG_TIMEOUT, &rows, e);
-	columns_release(&col);
+	ledger_columns_release(&col);
 	if (r)
 		return r;
 	if (pg_rows_changed(rows) != c->n_advances)
@@ -286,12 +251,12 @@ static const struct witness_advance *advance_of(const struct witness_commit *c, 
 static int commit_rows(struct ledger *l, const struct witness_commit *c, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
-	struct columns col;
+	struct ledger_columns col;
 	int r;
 
 	if (c->n_rows == 0)
 		return 0;
-	columns_begin(&col, 12);
+	ledger_columns_begin(&col, 12);
 	for (size_t i = 0; i < c->n_rows; i++) {
 		const struct witness_row *w = &c->row[i];
 		const struct witness_advance *a = advance_of(c, w->partition);
@@ -310,7 +275,7 @@ static int commit_rows(struct ledger *l, const struct witness_commit *c, struct 
 		ledger_array_i64(&col.b[11], w->last_offset);
 	}
 	args_key(&args, &c->key);
-	columns_args(&col, &args);
+	ledger_columns_args(&col, &args);
 	r = pg_query(ledger_pg(l),
 		"insert into mqaudit.witness (run_id, side, isolation, partition, segment, generation, "
 		"producer_id, epoch, nonce, lane, attempt, lo, hi, first_offset, last_offset) "
@@ -318,19 +283,19 @@ static int commit_rows(struct ledger *l, const struct witness_commit *c, struct 
 		"unnest($4::int8[], $5::int8[], $6::int4[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], "
 		"$11::int4[], $12::int8[], $13::int8[], $14::int8[], $15::int8[])",
 		&args, 4 * PG_TIMEOUT, NULL, e);
-	columns_release(&col);
+	ledger_columns_release(&col);
 	return r;
 }
 
 static int commit_damage(struct ledger *l, const struct witness_commit *c, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
-	struct columns col;
+	struct ledger_columns col;
 	int r;
 
 	if (c->n_damages == 0)
 		return 0;
-	columns_begin(&col, 10);
+	ledger_columns_begin(&col, 10);
 	for (size_t i = 0; i < c->n_damages; i++) {
 		const struct witness_damage *w = &c->damage[i];
 		const struct witness_advance *a = advance_of(c, w->partition);
@@ -339,15 +304,15 @@ static int commit_damage(struct ledger *l, const struct witness_commit *c, struc
 		ledger_array_i64(&col.b[1], a->segment.segment);
 		ledger_array_i64(&col.b[2], a->generation);
 		ledger_array_i64(&col.b[3], w->offset);
-		add_or_null(&col.b[4], w->producer_id, !w->named);
-		add_or_null(&col.b[5], w->epoch, !w->named);
-		add_or_null(&col.b[6], w->nonce, !w->named);
-		add_or_null(&col.b[7], w->lane, !w->named);
-		add_or_null(&col.b[8], (int64_t)w->seq, !w->named);
+		ledger_array_i64_or_null(&col.b[4], w->producer_id, !w->named);
+		ledger_array_i64_or_null(&col.b[5], w->epoch, !w->named);
+		ledger_array_i64_or_null(&col.b[6], w->nonce, !w->named);
+		ledger_array_i64_or_null(&col.b[7], w->lane, !w->named);
+		ledger_array_i64_or_null(&col.b[8], (int64_t)w->seq, !w->named);
 		ledger_array_text(&col.b[9], w->what);
 	}
 	args_key(&args, &c->key);
-	columns_args(&col, &args);
+	ledger_columns_args(&col, &args);
 	r = pg_query(ledger_pg(l),
 		"insert into mqaudit.witness_corrupted (run_id, side, isolation, partition, segment, "
 		"generation, \"offset\", producer_id, epoch, nonce, lane, seq, what) "
@@ -355,31 +320,31 @@ static int commit_damage(struct ledger *l, const struct witness_commit *c, struc
 		"unnest($4::int8[], $5::int8[], $6::int4[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], "
 		"$11::int8[], $12::int8[], $13::text[])",
 		&args, PG_TIMEOUT, NULL, e);
-	columns_release(&col);
+	ledger_columns_release(&col);
 	return r;
 }
 
 static int commit_folds(struct ledger *l, const struct witness_commit *c, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
-	struct columns col;
+	struct ledger_columns col;
 	int r;
 
 	if (c->n_folds == 0)
 		return 0;
-	columns_begin(&col, 3);
+	ledger_columns_begin(&col, 3);
 	for (size_t i = 0; i < c->n_folds; i++) {
 		ledger_array_i64(&col.b[0], c->fold[i].partition);
 		ledger_array_i64(&col.b[1], c->fold[i].into);
 		ledger_array_i64(&col.b[2], c->fold[i].from);
 	}
 	args_key(&args, &c->key);
-	columns_args(&col, &args);
+	ledger_columns_args(&col, &args);
 	r = pg_query(ledger_pg(l),
 		"select mqaudit.fold_segments($1::int8, $2::mqaudit.side_kind, $3::mqaudit.isolation_kind, "
 		"$4::int8[], $5::int8[], $6::int8[])",
 		&args, 4 * PG_TIMEOUT, NULL, e);
-	columns_release(&col);
+	ledger_columns_release(&col);
 	return r;
 }
 
@@ -449,6 +414,9 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 		r = commit_rows(l, c, e);
 	if (r == 0)
 		r = commit_damage(l, c, e);
+	if (r == 0)
+		r = messages_copy(l, c->key.run_id, run_side_text(c->key.side),
+			isolation_text(c->key.isolation), c->message, c->n_messages, e);
 	if (r == 0)
 		r = commit_folds(l, c, e);
 	if (r == 0)
@@ -525,6 +493,17 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	pg_arg_i64(&args, g->generation);
 	pg_arg_i64(&args, g->first_segment);
 	pg_arg_i64(&args, g->last_segment);
+	/* single messages know no segments, which are folded: by their offsets, while these count */
+	if (r == 0)
+		r = pg_query(ledger_pg(l),
+			"update mqaudit.message m set superseded = $5::int4 from mqaudit.segment s "
+			"where s.run_id = $1::int8 and s.side = $2::mqaudit.side_kind "
+			"and s.isolation = $3::mqaudit.isolation_kind and s.partition = $4 "
+			"and s.segment between $6 and $7 and s.superseded is null "
+			"and m.run_id = $1::int8 and m.side = s.side and m.isolation = s.isolation "
+			"and m.partition = $4 and m.superseded is null "
+			"and m.\"offset\" >= s.first_offset and m.\"offset\" < s.end_offset",
+			&args, 40 * PG_TIMEOUT, NULL, e);
 	/* a cut reaches also what a sweep had put aside: it was in the log until then */
 	for (size_t i = 0; r == 0 && i < 3; i++) {
 		snprintf(sql, sizeof(sql),

@@ -2,6 +2,7 @@
 #define CORE_LEDGER_WITNESSED_H
 
 #include "core/ledger/ledger.h"
+#include "core/ledger/messages.h"
 #include "core/ledger/run.h"
 
 /*
@@ -125,6 +126,8 @@ struct witness_commit {
 	size_t n_damages;
 	const struct witness_fold *fold;
 	size_t n_folds;
+	const struct message_row *message; /* with --record=messages */
+	size_t n_messages;
 	const struct witness_sample *sample;   /* NULL: none */
 	const struct witness_checker *checker; /* NULL: as last told */
 };

@@ -104,7 +104,7 @@ static void look(const struct lab_kind *kind, struct labfile *file, int64_t time
 		const struct fault_ops *ops = fault_find(file->fault[i].kind);
 
 		if (ops)
-			IGNORE_RESULT(ops->prove(&lab, &file->fault[i], 0, NULL));
+			err_ignore(ops->prove(&lab, &file->fault[i], 0, NULL));
 	}
 }
 

@@ -153,7 +153,7 @@ int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_nod
 	r = ops->apply(lab, fault, e);
 	if (r) {
 		err_wrap(e, "fault %s on %s", ops->name, node->name);
-		IGNORE_RESULT(heal_one(lab, file->n_faults - 1, NULL, NULL));
+		err_ignore(heal_one(lab, file->n_faults - 1, NULL, NULL));
 		return r;
 	}
 	r = ops->prove(lab, fault, PROVE_NS, e);

@@ -111,7 +111,7 @@ static void remove_leftovers(const char *dist, const char *version)
 		if (strncmp(d->d_name, prefix, strlen(prefix)) != 0 || strcmp(dot, ".tmp") != 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dist, d->d_name);
-		IGNORE_RESULT(paths_remove_tree(path, NULL));
+		err_ignore(paths_remove_tree(path, NULL));
 	}
 	if (dir)
 		closedir(dir);
@@ -183,7 +183,7 @@ static int fetch(const char *dist, const char *version, const char *target, stru
 	if (r == 0 && rename(folder, target) != 0)
 		r = err_set_errno(e, ERR_IO, errno, "cannot make '%s'", target);
 	if (r)
-		IGNORE_RESULT(paths_remove_tree(folder, NULL));
+		err_ignore(paths_remove_tree(folder, NULL));
 	return r ? err_wrap(e, "fetch Kafka %s", version) : 0;
 }
 

@@ -230,7 +230,7 @@ static int wait_format(const char *name, pid_t pid, const char *log, struct err 
 
 	if (r) {
 		kill(pid, SIGKILL); /* our own child, not reaped yet */
-		IGNORE_RESULT(proc_wait(pid, -1, &status, NULL));
+		err_ignore(proc_wait(pid, -1, &status, NULL));
 		return err_wrap(e, "format the storage of %s", name);
 	}
 	if (status == 0)
@@ -422,7 +422,7 @@ static int train(struct lab *lab, const char *archive, const char *log, struct e
 	if (lab_wait_gone(pid, start_time, TRAIN_TIMEOUT_NS, r ? NULL : e)) {
 		r = r ? r : ERR_TIMEOUT;
 		proc_signal(pid, start_time, SIGKILL);
-		IGNORE_RESULT(lab_wait_gone(pid, start_time, TRAIN_TIMEOUT_NS, NULL));
+		err_ignore(lab_wait_gone(pid, start_time, TRAIN_TIMEOUT_NS, NULL));
 	}
 out:
 	if (fd >= 0)
@@ -449,7 +449,7 @@ static int train_into(struct lab *lab, const char *archive, struct err *e)
 	else
 		r = 0; /* slower, and nothing worse */
 	(void)unlink(partial);
-	IGNORE_RESULT(paths_remove_tree(folder, NULL));
+	err_ignore(paths_remove_tree(folder, NULL));
 	return r;
 }
 

@@ -247,7 +247,7 @@ static int stop_in_order(
 	r = lab_wait_gone(node->pid, node->start_time, timeout_ns, e);
 	if (r) {
 		node->state = LABFILE_NODE_RUNNING;
-		IGNORE_RESULT(lab_save(lab, NULL));
+		err_ignore(lab_save(lab, NULL));
 		err_wrap(e, "controlled shutdown of %s", node->name);
 		return err_hint(e, "mqaudit lab fault kill %s, then restart it", node->name);
 	}

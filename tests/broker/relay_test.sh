@@ -8,12 +8,12 @@ python_env
 lab_up
 relay=$top/tests/broker/tools/relay.py
 
-one_relay() { # NAME SEED SPEC
+one_relay() { # NAME SEED SPEC [beside]
 	local name=$1 seed=$2 spec=$3 relay_pid
 	"$mq" probe "kafka://lab:$lab/$name-b" --create-topic 2:3 -n 0 -q --run "make-$name" >/dev/null 2>&1
 	"$mq" probe "kafka://lab:$lab/$name-a" --create-topic 2:3 -n 4k -r 4k -q --run "$name" \
 		--check "kafka://lab:$lab/$name-b" >"$work/$name.probe" 2>&1 || bail "$(cat "$work/$name.probe")"
-	python_in_lab "$relay" "$(bootstrap)" "$name-a" "$name-b" "$seed" "$spec" 60 \
+	python_in_lab "$relay" "$(bootstrap)" "$name-a" "$name-b" "$seed" "$spec" 60 ${4:+"$4"} \
 		>"$work/$name.plan" 2>"$work/$name.relay" &
 	relay_pid=$!
 	"$mq" check "kafka://lab:$lab/$name-b" --run "$name" -q >"$work/$name.check" 2>&1
@@ -31,9 +31,18 @@ is "a clean relay: exit code" "$code" 0
 is "a clean relay: verdict" "$(report clean .verdict)" PASS
 is "a clean relay: nothing found" "$(report clean '[.findings[] | select(.withdrawn == false)] | length')" 0
 
-for seed in 11 12 13; do
+one_relay beside 2 "" beside
+is "a relay that puts the envelope beside the payload: PASS" "$code $(report beside .verdict)" "0 PASS"
+is "and nothing found: fences are known too" \
+	"$(report beside '[.findings[] | select(.withdrawn == false)] | length') $(report beside '[.fences[] | select(.side == "target" and .read != null)] | length')" "0 2"
+is "it did so: its records are shorter by the envelope" "$(in_lab kcat -b "$(bootstrap)" -t beside-b -C -e -q -p 0 -o 0 -f '%S\n' |
+	sort -n | uniq -c | awk '{ print $2 }' | paste -sd' ')" "0 36"
+
+for seed in 11 12 13 14; do
 	name=seed-$seed
-	one_relay "$name" "$seed" "drop=7,repeat=6,swap=5,flip=4,cut=3,behead=2,foreign=4"
+	form=
+	[ "$seed" = 14 ] && form=beside
+	one_relay "$name" "$seed" "drop=7,repeat=6,swap=5,flip=4,cut=3,behead=2,foreign=4" $form
 	is "seed $seed: exit code" "$code" 1
 	is "seed $seed: FAIL, both judges agree" "$(report "$name" '"\(.verdict) \(.agreed)"')" "FAIL true"
 	is "seed $seed: the dropped are lost at relay, and those whose header is gone" \

@@ -62,17 +62,24 @@ static void feed(struct tracker *t, struct entry *en)
 		.length = ENVELOPE_LEN + 8};
 	uint8_t payload[ENVELOPE_LEN + 8] = {0};
 	enum tracker_kind kind;
-	size_t len = sizeof(payload);
+	bool beside = chance(4); /* an application's own: its envelope beside the payload */
 	int r;
 
 	env.flags = en->kind == TRACKED_FENCE ? ENVELOPE_FLAG_FENCE : 0;
 	env.run_id += en->kind == TRACKED_FOREIGN;
+	if (beside)
+		env.length = 8;
 	envelope_encode(&env, envelope_payload_hash(payload + ENVELOPE_LEN, 8), payload);
 	if (en->kind == TRACKED_CORRUPTED)
 		payload[ENVELOPE_LEN + en->seq % 8] ^= 1;
 	if (en->kind == TRACKED_CORRUPTED_UNNAMED)
 		payload[8 + en->seq % 44] ^= 1;
-	r = tracker_record(t, en->partition, en->offset, payload, len, &kind, NULL);
+	if (beside)
+		r = tracker_record_beside(t, en->partition, en->offset, payload, ENVELOPE_LEN,
+			payload + ENVELOPE_LEN, 8, &kind, NULL);
+	else
+		r = tracker_record(
+			t, en->partition, en->offset, payload, sizeof(payload), &kind, NULL);
 	assert_int_equal(r, 0);
 	if (en->kind == TRACKED_FIRST)
 		assert_true(

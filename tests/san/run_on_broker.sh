@@ -56,8 +56,10 @@ suite() { # FLAVOUR
 	topic=kafka://lab:$lab/san-$id
 	exits 0 "$mq" probe "$topic" --create-topic 3:1 -n 30k --producers 2 --run "plain-$id"
 	result $? "$1: a probe ends"
-	exits 0 "$mq" check "$topic" --run "plain-$id"
-	result $? "$1: it is judged PASS"
+	exits 0 "$mq" check "$topic" --run "plain-$id" --record messages --sweep full
+	result $? "$1: it is judged PASS, read twice, message by message"
+	exits 0 "$mq" ledger gc --keep 9
+	result $? "$1: the ledger is cleaned up"
 	exits 137 "$mq" probe "$topic" -n 30k --run "killed-$id" --crash-at ack:5k
 	result $? "$1: a probe dies"
 	exits 0 "$mq" recover

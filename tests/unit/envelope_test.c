@@ -182,6 +182,143 @@ static void absurd_headers_are_bad_and_leave_the_result_alone(void **state)
 	assert_int_equal(envelope_decode(msg, 100, &e), ENVELOPE_OK);
 }
 
+/* ---- beside the payload ---------------------------------------------------------------------- */
+
+#define PAYLOAD 36
+
+/* The envelope of a payload of PAYLOAD bytes, which is filled too. */
+static void make_beside(uint8_t beside[ENVELOPE_LEN], uint8_t payload[PAYLOAD], uint64_t seq)
+{
+	struct envelope e = {.run_id = 7,
+		.producer_id = 1,
+		.epoch = 2,
+		.nonce = 3,
+		.partition = 4,
+		.seq = seq,
+		.send_wall_ns = 5,
+		.length = PAYLOAD};
+
+	for (int i = 0; i < PAYLOAD; i++)
+		payload[i] = (uint8_t)(i + 100);
+	envelope_encode(&e, envelope_payload_hash(payload, PAYLOAD), beside);
+}
+
+static void beside_the_payload_it_speaks_of_the_payload_alone(void **state)
+{
+	uint8_t beside[ENVELOPE_LEN], payload[PAYLOAD];
+	struct envelope e = {0};
+
+	(void)state;
+	make_beside(beside, payload, 8);
+	assert_int_equal(
+		envelope_decode_beside(beside, ENVELOPE_LEN, payload, PAYLOAD, &e), ENVELOPE_OK);
+	assert_int_equal(e.seq, 8);
+	assert_int_equal(e.length, PAYLOAD);
+	/* at the front of a message the same bytes are not right */
+	assert_int_equal(envelope_decode(beside, ENVELOPE_LEN, &e), ENVELOPE_BAD_PAYLOAD);
+}
+
+static void an_empty_payload_can_have_one_beside(void **state)
+{
+	struct envelope e = {.run_id = 7, .seq = 8, .length = 0};
+	uint8_t beside[ENVELOPE_LEN];
+
+	(void)state;
+	envelope_encode(&e, envelope_payload_hash(NULL, 0), beside);
+	assert_int_equal(envelope_decode_beside(beside, ENVELOPE_LEN, NULL, 0, &e), ENVELOPE_OK);
+	assert_int_equal(
+		envelope_decode_beside(beside, ENVELOPE_LEN, "x", 1, &e), ENVELOPE_BAD_PAYLOAD);
+}
+
+static void every_flipped_bit_beside_is_noticed(void **state)
+{
+	uint8_t beside[ENVELOPE_LEN], payload[PAYLOAD];
+	struct envelope e;
+
+	(void)state;
+	make_beside(beside, payload, 8);
+	for (unsigned bit = 0; bit < ENVELOPE_LEN * 8; bit++) {
+		enum envelope_verdict want = bit < 32       ? ENVELOPE_FOREIGN
+					     : bit < 56 * 8 ? ENVELOPE_BAD_HEADER
+							    : ENVELOPE_BAD_PAYLOAD;
+
+		beside[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(
+			envelope_decode_beside(beside, ENVELOPE_LEN, payload, PAYLOAD, &e), want);
+		beside[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (unsigned bit = 0; bit < PAYLOAD * 8; bit++) {
+		e.seq = 0;
+		payload[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(envelope_decode_beside(beside, ENVELOPE_LEN, payload, PAYLOAD, &e),
+			ENVELOPE_BAD_PAYLOAD);
+		assert_int_equal(e.seq, 8);
+		payload[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+}
+
+static void every_other_length_beside_is_noticed(void **state)
+{
+	uint8_t beside[ENVELOPE_LEN], payload[PAYLOAD], longer[ENVELOPE_LEN + 1] = {0};
+	struct envelope e;
+
+	(void)state;
+	make_beside(beside, payload, 8);
+	for (size_t len = 0; len < ENVELOPE_LEN; len++) {
+		uint8_t *cut = malloc(len ? len : 1);
+
+		assert_non_null(cut);
+		memcpy(cut, beside, len);
+		assert_int_equal(envelope_decode_beside(cut, len, payload, PAYLOAD, &e),
+			len < 4 ? ENVELOPE_FOREIGN : ENVELOPE_BAD_HEADER);
+		free(cut);
+	}
+	memcpy(longer, beside, ENVELOPE_LEN);
+	assert_int_equal(envelope_decode_beside(longer, sizeof(longer), payload, PAYLOAD, &e),
+		ENVELOPE_BAD_HEADER);
+	longer[0] = 'x';
+	assert_int_equal(envelope_decode_beside(longer, sizeof(longer), payload, PAYLOAD, &e),
+		ENVELOPE_FOREIGN);
+	for (size_t len = 0; len < PAYLOAD; len++)
+		assert_int_equal(envelope_decode_beside(beside, ENVELOPE_LEN, payload, len, &e),
+			ENVELOPE_BAD_PAYLOAD);
+}
+
+/* The checksum can be right where the length is not: both are looked at. */
+static void a_wrong_length_beside_is_noticed_by_itself(void **state)
+{
+	struct envelope e = {.run_id = 7, .seq = 8, .length = PAYLOAD + ENVELOPE_LEN};
+	uint8_t beside[ENVELOPE_LEN], payload[PAYLOAD];
+
+	(void)state;
+	make_beside(beside, payload, 8);
+	envelope_encode(&e, envelope_payload_hash(payload, PAYLOAD), beside);
+	assert_int_equal(envelope_decode_beside(beside, ENVELOPE_LEN, payload, PAYLOAD, &e),
+		ENVELOPE_BAD_PAYLOAD);
+}
+
+static void a_payload_of_ours_counts_before_what_is_beside(void **state)
+{
+	uint8_t beside[ENVELOPE_LEN], payload[PAYLOAD], msg[100];
+	struct envelope e;
+
+	(void)state;
+	make_beside(beside, payload, 8);
+	make(msg, 7, 9);
+	assert_int_equal(envelope_decode_beside(beside, ENVELOPE_LEN, msg, 100, &e), ENVELOPE_OK);
+	assert_int_equal(e.seq, 9);
+	msg[10] ^= 1;
+	assert_int_equal(
+		envelope_decode_beside(beside, ENVELOPE_LEN, msg, 100, &e), ENVELOPE_BAD_HEADER);
+	msg[10] ^= 1;
+	assert_int_equal(envelope_decode_beside(NULL, 0, msg, 100, &e), ENVELOPE_OK);
+	assert_int_equal(envelope_decode_beside(NULL, 0, payload, PAYLOAD, &e), ENVELOPE_FOREIGN);
+	assert_true(envelope_has_magic(msg, 4));
+	assert_false(envelope_has_magic(msg, 3));
+	assert_false(envelope_has_magic(NULL, 0));
+	assert_false(envelope_has_magic(payload, PAYLOAD));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +328,12 @@ int main(void)
 		cmocka_unit_test(a_damaged_payload_keeps_its_name),
 		cmocka_unit_test(a_wrong_length_is_noticed_by_itself),
 		cmocka_unit_test(absurd_headers_are_bad_and_leave_the_result_alone),
+		cmocka_unit_test(beside_the_payload_it_speaks_of_the_payload_alone),
+		cmocka_unit_test(an_empty_payload_can_have_one_beside),
+		cmocka_unit_test(every_flipped_bit_beside_is_noticed),
+		cmocka_unit_test(every_other_length_beside_is_noticed),
+		cmocka_unit_test(a_wrong_length_beside_is_noticed_by_itself),
+		cmocka_unit_test(a_payload_of_ours_counts_before_what_is_beside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,17 @@ with r as (
 	                         when 'sweep' then '; then the log was read again' else '' end, s.at
 	from seen s
 	union all
+	-- with --record=messages: each copy for itself
+	select m.received_at, 4, 'received',
+	       case m.side when 'source' then 'on the log' else 'behind the relay' end
+	       || case m.isolation when 'committed' then ' (read committed)' else '' end || ', partition ' || m.partition
+	       || ', offset ' || m."offset" || ', ' || m.size || ' bytes, '
+	       || round(extract(epoch from m.received_at - m.sent_at) * 1000, 1) || ' ms after it was sent'
+	       || case when m.damaged then ', damaged' else '' end
+	       || case when m.superseded is null then '' else '; read again since' end, m.received_at
+	from mqaudit.message m
+	where m.run_id = $1 and m.producer_id = $2 and m.epoch = $3 and m.lane = $4 and m.seq = $5
+	union all
 	select distinct on (g.side, g.partition, g.generation) g.at, 5, g.cause,
 	       case g.side when 'source' then '' else 'behind the relay, ' end || 'partition ' || g.partition
 	       || case g.cause when 'cut' then ' ends at ' || g.first_offset || ' now: ' else ': ' end || g.why, g.at

@@ -70,7 +70,8 @@ begin
 end $$;
 
 -- Fold what was acknowledged and read: adjacent outcomes (and intents) of a lane whose every message the
--- witness has seen become one row. What is missing keeps its exact offsets and times.
+-- witness has seen become one row. What is missing keeps its exact offsets and times, and what was acked at the
+-- same offsets keeps them too: that an offset was acked twice proves a truncation.
 create or replace function mqaudit.fold_outcomes(p_run int8, p_older_than interval) returns int8
 language plpgsql as $$
 declare
@@ -86,23 +87,39 @@ begin
 	where run_id = p_run and side = 'source' and isolation = 'uncommitted' and superseded is null
 	group by 1, 2, 3;
 
-	with part as (
-		select o.ctid as id, o.*,
+	with absent as materialized (
+		select o.partition, range_agg(int8range(o.first_offset, o.last_offset, '[]')) as offsets
+		from mqaudit.outcome o left join fold_seen s using (producer_id, epoch, partition)
+		where o.run_id = p_run and o.outcome = 'acked' and o.first_offset is not null
+		  and not coalesce(int8range(o.lo, o.hi, '[]') <@ s.seen, false)
+		group by 1
+	), proof as (
+		-- of each row: does it lie where something absent was acked?
+		select o.ctid as id, o.*, s.seen,
+		       coalesce(a.offsets && int8range(o.first_offset, o.last_offset, '[]'), false)
+		         and o.first_offset is not null as proves
+		from mqaudit.outcome o join fold_seen s using (producer_id, epoch, partition)
+		left join absent a using (partition)
+		where o.run_id = p_run
+	), part as (
+		select o.*,
 		       lag(o.hi) over w as before_hi,
+		       lag(o.last_offset) over w as before_offset,
+		       lag(o.proves) over w as before_proves,
 		       lag(o.outcome) over w as before_outcome,
 		       lag(o.attempt) over w as before_attempt,
 		       lag(o.node) over w as before_node,
 		       lag(o.code) over w as before_code
-		from mqaudit.outcome o join fold_seen s using (producer_id, epoch, partition)
-		where o.run_id = p_run and o.last_time < now() - p_older_than
-		  and int8range(o.lo, o.hi, '[]') <@ s.seen
+		from proof o
+		where o.last_time < now() - p_older_than and int8range(o.lo, o.hi, '[]') <@ o.seen
 		window w as (partition by o.producer_id, o.epoch, o.partition order by o.lo)
 	), grp as (
 		select *, count(*) filter (where before_hi is distinct from lo - 1
 		                             or before_outcome is distinct from outcome
 		                             or before_attempt is distinct from attempt
 		                             or before_node is distinct from node
-		                             or before_code is distinct from code)
+		                             or before_code is distinct from code
+		                             or ((proves or before_proves) and before_offset is distinct from first_offset - 1))
 		          over (partition by producer_id, epoch, partition order by lo) as island
 		from part
 	), island as (
@@ -273,6 +290,18 @@ select r.name as run, s.run_id, s.source, s.at,
        round((s.failed / nullif(s.seconds, 0))::numeric, 1) as failed_per_s,
        round((s.read / nullif(s.seconds, 0))::numeric, 1) as read_per_s
 from mqaudit.sample s join mqaudit.run r using (run_id);
+
+-- Each message that was read, where checks ran with --record=messages: what is in the log as the judge
+-- counts it (with transactions: what a reader of committed messages gets).
+create or replace view mqaudit.messages as
+select r.name as run, m.run_id, m.side, m.partition, m."offset", m.generation,
+       m.producer_id || '.' || m.epoch || '.' || m.lane || '.' || m.seq as identity,
+       m.producer_id, m.epoch, m.nonce, m.lane, m.seq, m.attempt, m.sent_at, m.received_at,
+       round(extract(epoch from m.received_at - m.sent_at) * 1000, 3) as latency_ms, m.size, m.damaged
+from mqaudit.message m join mqaudit.run r using (run_id)
+where m.superseded is null
+  and m.isolation = case when r.transactional and m.side = 'source' then 'committed'
+                         else 'uncommitted' end::mqaudit.isolation_kind;
 
 create or replace view mqaudit.latency as
 select r.name as run, s.run_id, s.source, s.at, round(s.p50_ns / 1e6, 3) as p50_ms,

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A relay for the tests: copies topic A to topic B, partition by partition and in order, and plants faults.
 
-usage: relay.py BOOTSTRAP A B SEED KIND=COUNT,... SECONDS
+usage: relay.py BOOTSTRAP A B SEED KIND=COUNT,... SECONDS [beside]
 
 Kinds: drop, repeat, swap, flip (a payload byte), cut (payload, header stays), behead (below 64 bytes),
-foreign. Each message suffers at most one. Ends when every partition's fence went through, or after SECONDS.
+foreign. Each message suffers at most one. With `beside`, B's records carry their envelope in a header named
+mqaudit instead of in front of the payload. Ends when every partition's fence went through, or after SECONDS.
 Prints what it planted as JSON lines; message identities are producer.epoch.partition.seq.
 """
 import json
@@ -13,6 +14,7 @@ import struct
 import sys
 import time
 
+import xxhash
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 
@@ -21,8 +23,20 @@ def identity(v):
     return f"{producer}.{epoch}.{partition}.{seq}"
 
 
+def beside(v):
+    """The payload alone, and the envelope as a header; what is said of the payload stays what it was."""
+    if v[:4] != b"MQA1":
+        return v, []
+    if len(v) < 64:
+        return b"", [("mqaudit", v)]
+    length, = struct.unpack(">I", v[48:52])
+    head = v[:48] + struct.pack(">I", length - 64)
+    return v[64:], [("mqaudit", head + struct.pack(">I", xxhash.xxh3_64_intdigest(head) & 0xffffffff) + v[56:64])]
+
+
 def main():
     bootstrap, a, b, seed, spec, seconds = sys.argv[1:7]
+    form = beside if sys.argv[7:] == ["beside"] else lambda v: (v, [])
     rng = random.Random(int(seed))
     want = []
     for part in filter(None, spec.split(",")):
@@ -43,7 +57,8 @@ def main():
     def out(partition, key, value):
         while True:
             try:
-                p.produce(b, value, key, partition=partition)
+                payload, headers = form(value)
+                p.produce(b, payload, key, partition=partition, headers=headers)
                 return
             except BufferError:
                 p.poll(0.05)
