@@ -6,7 +6,7 @@ What counts is the ratio, and the CPU seconds per million messages: on a shared 
 moves less. Beside every figure stands what others used of the machine meanwhile; where that is more than
 one core, the ratio of rates says nothing and is not shown.
 
-Environment: REPEATS (5), CASES (regular expression on "100B/12p"), PARTS (produce,consume,both,latency),
+Environment: REPEATS (5), CASES (regular expression on "100B/12p"), PARTS (produce,consume,record,both,latency),
 COUNT (divides the numbers of messages: 2 = half), JSON (file for the figures), RESULTS (a JSON file to
 print again, without measuring).
 """
@@ -27,9 +27,10 @@ BARE = os.path.join(B, "tests/bench/bare")
 TICK = os.sysconf("SC_CLK_TCK")
 REPEATS = int(os.environ.get("REPEATS", "5"))
 DIVIDE = int(os.environ.get("COUNT", "1"))
-PARTS = os.environ.get("PARTS", "produce,consume,both,latency").split(",")
+PARTS = os.environ.get("PARTS", "produce,consume,record,both,latency").split(",")
 CASES = [("100B/12p", 100, 12, 4_000_000), ("100B/1p", 100, 1, 4_000_000),
          ("1KiB/12p", 1024, 12, 600_000), ("1KiB/1p", 1024, 1, 600_000)]
+RECORD_CASE = CASES[0][0]
 # The same for every side: what the probe is measured with is what the bare loop has.
 PRODUCER = ["acks=all", "enable.idempotence=true"]
 LAB = "bench%d" % os.getpid()
@@ -277,6 +278,21 @@ class Bench:
             for side in sides:
                 side(case, audited, partitions, count)
         self.drop(audited)
+        if "record" in PARTS and case == RECORD_CASE:
+            self.record(case, size, partitions, count)
+
+    def record(self, case, size, partitions, count):
+        """A row per message beside the ranges: a topic and a run of its own."""
+        topic = self.topic(partitions)
+        self.mq("probe", "kafka://lab:%s/%s" % (LAB, topic), "--run", topic, "--count", str(count),
+                "--size", str(size), "--quiet", *[w for p in PRODUCER for w in ("-X", p)])
+        self.checker(case, topic, partitions, count, "--record", "messages", side="checker, rows")
+        rows = int(self.sql("select count(*) from mqaudit.messages where run = '%s'" % topic))
+        if rows != count:
+            raise SystemExit("%d rows for %d messages" % (rows, count))
+        self.sql("delete from mqaudit.run where name = '%s'" % topic)
+        self.sql("vacuum")
+        self.drop(topic)
 
     def warm_up(self):
         """A JVM that has just started is slow: the broker is not measured before it has worked."""
@@ -361,6 +377,7 @@ RATIOS = [
     ("produce", "probe", "perf tool", "probe / kafka-producer-perf-test", (1.3, 1.8), (0.5, 0.25)),
     ("consume", "checker", "bare", "checker / bare consumer", (0.85, 1.0), None),
     ("consume", "checker", "perf tool", "checker / kafka-consumer-perf-test", (0.6, 1.0), (1.0, 0.8)),
+    ("consume", "checker, rows", "bare", "checker with a row per message / bare consumer", (0.45, 0.7), None),
     ("both", "run", "bare", "both at once / both bare loops", (1.0, 1.5), None),
 ]
 
