@@ -498,6 +498,34 @@ static void bash_completes_commands_their_second_words_and_options(void **state)
 	buf_release(&out);
 }
 
+static char long_help[5001];
+
+static void print_long_help(FILE *to)
+{
+	struct opt two[] = {rows[3], {0}};
+	struct command c = commands[0];
+
+	two[0].help = long_help;
+	c.opts = two;
+	opt_help(&c, to);
+}
+
+static void a_long_help_text_is_not_cut(void **state)
+{
+	char *text;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(long_help) - 1; i++)
+		long_help[i] = i % 5 == 4 ? ' ' : 'w';
+	text = printed(print_long_help);
+	for (const char *p = text; (p = strstr(p, "wwww")); p += 4)
+		n++;
+	assert_int_equal(n, 1000);
+	assert_contains(text, "(default: wait)\n");
+	free(text);
+}
+
 static void fish_texts_are_quoted(void **state)
 {
 	char *text = printed(print_fish);
@@ -660,6 +688,7 @@ int main(void)
 		TEST(help_has_groups_defaults_and_no_empty_heading),
 		TEST(the_man_page_has_no_warnings),
 		TEST(bash_completes_commands_their_second_words_and_options),
+		TEST(a_long_help_text_is_not_cut),
 		TEST(fish_texts_are_quoted),
 		TEST(unknown_shells_are_refused),
 		TEST(the_longest_command_name_wins),
