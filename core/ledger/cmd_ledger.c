@@ -139,6 +139,8 @@ const struct command cmd_ledger_status = {
 		       "(running, stopped, starting, silent, not made), running, kept, pid, "
 		       "keeper_pid, since, clients, version, user, data_dir, bytes, log, conninfo "
 		       "and psql; what is not known is null.",
+	.examples =
+		"  # what is in it, in psql\n  eval \"$(mqaudit ledger status --format json | jq -r .psql)\"\n",
 	.opts = status_rows,
 	.opts_size = sizeof(struct status_opts),
 	.max_args = 0,
@@ -216,6 +218,7 @@ const struct command cmd_ledger_stop = {
 		"committed is kept. Clients that are connected lose their connection, and are "
 		"counted in a warning: a running probe or checker starts the server again as "
 		"soon as it needs it.",
+	.examples = "  mqaudit ledger stop\n",
 	.max_args = 0,
 	.run = run_stop,
 };
