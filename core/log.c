@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define RED "\033[1;31m"
 
 static enum log_level threshold = LOG_NOTE;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -157,11 +158,25 @@ static void vlog(
 		va_end(ap);                                                                        \
 	}
 
-LOG_FUNCTION(log_error, LOG_ERROR, "\033[1;31m", "mqaudit: error: ")
+LOG_FUNCTION(log_error, LOG_ERROR, RED, "mqaudit: error: ")
 LOG_FUNCTION(log_warn, LOG_WARN, "\033[1;33m", "mqaudit: warning: ")
 LOG_FUNCTION(log_note, LOG_NOTE, "", "mqaudit: ")
 LOG_FUNCTION(log_debug, LOG_DEBUG, "\033[2m", "mqaudit: debug: ")
 LOG_FUNCTION(log_hint, LOG_ERROR, "\033[1;36m", "mqaudit: hint: ")
+
+void log_found(bool breaks, const char *text)
+{
+	const char *rest = strstr(text, "   ");
+	char head[LINE_MAX_BYTES], tail[LINE_MAX_BYTES];
+
+	if (!rest)
+		rest = text + strlen(text);
+	snprintf(head, sizeof(head), "%.*s", (int)(rest - text), text);
+	snprintf(tail, sizeof(tail), "%s", rest);
+	defuse(head);
+	defuse(tail);
+	put_line(breaks ? RED : "", head, tail);
+}
 
 void err_print(const struct err *e)
 {

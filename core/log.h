@@ -28,6 +28,13 @@ void log_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/*
+ * A finding that just came up: one line as it is, without the program's name, that scrolls out above the
+ * progress and stays; also with --quiet. breaks: it breaks the promise, and its head, the text up to the
+ * first three blanks, is coloured.
+ */
+void log_found(bool breaks, const char *text);
+
 /* Print an error and its hint, once, at the command layer. */
 void err_print(const struct err *e);
 

@@ -134,9 +134,9 @@ void status_check_line(const struct status_check *s, struct buf *out)
 	put_fields(check_fields, s, out);
 }
 
-void status_found_line(const char *text, struct buf *out)
+void status_found_line(bool breaks, const char *text, struct buf *out)
 {
-	buf_printf(out, "found\t%s\n", text);
+	buf_printf(out, "%s\t%s\n", breaks ? "breaks" : "found", text);
 }
 
 enum status_kind status_parse(const char *line, struct status_probe *probe,
@@ -153,6 +153,10 @@ enum status_kind status_parse(const char *line, struct status_probe *probe,
 	if (strncmp(line, "found\t", 6) == 0) {
 		snprintf(text, len, "%s", line + 6);
 		return STATUS_FOUND;
+	}
+	if (strncmp(line, "breaks\t", 7) == 0) {
+		snprintf(text, len, "%s", line + 7);
+		return STATUS_BREAKS;
 	}
 	return STATUS_NONE;
 }

@@ -264,12 +264,16 @@ static void take_line(struct everyday *d, const char *line)
 {
 	char text[1024];
 
-	switch (status_parse(line, &d->probe_status, &d->check_status, text, sizeof(text))) {
+	enum status_kind kind =
+		status_parse(line, &d->probe_status, &d->check_status, text, sizeof(text));
+
+	switch (kind) {
 	case STATUS_CHECK:
 		d->has_check_status = true;
 		break;
 	case STATUS_FOUND:
-		log_warn("%s", text);
+	case STATUS_BREAKS:
+		log_found(kind == STATUS_BREAKS, text);
 		break;
 	default:
 		break;

@@ -68,6 +68,17 @@ static void lines_have_their_prefix_and_no_colour_in_a_file(void **state)
 					"mqaudit: hint: try this\n");
 }
 
+static void a_finding_stands_alone_on_its_line_also_when_quiet(void **state)
+{
+	(void)state;
+	log_set_level(LOG_WARN);
+	log_found(true, "12:31:07  LOST at broker   producer 1.1, seq 17   why\033[2J");
+	log_found(false, "12:31:07  expired at broker");
+	assert_string_equal(captured(),
+		"12:31:07  LOST at broker   producer 1.1, seq 17   why?[2J\n"
+		"12:31:07  expired at broker\n");
+}
+
 static void lines_above_the_level_are_dropped(void **state)
 {
 	(void)state;
@@ -160,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lines_have_their_prefix_and_no_colour_in_a_file),
+		TEST(a_finding_stands_alone_on_its_line_also_when_quiet),
 		TEST(lines_above_the_level_are_dropped),
 		TEST(no_escape_sequence_of_others_passes),
 		TEST(a_long_line_is_cut),
