@@ -597,6 +597,10 @@ static int run_run(struct cmdline *cl)
 	struct err e = {0};
 	int code = EXIT_ERROR, r = report_check_opts(report_opts_of(cl), &e);
 
+	if (r == 0 && opt_given(cl, "relay-lag") && !option_text(&d, "check")) {
+		r = err_set(&e, ERR_USAGE, "--relay-lag is about a relay");
+		err_hint(&e, "say with --check URL where its messages come out");
+	}
 	if (r) {
 		err_print(&e);
 		return r == ERR_USAGE ? EXIT_USAGE : EXIT_ERROR;

@@ -116,8 +116,8 @@ static int check_schema(struct ledger *l, struct err *e)
 	if (r)
 		return r;
 	if (version[0] && strtol(version, NULL, 10) > LEDGER_SCHEMA_VERSION) {
-		err_set(e, ERR_STATE, "the ledger %s has schema version %s, this program knows %d",
-			l->where, version, LEDGER_SCHEMA_VERSION);
+		err_set(e, ERR_STATE, "it has schema version %s, this program knows %d", version,
+			LEDGER_SCHEMA_VERSION);
 		return err_hint(e, "use the newer mqaudit that made it, or another ledger");
 	}
 	if (!version[0] || strcmp(functions, hash) != 0)
@@ -173,11 +173,15 @@ int ledger_open(const char *url, struct ledger **ret, struct err *e)
 	else
 		snprintf(l->where, sizeof(l->where), "(embedded)");
 	r = connect_now(l, e);
-	if (r == 0)
+	if (r == ERR_LEDGER_AWAY && url)
+		err_hint(
+			e, "check --ledger (or MQAUDIT_LEDGER), and that PostgreSQL answers there");
+	if (r == 0) {
 		r = check_schema(l, e);
-	if (r) {
-		if (url)
+		if (r)
 			err_wrap(e, "ledger %s", l->where);
+	}
+	if (r) {
 		ledger_close(l);
 		return r;
 	}
