@@ -24,7 +24,7 @@ contains() { # TEXT PATTERN: an extended regular expression, matched line by lin
 }
 
 is_one_clear_line() { # nothing on stdout, one line that says what is wrong, at most one hint
-	local error='^mqaudit: error: [^ ].*[^.]$' hint='^mqaudit: hint: [^ ].*[^.]$'
+	local error='^mqaudit: error: [^ ].*[^.]$' hint='^mqaudit: hint: [^ ]'
 
 	[ -z "$out" ] && [ "$(grep -cE "$error" <<<"$err")" -eq 1 ] || return 1
 	[ "$(grep -cvE "$error|$hint" <<<"$err")" -eq 0 ] && [ "$(grep -cE "$hint" <<<"$err")" -le 1 ]
