@@ -509,7 +509,12 @@ static int parse_others(struct cmdline *cl, struct err *e)
 		r = err_hint(e, "mqaudit %s --help explains it", c->name);
 	}
 	if (r == 0 && c->max_args >= 0 && cl->argc > c->max_args) {
-		err_set(e, ERR_USAGE, "unexpected argument '%s'", cl->argv[c->max_args]);
+		const char *extra = cl->argv[c->max_args];
+		const char *at = strrchr(extra, '@');
+
+		/* what stands in front of an '@' may be a secret */
+		err_set(e, ERR_USAGE, "unexpected argument '%s%s'", at ? "..." : "",
+			at ? at : extra);
 		r = err_hint(
 			e, "mqaudit %s takes %s", c->name, *c->args ? c->args : "no arguments");
 	}

@@ -174,6 +174,8 @@ static int run_probe(struct cmdline *cl)
 	struct probe_opts *o = cl->opts;
 	struct err e = {0};
 
+	if (o->status_fd)
+		log_divert((int)o->status_fd);
 	if (!opt_given(cl, "count"))
 		o->count = UINT64_MAX;
 	if (probe_run(cl, o, cl->argv[0], &e) == 0)

@@ -300,10 +300,7 @@ static int run_runs(struct cmdline *cl)
 		print_runs(json_object_get(list, "runs"));
 	}
 	json_decref(list);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return EXIT_PASS;
-	log_error("cannot write to standard output");
-	return EXIT_ERROR;
+	return EXIT_PASS;
 }
 
 const struct command cmd_runs = {

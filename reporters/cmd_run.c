@@ -275,6 +275,9 @@ static void take_line(struct everyday *d, const char *line)
 	case STATUS_BREAKS:
 		log_found(kind == STATUS_BREAKS, text);
 		break;
+	case STATUS_SAID:
+		log_relay(text);
+		break;
 	default:
 		break;
 	}

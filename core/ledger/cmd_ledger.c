@@ -28,14 +28,6 @@ static void psql_command(const char *conninfo, struct buf *out)
 	buf_char(out, '"');
 }
 
-static int exit_of_output(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return EXIT_PASS;
-	log_error("cannot write to standard output");
-	return EXIT_ERROR;
-}
-
 static int fail(const struct err *e)
 {
 	err_print(e);
@@ -125,7 +117,7 @@ static int run_status(struct cmdline *cl)
 	else if (status_json(&st, buf_str(&psql)) != 0)
 		r = err_set(&e, ERR_NOMEM, "cannot write the status as JSON");
 	buf_release(&psql);
-	return r ? fail(&e) : exit_of_output();
+	return r ? fail(&e) : EXIT_PASS;
 }
 
 const struct command cmd_ledger_status = {
@@ -169,7 +161,7 @@ static int run_start(struct cmdline *cl)
 	}
 	buf_release(&psql);
 	buf_release(&conninfo);
-	return r ? fail(&e) : exit_of_output();
+	return r ? fail(&e) : EXIT_PASS;
 }
 
 const struct command cmd_ledger_start = {

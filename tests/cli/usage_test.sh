@@ -79,7 +79,7 @@ usage 'nodes: from 1 to' lab up kafka --nodes 0
 usage "'x' is not a number" lab up kafka --nodes x
 
 note lists and words
-for bad in 3-1 a 1,,2 ,1 1, -1 1-2-3 '' '1 2' 99999999999999999999-1; do
+for bad in 3-1 a 1,,2 ,1 '1,' -1 1-2-3 '' '1 2' 99999999999999999999-1; do
 	usage "'$bad' is not a list of partitions" probe "$no_broker" "--partitions=$bad"
 done
 for bad in x 0 1:0 1: :3 -1 3:x 4294967297 1:4294967297 '3 ' ''; do

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "tests/unit.h"
@@ -118,6 +119,36 @@ static void progress_is_for_terminals(void **state)
 	assert_false(log_colour() && !isatty(STDERR_FILENO));
 }
 
+static void a_diverted_line_is_relayed_as_it_was_said(void **state)
+{
+	char line[4096];
+	int pipe_fd[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK), 0);
+	log_divert(pipe_fd[1]);
+	log_hint("try\n\033this\tor\rthat");
+	log_debug("dropped here already");
+	n = read(pipe_fd[0], line, sizeof(line) - 1);
+	assert_true(n > 0 && line[n - 1] == '\n');
+	line[n - 1] = '\0';
+	assert_null(strchr(line, '\n'));
+	assert_memory_equal(line, LOG_DIVERTED, strlen(LOG_DIVERTED));
+	/* when nobody reads any more it is told directly */
+	close(pipe_fd[0]);
+	signal(SIGPIPE, SIG_IGN);
+	log_error("nobody there");
+	close(pipe_fd[1]);
+	log_divert(-1);
+	log_relay(line + strlen(LOG_DIVERTED));
+	log_relay("");
+	log_relay("9\tno such kind");
+	log_relay("0 no tab");
+	assert_string_equal(captured(), "mqaudit: error: nobody there\n"
+					"mqaudit: hint: try\n?this\tor?that\n");
+}
+
 #define THREADS 4
 #define LINES 500
 
@@ -176,6 +207,7 @@ int main(void)
 		TEST(no_escape_sequence_of_others_passes),
 		TEST(a_long_line_is_cut),
 		TEST(progress_is_for_terminals),
+		TEST(a_diverted_line_is_relayed_as_it_was_said),
 		TEST(lines_of_threads_stay_whole),
 	};
 

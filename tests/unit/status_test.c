@@ -61,13 +61,16 @@ static void a_finding_says_whether_it_breaks_the_promise(void **state)
 	status_found_line(false, "expired, and a text that is longer than its place", &b);
 	assert_int_equal(read_line(&b), STATUS_FOUND);
 	assert_string_equal(text, "expired, and a text that is longer than");
+	assert_int_equal(status_parse("said\t0\tit failed", &probe, &check, text, sizeof(text)),
+		STATUS_SAID);
+	assert_string_equal(text, "0\tit failed");
 	buf_release(&b);
 }
 
 static void other_lines_change_nothing(void **state)
 {
 	static const char *const lines[] = {"", "probe", "probe ", "check", "found", "breaks",
-		"x\tread=1", "mqaudit: error: it failed"};
+		"said", "x\tread=1", "mqaudit: error: it failed"};
 
 	(void)state;
 	memset(&check, 0, sizeof(check));
