@@ -556,10 +556,12 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	show(c);
 	r = write_fences(c, number, deadline_ns, e);
 	if (is_undecided(r)) {
-		add_reason(c,
-			"the fence was not acknowledged: %s. Check that every partition has a leader "
-			"and enough in-sync replicas; --fence-timeout gives it longer",
-			e->msg);
+		add_reason(c, "the fence was not acknowledged: %s. %s", e->msg,
+			r == ERR_DENIED
+				? "Let this user write there, name another one in "
+				  "--fence-config, or do without: --no-fence"
+				: "Check that every partition has a leader and enough in-sync "
+				  "replicas; --fence-timeout gives it longer");
 		return 0;
 	}
 	while (r == 0 && cuts > 0) {

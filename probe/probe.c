@@ -60,26 +60,52 @@ static void print_warnings(struct props *warnings)
 	props_free(warnings);
 }
 
-/* The topic as --create-topic and its companions want it. One that is there already may stay as it is. */
-static int create_topic(struct probe *p, struct err *e)
+/* The topic as --create-topic and its companions want it; *ret_made: it was not there. */
+static int create_topic(struct probe *p, bool *ret_made, struct err *e)
 {
 	struct probe_new_topic how;
 	int r = probe_parse_new_topic(p->o, &how, e);
 
-	if (r == 0)
+	*ret_made = false;
+	if (r == 0) {
 		r = p->d.ops->create(&p->d.config, &how.create, e);
+		*ret_made = r == 0;
+	}
 	probe_new_topic_release(&how);
 	return r == ERR_EXISTS ? 0 : r;
+}
+
+/* A topic that was there before is used only if it is like the one that was asked for. */
+static int check_found_topic(const struct probe *p, struct err *e)
+{
+	struct probe_new_topic how;
+	int replicas = p->topic.partition[0].replicas;
+	int r = probe_parse_new_topic(p->o, &how, e);
+
+	if (r == 0 && (size_t)how.create.partitions != p->topic.n_partitions)
+		r = err_set(e, ERR_USAGE,
+			"topic '%s' is there already, with %zu partition%s, not %d", p->d.url.name,
+			p->topic.n_partitions, p->topic.n_partitions == 1 ? "" : "s",
+			how.create.partitions);
+	else if (r == 0 && how.create.replication > 0 && how.create.replication != replicas)
+		r = err_set(e, ERR_USAGE,
+			"topic '%s' is there already, replicated %d times, not %d", p->d.url.name,
+			replicas, how.create.replication);
+	if (r == ERR_USAGE)
+		err_hint(e, "leave out --create-topic to use it as it is, or use another topic");
+	probe_new_topic_release(&how);
+	return r;
 }
 
 /* The topic, made if asked for; a fresh one may take a moment to have leaders everywhere. */
 static int find_topic(struct probe *p, struct err *e)
 {
 	int64_t deadline = clock_ns() + p->o->destination.timeout_ns;
+	bool made = false;
 	int r = 0;
 
 	if (p->o->create_topic)
-		r = create_topic(p, e);
+		r = create_topic(p, &made, e);
 	while (r == 0) {
 		bool whole = true;
 
@@ -91,6 +117,8 @@ static int find_topic(struct probe *p, struct err *e)
 		}
 		for (size_t i = 0; r == 0 && i < p->topic.n_partitions; i++)
 			whole &= p->topic.partition[i].leader >= 0;
+		if (r == 0 && p->o->create_topic && !made)
+			r = check_found_topic(p, e);
 		if (r || whole || clock_ns() >= deadline)
 			return r;
 		broker_topic_free(&p->topic);
@@ -507,6 +535,8 @@ static int finish(struct probe *p, const char *cause, struct err *e)
 		cause = "failed";
 	r = shipper_finish(p->shipper, cause, stop_flag(), e);
 	if (r) {
+		if (r == ERR_STOPPED)
+			r = e->code = ERR_LEDGER_AWAY; /* what was waited for */
 		err_hint(e, "the journals are kept: mqaudit recover brings them into the ledger");
 		return r;
 	}
@@ -548,6 +578,28 @@ static void say_end(struct probe *p)
 	log_note("mqaudit check %s --run %s judges it", p->d.text, p->run.name);
 }
 
+/*
+ * Will the client library take these properties? Better known before there is a run; and one that is set
+ * up for transactions takes no message outside of one.
+ */
+static int check_client(const struct probe *p, struct err *e)
+{
+	struct broker_producer *producer = NULL;
+	int r;
+
+	if (props_get(p->d.producer, "transactional.id") && !p->plan.transaction) {
+		err_set(e, ERR_USAGE,
+			"with a transactional.id messages are sent in transactions only");
+		return err_hint(e, "add --transaction N, or leave transactional.id out");
+	}
+	if (props_count(p->d.producer) == 0)
+		return 0;
+	r = p->d.ops->producer_open(&p->d.config, &producer, e);
+	if (r == 0)
+		p->d.ops->producer_close(producer);
+	return r;
+}
+
 static int prepare(struct probe *p, const char *url, struct err *e)
 {
 	struct probe_recovered recovered;
@@ -558,6 +610,7 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 		return r;
 	r = destination_open(url, &p->o->destination, &p->d, &warnings, e);
 	print_warnings(warnings);
+	p->d.config.stop = stop_flag();
 	if (r == 0 && p->o->check) {
 		p->has_target = true;
 		r = destination_open(p->o->check, &p->o->destination, &p->target, NULL, e);
@@ -567,6 +620,8 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 			r = err_set(e, ERR_USAGE,
 				"--check: that is where the messages are sent; it is for where they come out");
 	}
+	if (r == 0)
+		r = check_client(p, e);
 	if (r == 0 && p->plan.transaction && !(p->d.ops->caps & BROKER_CAP_TRANSACTIONS))
 		r = err_set(e, ERR_USAGE, "%s has no transactions", p->d.ops->scheme);
 	if (r == 0)
@@ -674,6 +729,7 @@ int probe_run(const struct cmdline *cl, const struct probe_opts *o, const char *
 	p->o = o;
 	stop_install("mqaudit: ended at once; the journal is kept: mqaudit recover ships it\n");
 	r = prepare(p, url, e);
+	p->d.config.stop = NULL;
 	if (r == 0) {
 		int64_t never = INT64_MAX;
 

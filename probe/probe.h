@@ -51,7 +51,8 @@ struct probe_opts {
  * file descriptor.
  *
  * Returns 0 when all that was asked for was sent (or Ctrl-C ended it in order) and is in the ledger.
- * Findings are no error: the checker judges.
+ * Findings are no error: the checker judges. ERR_STOPPED: Ctrl-C came before the run began; nothing was
+ * sent, and nothing is on record.
  */
 MUST_CHECK int probe_run(
 	const struct cmdline *cl, const struct probe_opts *o, const char *url, struct err *e);

@@ -368,7 +368,8 @@ static void show(struct everyday *d)
 	} else if (clock_ns() >= d->next_line_ns) {
 		d->next_line_ns = clock_ns() + PLAIN_LINE_NS;
 		status_render_line(&d->probe_status, check, &b);
-		log_note("%s  %s", d->probe_status.run, buf_str(&b));
+		log_note("%s  %s", *d->probe_status.run ? d->probe_status.run : "starting",
+			buf_str(&b));
 	}
 	buf_release(&b);
 }

@@ -180,6 +180,9 @@ int ledger_open(const char *url, struct ledger **ret, struct err *e)
 		r = check_schema(l, e);
 		if (r)
 			err_wrap(e, "ledger %s", l->where);
+		if (r == ERR_DENIED)
+			err_hint(e,
+				"its user must own the schema mqaudit there, or be allowed to make it");
 	}
 	if (r) {
 		ledger_close(l);

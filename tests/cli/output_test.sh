@@ -90,7 +90,7 @@ if command -v tmux >/dev/null; then
 	done
 	for size in $sizes; do
 		ok "terminal $size: the end comes" wait_until 5 test -e "$work/done.$size"
-		ok "... with the hint" wait_until 2 shows "$size" 'and security.protocol'
+		ok "... with the hint" wait_until 2 shows "$size" 'a broker runs there'
 		is "... and no block is left" "$(screen "$size" | grep -c '^starting\|probe connecting')" 0
 	done
 else
