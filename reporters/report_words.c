@@ -228,21 +228,6 @@ void words_headline(const json_t *doc, struct buf *out)
 
 /* ---- advice ---------------------------------------------------------------------------------- */
 
-/* Were messages refused for a reason that has these words? */
-static bool refused_as(const json_t *doc, const char *words)
-{
-	const json_t *list = json_object_get(doc, "findings"), *f;
-	size_t i;
-
-	json_array_foreach(list, i, f)
-	{
-		if (strcmp(report_member_text(f, "kind"), "refused") == 0 &&
-			strstr(report_member_text(f, "why"), words))
-			return true;
-	}
-	return false;
-}
-
 void words_hint(const json_t *doc, struct buf *out)
 {
 	bool lost_at_broker = report_sum(doc, "lost", "broker") > 0;
@@ -277,10 +262,16 @@ void words_hint(const json_t *doc, struct buf *out)
 		 !setting_is(doc, "client", "enable.idempotence", "true"))
 		buf_str_add(out, "A batch that is sent again can land behind later ones. Try: "
 				 "enable.idempotence=true");
-	else if (refused_as(doc, "Message size too large"))
+}
+
+void words_hint_of_finding(const struct report_finding *f, struct buf *out)
+{
+	if (strcmp(f->kind, "refused") != 0)
+		return;
+	if (strstr(f->why, "Message size too large"))
 		buf_str_add(out, "Messages were larger than the client or the topic takes. Try: "
 				 "message.max.bytes of the client, max.message.bytes of the topic");
-	else if (refused_as(doc, "authorization failed"))
+	else if (strstr(f->why, "authorization failed"))
 		buf_str_add(out,
 			"The user may not write to this topic. Try: the permission to Write, "
 			"with kafka-acls, or another user's --producer-config");

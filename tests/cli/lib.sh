@@ -5,15 +5,16 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # Nothing listens here: what gets past the command line ends at once.
+limit=10
 nowhere=127.0.0.1:1
 no_broker=kafka://$nowhere/t
 no_ledger=postgresql://$nowhere/x
 unset "${!MQAUDIT_@}"
 export MQAUDIT_STATE=$work/state
 
-# Run the program: $code, $out and $err are what came of it. At most 10 s: more is a hang (124).
+# Run the program: $code, $out and $err are what came of it. More than $limit seconds are a hang (124).
 run() { # ARGUMENTS...
-	timeout -k 1 10 "$mq" "$@" >"$work/out" 2>"$work/err" </dev/null
+	timeout -k 1 "$limit" "$mq" "$@" >"$work/out" 2>"$work/err" </dev/null
 	code=$?
 	out=$(<"$work/out")
 	err=$(<"$work/err")
