@@ -141,7 +141,7 @@ unit: $(UNIT_BINS) ## unit, property and injection tests: no service needed
 # What an option table promises is checked on the program itself: see tests/cli.
 CLI_TESTS  := $(sort $(wildcard tests/cli/*.sh))
 check: lint unit $(if $(CLI_TESTS),all) ## unit and cli tests and lint: no service needed, under a minute
-	$(if $(CLI_TESTS),$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --exec bash $(filter-out tests/cli/lib.sh,$(CLI_TESTS)))
+	$(if $(CLI_TESTS),$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove -j 3 --exec bash $(filter-out tests/cli/lib.sh,$(CLI_TESTS)))
 
 lint: ## rules of the house: layers, headers, banned words, function length, format, shellcheck
 	$(Q)CC='$(CC)' CFLAGS='$(shell $(PKG_CONFIG) --cflags $(PKGS)) -I$(B)/gen' tests/lint/run.sh

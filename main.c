@@ -1,6 +1,9 @@
 /* The only file that sees every room: one table of commands. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -45,6 +48,8 @@ static const struct command cmd_help = {
 	.args = "[COMMAND...]",
 	.summary = "explain a command, print the man page or a completion script",
 	.description = "Explains one command, or lists all.",
+	.examples =
+		"  mqaudit help lab up\n  mqaudit help --man | man -l -\n  mqaudit help --completion bash >>~/.bash_completion\n",
 	.opts = help_opts,
 	.opts_size = sizeof(struct help_opts),
 	.max_args = 3,
@@ -80,6 +85,22 @@ static const struct command *const table[] = {
 };
 #define N_COMMANDS (1 + sizeof(table) / sizeof(table[0]))
 
+static int no_command(const char *word)
+{
+	log_error("there is no command '%s'", word);
+	log_hint("mqaudit help lists the commands");
+	return EXIT_USAGE;
+}
+
+/* "mqaudit lab" and the like: the commands that begin so. */
+static int family(const struct command *all, size_t n, const char *word, FILE *to)
+{
+	fprintf(to, "mqaudit %s needs one of:\n\n", word);
+	opt_family(all, n, word, to);
+	fprintf(to, "\nmqaudit %s COMMAND --help explains one.\n", word);
+	return to == stdout ? EXIT_PASS : EXIT_USAGE;
+}
+
 static int help_run(struct cmdline *cl)
 {
 	const struct help_opts *o = cl->opts;
@@ -103,10 +124,10 @@ static int help_run(struct cmdline *cl)
 		return EXIT_PASS;
 	}
 	command = opt_find(cl->all, cl->n_all, cl->argc, cl->argv, &words);
-	if (!command) {
-		log_error("there is no command '%s'", cl->argv[0]);
-		return EXIT_USAGE;
-	}
+	if (!command && cl->argc == 1 && opt_family(cl->all, cl->n_all, cl->argv[0], NULL))
+		return family(cl->all, cl->n_all, cl->argv[0], stdout);
+	if (!command)
+		return no_command(cl->argv[0]);
 	opt_help(command, stdout);
 	return EXIT_PASS;
 }
@@ -121,41 +142,60 @@ static int print_version(void)
 	return EXIT_PASS;
 }
 
-/* "mqaudit lab" and the like: the commands that begin so. */
-static int family(const struct command *all, const char *word)
+static bool asks_for_help(const char *word)
 {
-	size_t len = strlen(word);
-	bool any = false;
-
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (all[i].hidden || strncmp(all[i].name, word, len) != 0 ||
-			all[i].name[len] != ' ')
-			continue;
-		if (!any)
-			fprintf(stderr, "mqaudit %s needs one of:\n\n", word);
-		any = true;
-		fprintf(stderr, "  mqaudit %-16s %s\n", all[i].name, all[i].summary);
-	}
-	if (any)
-		return EXIT_USAGE;
-	log_error("there is no command '%s'", word);
-	log_hint("mqaudit help lists the commands");
-	return EXIT_USAGE;
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 static int without_command(const struct command *all, int argc, char **argv)
 {
+	char words[200];
+
 	if (argc < 2) {
 		opt_overview(all, N_COMMANDS, stderr);
 		return EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+	if (asks_for_help(argv[1])) {
 		opt_overview(all, N_COMMANDS, stdout);
 		return EXIT_PASS;
 	}
 	if (strcmp(argv[1], "--version") == 0)
 		return print_version();
-	return family(all, argv[1]);
+	if (!opt_family(all, N_COMMANDS, argv[1], NULL))
+		return no_command(argv[1]);
+	if (argc == 2 || asks_for_help(argv[2]))
+		return family(all, N_COMMANDS, argv[1], argc == 2 ? stderr : stdout);
+	snprintf(words, sizeof(words), "%s %s", argv[1], argv[2]);
+	no_command(words);
+	return family(all, N_COMMANDS, argv[1], stderr);
+}
+
+/*
+ * Standard input, output and error are there: where one is closed, a file or a socket of ours would take
+ * its number, and what is meant for people would go into it. /dev/null is opened the other way round, so
+ * that writing to a closed output stays an error.
+ */
+static void keep_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+			continue;
+		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(EXIT_ERROR);
+	}
+}
+
+/* The product must have arrived: a full disk or a closed pipe is no success. */
+static int close_output(int code)
+{
+	int errnum = fflush(stdout) == 0 ? 0 : errno;
+
+	if (!errnum && !ferror(stdout))
+		return code;
+	/* a command that looked itself has said so */
+	if (code != EXIT_ERROR)
+		log_error("cannot write to standard output: %s", strerror(errnum ? errnum : EIO));
+	return EXIT_ERROR;
 }
 
 int main(int argc, char **argv)
@@ -166,12 +206,13 @@ int main(int argc, char **argv)
 	struct err e = {0};
 	int words, r;
 
+	keep_standard_fds();
 	all[0] = run_command(&cmd_probe, &cmd_check);
 	for (size_t i = 1; i < N_COMMANDS; i++)
 		all[i] = *table[i - 1];
 	command = opt_find(all, N_COMMANDS, argc - 1, argv + 1, &words);
 	if (!command)
-		return without_command(all, argc, argv);
+		return close_output(without_command(all, argc, argv));
 	r = opt_parse(command, argc - 1 - words, argv + 1 + words, &cl, &e);
 	if (r) {
 		err_print(&e);
@@ -186,5 +227,5 @@ int main(int argc, char **argv)
 		r = command->run(&cl);
 	}
 	opt_release(&cl);
-	return r;
+	return close_output(r);
 }

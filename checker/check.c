@@ -1,5 +1,6 @@
 #include "checker/check.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -141,36 +142,62 @@ static void show(struct check *c)
 	buf_release(&b);
 }
 
+/* What the run promises, with the kinds that its owner added or excepted. */
+static int run_promise(const struct check *c, struct promise *ret, struct err *e)
+{
+	int r = promise_parse(c->run.promise, ret, e);
+
+	if (r == 0)
+		r = promise_kinds_parse(c->run.fail_on, &ret->fail_on, e);
+	return r ? r : promise_kinds_parse(c->run.allow, &ret->allow, e);
+}
+
 struct found {
 	struct check *c;
 	size_t n;
 };
 
-static int say_found(const struct judged_finding *f, void *arg, struct err *e)
+/* "12:31:07  LOST at broker   producer 1.1, partition 0, seq 17-19 (3)   truncated: ..." */
+static void found_text(const struct judged_finding *f, bool breaks, char *ret, size_t len)
 {
-	struct found *found = arg;
-	char text[400], range[64], hms[32], count[UNITS_LEN];
-	struct buf b;
+	char kind[32], range[64], hms[32], count[UNITS_LEN];
 
-	(void)e;
-	if (++found->n > MAX_FOUND_LINES)
-		return 0;
+	snprintf(kind, sizeof(kind), "%s", finding_text(f->kind));
+	for (char *p = kind; breaks && *p; p++)
+		*p = (char)toupper((unsigned char)*p);
 	if (f->lo == f->hi)
 		snprintf(range, sizeof(range), "%llu", (unsigned long long)f->lo);
 	else
 		snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)f->lo,
 			(unsigned long long)f->hi);
-	snprintf(text, sizeof(text),
-		"%s  %s at %s   producer %lld.%lld, partition %lld, seq %s (%s)   %s",
-		clock_hms(clock_wall_ns(), false, hms, sizeof(hms)), finding_text(f->kind),
-		stage_text(f->stage), (long long)f->producer_id, (long long)f->epoch,
-		(long long)f->partition, range, units_grouped(f->count, count), f->why);
+	snprintf(ret, len, "%s  %s at %s   producer %lld.%lld, partition %lld, seq %s (%s)   %s",
+		clock_hms(clock_wall_ns(), false, hms, sizeof(hms)), kind, stage_text(f->stage),
+		(long long)f->producer_id, (long long)f->epoch, (long long)f->partition, range,
+		units_grouped(f->count, count), f->why);
+}
+
+static int say_found(const struct judged_finding *f, void *arg, struct err *e)
+{
+	struct found *found = arg;
+	struct promise promise;
+	char text[1000];
+	struct buf b;
+	bool breaks;
+	int r;
+
+	if (++found->n > MAX_FOUND_LINES)
+		return 0;
+	r = run_promise(found->c, &promise, e);
+	if (r)
+		return r;
+	breaks = promise_broken_by(&promise, f->kind);
+	found_text(f, breaks, text, sizeof(text));
 	if (!found->c->o->status_fd) {
-		log_warn("%s", text);
+		log_found(breaks, text);
 		return 0;
 	}
 	buf_init(&b, 4096);
-	status_found_line(text, &b);
+	status_found_line(breaks, text, &b);
 	send_line(found->c, &b);
 	buf_release(&b);
 	return 0;
@@ -537,10 +564,12 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	show(c);
 	r = write_fences(c, number, deadline_ns, e);
 	if (is_undecided(r)) {
-		add_reason(c,
-			"the fence was not acknowledged: %s. Check that every partition has a leader "
-			"and enough in-sync replicas; --fence-timeout gives it longer",
-			e->msg);
+		add_reason(c, "the fence was not acknowledged: %s. %s", e->msg,
+			r == ERR_DENIED
+				? "Let this user write there, name another one in "
+				  "--fence-config, or do without: --no-fence"
+				: "Check that every partition has a leader and enough in-sync "
+				  "replicas; --fence-timeout gives it longer");
 		return 0;
 	}
 	while (r == 0 && cuts > 0) {
@@ -953,11 +982,7 @@ static int conclude(struct check *c, bool complete, enum verdict *ret, struct er
 	if (r == 0)
 		r = judged_sums(c->ledger, c->run.id, c->judgement, &sums, e);
 	if (r == 0)
-		r = promise_parse(c->run.promise, &promise, e);
-	if (r == 0)
-		r = promise_kinds_parse(c->run.fail_on, &promise.fail_on, e);
-	if (r == 0)
-		r = promise_kinds_parse(c->run.allow, &promise.allow, e);
+		r = run_promise(c, &promise, e);
 	if (r)
 		return r;
 	v.verdict = !v.agreed || !sums_hold(c, &sums) ? VERDICT_ERROR : decide(c, &sums, &promise);

@@ -81,6 +81,8 @@ static int run_check(struct cmdline *cl)
 	enum verdict v = VERDICT_ERROR;
 	struct err e = {0};
 
+	if (o->status_fd)
+		log_divert((int)o->status_fd);
 	if (check_run(cl, o, cl->argv[0], &v, &e)) {
 		err_print(&e);
 		return e.code == ERR_USAGE ? EXIT_USAGE : EXIT_ERROR;

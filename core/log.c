@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define RED "\033[1;31m"
 
 static enum log_level threshold = LOG_NOTE;
+static int diverted_to = -1;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static char progress[LOG_PROGRESS_LINES * 256]; /* what the block shows now */
 static int progress_drawn;                      /* how many lines of it are on the screen */
@@ -53,7 +55,7 @@ static int terminal_width(void)
 {
 	struct winsize ws;
 
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 10)
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0)
 		return ws.ws_col;
 	return 80;
 }
@@ -111,19 +113,6 @@ void log_progress(const char *text)
 	pthread_mutex_unlock(&mutex);
 }
 
-static void put_line(const char *colour, const char *prefix, const char *text)
-{
-	bool with_colour = *colour && log_colour();
-
-	pthread_mutex_lock(&mutex);
-	erase_progress();
-	fprintf(stderr, "%s%s%s%s\n", with_colour ? colour : "", prefix,
-		with_colour ? "\033[0m" : "", text);
-	draw_progress();
-	fflush(stderr);
-	pthread_mutex_unlock(&mutex);
-}
-
 /* A message may quote what a broker or a file said: no escape sequence of theirs reaches a
  * terminal. */
 static void defuse(char *text)
@@ -133,35 +122,116 @@ static void defuse(char *text)
 			*p = '?';
 }
 
-static void vlog(enum log_level level, const char *colour, const char *prefix, const char *fmt,
-	va_list ap) PRINTF_LIKE(4, 0);
-static void vlog(
-	enum log_level level, const char *colour, const char *prefix, const char *fmt, va_list ap)
+/* The kinds of lines; their order is the number that stands for them between processes. */
+static const struct kind {
+	enum log_level level;
+	const char *colour;
+	const char *prefix;
+} kinds[] = {
+	{LOG_ERROR, RED, "mqaudit: error: "},
+	{LOG_WARN, "\033[1;33m", "mqaudit: warning: "},
+	{LOG_NOTE, "", "mqaudit: "},
+	{LOG_DEBUG, "\033[2m", "mqaudit: debug: "},
+	{LOG_ERROR, "\033[1;36m", "mqaudit: hint: "},
+};
+enum { KIND_ERROR, KIND_WARN, KIND_NOTE, KIND_DEBUG, KIND_HINT, N_KINDS };
+
+static void put_line(const char *colour, const char *prefix, const char *text)
+{
+	bool with_colour = *colour && log_colour();
+
+	erase_progress();
+	fprintf(stderr, "%s%s%s%s\n", with_colour ? colour : "", prefix,
+		with_colour ? "\033[0m" : "", text);
+	draw_progress();
+	fflush(stderr);
+}
+
+/* Through the pipe, in one write. Returns false when nobody reads there: then people are told directly. */
+static bool send_line(int kind, const char *text)
+{
+	char line[LINE_MAX_BYTES + 32];
+	int len = snprintf(line, sizeof(line), LOG_DIVERTED "%d\t%s", kind, text);
+
+	/* no text holds a carriage return: see defuse() */
+	for (char *p = line; *p; p++)
+		if (*p == '\n')
+			*p = '\r';
+	line[len++] = '\n';
+	return write(diverted_to, line, (size_t)len) == len;
+}
+
+static void say(int kind, const char *text)
+{
+	pthread_mutex_lock(&mutex);
+	if (diverted_to < 0 || !send_line(kind, text))
+		put_line(kinds[kind].colour, kinds[kind].prefix, text);
+	pthread_mutex_unlock(&mutex);
+}
+
+void log_divert(int fd)
+{
+	diverted_to = fd;
+}
+
+void log_relay(const char *line)
+{
+	char text[LINE_MAX_BYTES];
+	int kind = *line - '0';
+
+	if (kind < 0 || kind >= N_KINDS || line[1] != '\t')
+		return;
+	snprintf(text, sizeof(text), "%s", line + 2);
+	for (char *p = text; *p; p++)
+		if (*p == '\r')
+			*p = '\n';
+	defuse(text);
+	say(kind, text);
+}
+
+static void vlog(int kind, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
+static void vlog(int kind, const char *fmt, va_list ap)
 {
 	char text[LINE_MAX_BYTES];
 
-	if (level > threshold)
+	if (kinds[kind].level > threshold)
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
 	defuse(text);
-	put_line(colour, prefix, text);
+	say(kind, text);
 }
 
-#define LOG_FUNCTION(name, level, colour, prefix)                                                  \
+#define LOG_FUNCTION(name, kind)                                                                   \
 	void name(const char *fmt, ...)                                                            \
 	{                                                                                          \
 		va_list ap;                                                                        \
                                                                                                    \
 		va_start(ap, fmt);                                                                 \
-		vlog(level, colour, prefix, fmt, ap);                                              \
+		vlog(kind, fmt, ap);                                                               \
 		va_end(ap);                                                                        \
 	}
 
-LOG_FUNCTION(log_error, LOG_ERROR, "\033[1;31m", "mqaudit: error: ")
-LOG_FUNCTION(log_warn, LOG_WARN, "\033[1;33m", "mqaudit: warning: ")
-LOG_FUNCTION(log_note, LOG_NOTE, "", "mqaudit: ")
-LOG_FUNCTION(log_debug, LOG_DEBUG, "\033[2m", "mqaudit: debug: ")
-LOG_FUNCTION(log_hint, LOG_ERROR, "\033[1;36m", "mqaudit: hint: ")
+LOG_FUNCTION(log_error, KIND_ERROR)
+LOG_FUNCTION(log_warn, KIND_WARN)
+LOG_FUNCTION(log_note, KIND_NOTE)
+LOG_FUNCTION(log_debug, KIND_DEBUG)
+LOG_FUNCTION(log_hint, KIND_HINT)
+
+void log_found(bool breaks, const char *text)
+{
+	const char *rest = strstr(text, "   ");
+	char head[LINE_MAX_BYTES], tail[LINE_MAX_BYTES];
+
+	if (!rest)
+		rest = text + strlen(text);
+	snprintf(head, sizeof(head), "%.*s", (int)(rest - text), text);
+	snprintf(tail, sizeof(tail), "%s", rest);
+	defuse(head);
+	defuse(tail);
+	pthread_mutex_lock(&mutex);
+	put_line(breaks ? RED : "", head, tail);
+	pthread_mutex_unlock(&mutex);
+}
 
 void err_print(const struct err *e)
 {

@@ -28,6 +28,23 @@ void log_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/*
+ * A finding that just came up: one line as it is, without the program's name, that scrolls out above the
+ * progress and stays; also with --quiet. breaks: it breaks the promise, and its head, the text up to the
+ * first three blanks, is coloured.
+ */
+void log_found(bool breaks, const char *text);
+
+/*
+ * Lines go into a pipe from now on, each as LOG_DIVERTED, a number for its kind, and its text: the process
+ * at the other end has a progress block on the same terminal, and gives what follows LOG_DIVERTED to
+ * log_relay(), which prints it. fd must not block; a line that it does not take goes to standard error.
+ * Called once, before threads start.
+ */
+#define LOG_DIVERTED "said\t"
+void log_divert(int fd);
+void log_relay(const char *line);
+
 /* Print an error and its hint, once, at the command layer. */
 void err_print(const struct err *e);
 

@@ -372,6 +372,85 @@ static int take(struct cmdline *cl, int found, struct err *e)
 	return give_value(cl, (size_t)(found - BASE_ROW), optarg ? optarg : "yes", e);
 }
 
+#define MAX_TYPED 40 /* bytes of an option's name that are looked at, to guess what was meant */
+
+/* How many letters must be changed, added or left out to make b of a; texts up to MAX_TYPED bytes. */
+static size_t distance(const char *a, size_t n, const char *b)
+{
+	size_t m = strlen(b), row[MAX_TYPED + 1];
+
+	if (n > MAX_TYPED || m > MAX_TYPED)
+		return MAX_TYPED;
+	for (size_t j = 0; j <= m; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[m];
+}
+
+/* The options that are called so, when that is the beginning of several; how many they are. */
+static size_t options_beginning(
+	const struct command *c, const char *text, size_t len, char *ret, size_t size)
+{
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < count_rows(c); i++) {
+		if (c->opts[i].hidden || strncmp(c->opts[i].name, text, len) != 0)
+			continue;
+		if (at < size)
+			at += (size_t)snprintf(
+				ret + at, size - at, "%s--%s", n ? ", " : "", c->opts[i].name);
+		n++;
+	}
+	return n;
+}
+
+static const char *nearest_option(const struct command *c, const char *text, size_t len)
+{
+	const char *nearest = NULL;
+	size_t least = len > 3 ? 3 : 2; /* more than so many slips are another word */
+
+	for (size_t i = 0; i < count_rows(c); i++) {
+		size_t d = distance(text, len, c->opts[i].name);
+
+		if (!c->opts[i].hidden && d < least) {
+			least = d;
+			nearest = c->opts[i].name;
+		}
+	}
+	return nearest;
+}
+
+/* A long option that is not known, or not given with enough of its name. */
+static int unknown_option(const struct command *c, const char *text, int len, struct err *e)
+{
+	char several[300] = "";
+	size_t n = len > 2 ? (size_t)len - 2 : 0; /* without the dashes */
+	const char *nearest = nearest_option(c, text + 2, n);
+
+	if (n && options_beginning(c, text + 2, n, several, sizeof(several)) > 1) {
+		err_set(e, ERR_USAGE, "option '%.*s' can mean several", len, text);
+		return err_hint(e, "%s", several);
+	}
+	err_set(e, ERR_USAGE, "unknown option '%.*s'", len, text);
+	if (nearest)
+		return err_hint(e, "did you mean --%s?", nearest);
+	return err_hint(e, "mqaudit %s --help lists the options", c->name);
+}
+
 /* What getopt_long() found wrong with `text`: it tells by optopt, and no more. */
 static int bad_option(const struct command *c, int found, const char *text, struct err *e)
 {
@@ -384,8 +463,7 @@ static int bad_option(const struct command *c, int found, const char *text, stru
 	else if (optopt)
 		err_set(e, ERR_USAGE, "unknown option '-%c'", optopt);
 	else
-		err_set(e, ERR_USAGE, "unknown option '%.*s', or not enough of its name", name,
-			text);
+		return unknown_option(c, text, name, e);
 	return err_hint(e, "mqaudit %s --help lists the options", c->name);
 }
 
@@ -430,8 +508,18 @@ static int parse_others(struct cmdline *cl, struct err *e)
 		err_set(e, ERR_USAGE, "%s needs %s", c->name, c->args);
 		r = err_hint(e, "mqaudit %s --help explains it", c->name);
 	}
-	if (r == 0 && c->max_args >= 0 && cl->argc > c->max_args)
-		r = err_set(e, ERR_USAGE, "unexpected argument '%s'", cl->argv[c->max_args]);
+	if (r == 0 && c->max_args >= 0 && cl->argc > c->max_args) {
+		const char *extra = cl->argv[c->max_args];
+		const char *at = strrchr(extra, '@');
+
+		/* what stands in front of an '@' may be a secret */
+		err_set(e, ERR_USAGE, "unexpected argument '%s%s'", at ? "..." : "",
+			at ? at : extra);
+		r = err_hint(
+			e, "mqaudit %s takes %s", c->name, *c->args ? c->args : "no arguments");
+	}
+	if (r == 0 && cl->verbose && cl->quiet)
+		r = err_set(e, ERR_USAGE, "--verbose and --quiet cannot both be");
 	return r;
 }
 

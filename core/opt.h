@@ -51,7 +51,7 @@ struct command {
 	const char *args;               /* positional arguments in help: "URL"; "" for none */
 	const char *summary;            /* one line, lower case, no full stop */
 	const char *description;        /* paragraphs of plain text */
-	const char *examples;           /* lines "# what\ncommand\n", or NULL */
+	const char *examples;           /* lines "# what\ncommand\n", or NULL; shown indented */
 	const struct opt *opts;         /* table, ended by a row without a name; NULL: none */
 	size_t opts_size;               /* sizeof the command's struct */
 	int min_args, max_args;         /* positional arguments; max -1: any number */
@@ -122,5 +122,12 @@ MUST_CHECK int opt_completion(
  */
 const struct command *opt_find(
 	const struct command *all, size_t n, int argc, char **argv, int *ret_words);
+
+/*
+ * The commands that begin with this word and have a second one ("lab": "lab up" and so on), each with its
+ * summary, to a stream; nothing of hidden ones. Returns whether there are any; without `to` (NULL) it
+ * only tells that.
+ */
+bool opt_family(const struct command *all, size_t n, const char *word, FILE *to);
 
 #endif

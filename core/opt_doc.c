@@ -4,9 +4,13 @@
 #include <string.h>
 
 #define WIDTH 96
+#define HELP_COLUMN 35 /* where the explanation of an option begins */
 
-/* Words of text, wrapped to WIDTH columns, each line indented; the first continues at column `at`. */
-static void wrap(FILE *to, const char *text, int indent, int at)
+/*
+ * Words of text, wrapped to WIDTH columns, each line indented; the first continues at column `at`.
+ * Returns the column where it ended.
+ */
+static int wrap(FILE *to, const char *text, int indent, int at)
 {
 	while (*text) {
 		size_t len = strcspn(text, " \n");
@@ -32,30 +36,47 @@ static void wrap(FILE *to, const char *text, int indent, int at)
 			text++;
 		}
 	}
-	fputc('\n', to);
+	return at;
 }
 
 static void option_row(FILE *to, const struct opt *o)
 {
-	char left[80];
-	int n;
+	int n = fprintf(to, "  %c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+		o->letter ? "," : " ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 
-	n = snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", o->letter ? '-' : ' ',
-		o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name, o->arg ? " " : "",
-		o->arg ? o->arg : "");
-	fputs(left, to);
-	if (n > 33) {
+	if (n > HELP_COLUMN - 2) {
 		fputc('\n', to);
 		n = 0;
 	}
+	n = wrap(to, o->help, HELP_COLUMN, n);
 	if (o->dflt && o->type != OPT_FLAG) {
-		char help[1024];
+		bool fits = n + (int)(strlen(" (default: )") + strlen(o->dflt)) <= WIDTH;
 
-		snprintf(help, sizeof(help), "%s (default: %s)", o->help, o->dflt);
-		wrap(to, help, 35, n);
-	} else {
-		wrap(to, o->help, 35, n);
+		fprintf(to, "%s%*s(default: %s)", fits ? "" : "\n", fits ? 1 : HELP_COLUMN, "",
+			o->dflt);
 	}
+	fputc('\n', to);
+}
+
+/* Lines of examples, each indented by two, however the table has them. */
+static void example_lines(FILE *to, const char *text, void (*put)(FILE *, const char *, size_t))
+{
+	while (*text) {
+		size_t len;
+
+		text += strspn(text, " ");
+		len = strcspn(text, "\n");
+		if (len)
+			fputs("  ", to);
+		put(to, text, len);
+		fputc('\n', to);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void plain_part(FILE *to, const char *text, size_t len)
+{
+	fwrite(text, 1, len, to);
 }
 
 void opt_help(const struct command *c, FILE *to)
@@ -65,8 +86,11 @@ void opt_help(const struct command *c, FILE *to)
 	fprintf(to, "Usage: mqaudit %s%s%s%s\n\n", c->name, c->opts ? " [OPTIONS]" : "",
 		*c->args ? " " : "", c->args);
 	wrap(to, c->description, 0, 0);
-	if (c->examples)
-		fprintf(to, "\nExamples:\n%s", c->examples);
+	fputc('\n', to);
+	if (c->examples) {
+		fputs("\nExamples:\n", to);
+		example_lines(to, c->examples, plain_part);
+	}
 	for (const struct opt *o = c->opts; o && o->name; o++) {
 		if (o->group)
 			group = o->group;
@@ -95,6 +119,22 @@ void opt_overview(const struct command *all, size_t n, FILE *to)
 		"\nmqaudit COMMAND --help explains a command, mqaudit --version says what is built in.\n"
 		"Exit codes: 0 pass, 1 findings that break the promise, 2 usage, 3 error,\n"
 		"4 undecided or no data.\n");
+}
+
+bool opt_family(const struct command *all, size_t n, const char *word, FILE *to)
+{
+	size_t len = strlen(word);
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].hidden || strncmp(all[i].name, word, len) != 0 ||
+			all[i].name[len] != ' ')
+			continue;
+		any = true;
+		if (to)
+			fprintf(to, "  mqaudit %-16s %s\n", all[i].name, all[i].summary);
+	}
+	return any;
 }
 
 static void roff_part(FILE *to, const char *text, size_t len)
@@ -181,7 +221,7 @@ void opt_man(const struct command *all, size_t n, FILE *to)
 				man_option(to, o);
 		if (c->examples) {
 			fputs(".PP\nExamples:\n.PP\n.nf\n", to);
-			roff(to, c->examples);
+			example_lines(to, c->examples, roff_part);
 			fputs(".fi\n", to);
 		}
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/units.h"
 
 enum field_type { F_TEXT, F_U64, F_I64, F_BOOL, F_DOUBLE };
@@ -134,10 +135,20 @@ void status_check_line(const struct status_check *s, struct buf *out)
 	put_fields(check_fields, s, out);
 }
 
-void status_found_line(const char *text, struct buf *out)
+void status_found_line(bool breaks, const char *text, struct buf *out)
 {
-	buf_printf(out, "found\t%s\n", text);
+	buf_printf(out, "%s\t%s\n", breaks ? "breaks" : "found", text);
 }
+
+/* Lines that hold a text. */
+static const struct {
+	const char *word;
+	enum status_kind kind;
+} texts[] = {
+	{"found\t", STATUS_FOUND},
+	{"breaks\t", STATUS_BREAKS},
+	{LOG_DIVERTED, STATUS_SAID},
+};
 
 enum status_kind status_parse(const char *line, struct status_probe *probe,
 	struct status_check *check, char *text, size_t len)
@@ -150,9 +161,13 @@ enum status_kind status_parse(const char *line, struct status_probe *probe,
 		take_fields(check_fields, check, line + 5);
 		return STATUS_CHECK;
 	}
-	if (strncmp(line, "found\t", 6) == 0) {
-		snprintf(text, len, "%s", line + 6);
-		return STATUS_FOUND;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		size_t n = strlen(texts[i].word);
+
+		if (strncmp(line, texts[i].word, n) != 0)
+			continue;
+		snprintf(text, len, "%s", line + n);
+		return texts[i].kind;
 	}
 	return STATUS_NONE;
 }

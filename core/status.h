@@ -32,18 +32,26 @@ struct status_check {
 };
 
 /* What a status line of a child says. */
-enum status_kind { STATUS_NONE, STATUS_PROBE, STATUS_CHECK, STATUS_FOUND, STATUS_ERROR };
+enum status_kind {
+	STATUS_NONE,
+	STATUS_PROBE,
+	STATUS_CHECK,
+	STATUS_FOUND,
+	STATUS_BREAKS,
+	STATUS_SAID
+};
 
 /* One line with its newline, added to out. */
 void status_probe_line(const struct status_probe *s, struct buf *out);
 void status_check_line(const struct status_check *s, struct buf *out);
 
-/* A finding that just came up, as the text that people see. */
-void status_found_line(const char *text, struct buf *out);
+/* A finding that just came up, as the text that people see; breaks: it breaks the promise. */
+void status_found_line(bool breaks, const char *text, struct buf *out);
 
 /*
- * Read a line (without its newline) that one of the functions above wrote. For STATUS_FOUND the text is
- * in text (cut to len). Unknown words are passed over; a line that is none of ours is STATUS_NONE.
+ * Read a line (without its newline) that one of the functions above wrote. For STATUS_FOUND, and
+ * STATUS_BREAKS when the finding breaks the promise, the text is in text (cut to len); for STATUS_SAID it
+ * is what log_relay() takes. Unknown words are passed over; a line that is none of ours is STATUS_NONE.
  */
 enum status_kind status_parse(const char *line, struct status_probe *probe,
 	struct status_check *check, char *text, size_t len);

@@ -110,7 +110,7 @@ static bool is_ipv6(struct part text)
 static int check_host_name(struct part host, struct err *e)
 {
 	if (host.len == 0)
-		return err_set(e, ERR_USAGE, "a host is missing");
+		return err_set(e, ERR_USAGE, "the destination has no host, or an empty one");
 	if (host.len > 253)
 		return err_set(e, ERR_USAGE, "a host name of %zu bytes is too long", host.len);
 	for (size_t i = 0; i < host.len; i++) {
@@ -380,13 +380,15 @@ int url_parse(const char *text, struct url *ret, struct err *e)
 		return with_hint(e, "such as " EXAMPLE_KAFKA " or " EXAMPLE_AMQP);
 	}
 	if (!parse_scheme((struct part){text, (size_t)(sep - text)}, &u.scheme)) {
-		err_set(e, ERR_USAGE, "unknown scheme '%.*s'",
+		err_set(e, ERR_USAGE, "unknown scheme '%.*s' in the destination",
 			(int)(sep - text > 20 ? 20 : sep - text), text);
 		return with_hint(e, "kafka://, amqp:// or amqps://");
 	}
 	r = parse_rest((struct part){sep + 3, len - (size_t)(sep + 3 - text)}, &u, e);
 	if (r == 0)
 		*ret = u;
+	else if (e && !e->hint[0])
+		err_hint(e, "such as %s", u.scheme == URL_KAFKA ? EXAMPLE_KAFKA : EXAMPLE_AMQP);
 	return r;
 }
 

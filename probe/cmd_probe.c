@@ -174,10 +174,16 @@ static int run_probe(struct cmdline *cl)
 	struct probe_opts *o = cl->opts;
 	struct err e = {0};
 
+	if (o->status_fd)
+		log_divert((int)o->status_fd);
 	if (!opt_given(cl, "count"))
 		o->count = UINT64_MAX;
 	if (probe_run(cl, o, cl->argv[0], &e) == 0)
 		return EXIT_PASS;
+	if (e.code == ERR_STOPPED) {
+		log_note("stopped before anything was sent");
+		return EXIT_UNDECIDED;
+	}
 	err_print(&e);
 	return e.code == ERR_USAGE ? EXIT_USAGE : EXIT_ERROR;
 }

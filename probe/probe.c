@@ -18,7 +18,6 @@
 #include "core/units.h"
 #include "probe/shipper.h"
 
-#define MAX_PRODUCERS 1000
 #define TICK_NS (100 * NS_PER_MS)
 #define STATUS_NS (200 * NS_PER_MS)
 #define PLAIN_LINE_NS (5 * NS_PER_S)
@@ -52,160 +51,6 @@ struct probe {
 	double rate_now;
 };
 
-/* ---- options --------------------------------------------------------------------------------- */
-
-static int add_partition(unsigned long a, unsigned long b, size_t n, uint8_t *wanted,
-	const char *text, struct err *e)
-{
-	if (a > b)
-		return err_set(e, ERR_USAGE, "'%s' is not a list of partitions like 0,2,4-7", text);
-	if (b >= n)
-		return err_set(
-			e, ERR_USAGE, "partition %lu does not exist: there are 0 to %zu", b, n - 1);
-	memset(wanted + a, 1, b - a + 1);
-	return 0;
-}
-
-int probe_parse_partitions(const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e)
-{
-	uint8_t *wanted = calloc(n, 1);
-	int32_t *list = calloc(n, sizeof(*list));
-	size_t count = 0;
-	int r = 0;
-
-	if (!wanted || !list) {
-		r = err_set(e, ERR_NOMEM, "out of memory");
-		goto out;
-	}
-	if (!text)
-		memset(wanted, 1, n);
-	for (const char *p = text; r == 0 && p;) {
-		char *end;
-		unsigned long a = strtoul(p, &end, 10), b = a;
-		bool digits = end != p && *p != '-' && *p != '+' && *p != ' ';
-
-		if (digits && *end == '-') {
-			p = end + 1;
-			b = strtoul(p, &end, 10);
-			digits = end != p && *p != '-' && *p != '+' && *p != ' ';
-		}
-		if (!digits || (*end && *end != ',')) {
-			r = err_set(e, ERR_USAGE, "'%s' is not a list of partitions like 0,2,4-7",
-				text);
-			break;
-		}
-		r = add_partition(a, b, n, wanted, text, e);
-		p = *end == ',' ? end + 1 : NULL;
-	}
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (wanted[i])
-			list[count++] = (int32_t)i;
-out:
-	free(wanted);
-	if (r) {
-		free(list);
-		return r;
-	}
-	*ret = list;
-	*ret_n = count;
-	return 0;
-}
-
-static int parse_keys(const char *text, struct producer_plan *plan, struct err *e)
-{
-	uint64_t n;
-
-	if (strcmp(text, "none") == 0) {
-		plan->keys = KEYS_NONE;
-	} else if (strcmp(text, "seq") == 0) {
-		plan->keys = KEYS_SEQ;
-	} else if (units_parse_count(text, &n, e) == 0 && n > 0) {
-		plan->keys = KEYS_MODULO;
-		plan->n_keys = n;
-	} else {
-		return err_set(
-			e, ERR_USAGE, "--keys: '%s' is neither none, seq nor a number", text);
-	}
-	return 0;
-}
-
-/* "N[:abort-every=K]" */
-static int parse_transaction(const char *text, struct producer_plan *plan, struct err *e)
-{
-	char number[32];
-	size_t len;
-
-	if (!text)
-		return 0;
-	len = strcspn(text, ":");
-	snprintf(number, sizeof(number), "%.*s", (int)len, text);
-	if (units_parse_count(number, &plan->transaction, e) || plan->transaction == 0 ||
-		plan->transaction > 1000000)
-		return err_set(e, ERR_USAGE,
-			"--transaction: '%s' is not N[:abort-every=K], N 1 to 1M", text);
-	if (text[len] == '\0')
-		return 0;
-	if (strncmp(text + len, ":abort-every=", 13) != 0 ||
-		units_parse_count(text + len + 13, &plan->abort_every, e) || plan->abort_every == 0)
-		return err_set(e, ERR_USAGE, "--transaction: '%s' is not N[:abort-every=K]", text);
-	return 0;
-}
-
-static int parse_crash(const char *text, struct producer_plan *plan, struct err *e)
-{
-	static const struct {
-		const char *name;
-		enum crash_point point;
-	} points[] = {{"intent", CRASH_INTENT}, {"send", CRASH_SEND}, {"ack", CRASH_ACK}};
-	size_t len;
-
-	if (!text)
-		return 0;
-	len = strcspn(text, ":");
-	plan->crash_n = 1;
-	for (size_t i = 0; i < 3; i++)
-		if (strlen(points[i].name) == len && memcmp(points[i].name, text, len) == 0)
-			plan->crash_at = points[i].point;
-	if (plan->crash_at == CRASH_NEVER ||
-		(text[len] && units_parse_count(text + len + 1, &plan->crash_n, e)))
-		return err_set(e, ERR_USAGE,
-			"--crash-at: '%s' is not intent, send or ack, with :N behind", text);
-	return 0;
-}
-
-static int check_opts(struct probe *p, struct err *e)
-{
-	const struct probe_opts *o = p->o;
-	struct promise promise;
-	uint64_t mask = 0;
-	int r;
-
-	if (o->size < ENVELOPE_LEN)
-		return err_set(
-			e, ERR_USAGE, "--size: a message has at least %d bytes", ENVELOPE_LEN);
-	if (o->size > 64 << 20)
-		return err_set(e, ERR_USAGE, "--size: at most 64 MiB");
-	if (opt_given(p->cl, "rate") && o->rate == 0)
-		return err_set(
-			e, ERR_USAGE, "--rate 0 would never send; leave it out for full speed");
-	if (o->producers == 0 || o->producers > MAX_PRODUCERS)
-		return err_set(e, ERR_USAGE, "--producers: 1 to %d", MAX_PRODUCERS);
-	if (o->producer_id == 0 || o->producer_id + o->producers - 1 > UINT32_MAX)
-		return err_set(e, ERR_USAGE, "--producer-id: 1 to %u", UINT32_MAX);
-	r = promise_parse(o->promise, &promise, e);
-	if (r == 0 && o->fail_on)
-		r = promise_kinds_parse(o->fail_on, &mask, e);
-	if (r == 0 && o->allow)
-		r = promise_kinds_parse(o->allow, &mask, e);
-	if (r == 0)
-		r = parse_keys(o->keys, &p->plan, e);
-	if (r == 0)
-		r = parse_transaction(o->transaction, &p->plan, e);
-	if (r == 0)
-		r = parse_crash(o->crash_at, &p->plan, e);
-	return r;
-}
-
 /* ---- destination and run --------------------------------------------------------------------- */
 
 static void print_warnings(struct props *warnings)
@@ -215,45 +60,40 @@ static void print_warnings(struct props *warnings)
 	props_free(warnings);
 }
 
-/* "PARTITIONS[:REPLICATION]", --topic-config name=value, --replica-assignment. */
-static int create_topic(struct probe *p, struct err *e)
+/* The topic as --create-topic and its companions want it; *ret_made: it was not there. */
+static int create_topic(struct probe *p, bool *ret_made, struct err *e)
 {
-	const struct probe_opts *o = p->o;
-	struct broker_create how = {.replication = -1, .assignment = o->replica_assignment};
-	const char **config = calloc(o->topic_config.n * 2 + 1, sizeof(*config));
-	char *copy = NULL, *end;
-	int r = 0;
+	struct probe_new_topic how;
+	int r = probe_parse_new_topic(p->o, &how, e);
 
-	if (!config)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	how.partitions = (int)strtol(o->create_topic, &end, 10);
-	if (*end == ':')
-		how.replication = (int)strtol(end + 1, &end, 10);
-	if (*end || how.partitions < 1 || how.replication == 0)
-		r = err_set(e, ERR_USAGE, "--create-topic: '%s' is not PARTITIONS[:REPLICATION]",
-			o->create_topic);
-	for (size_t i = 0; r == 0 && i < o->topic_config.n; i++) {
-		char *eq;
-
-		copy = strdup(o->topic_config.item[i]);
-		eq = copy ? strchr(copy, '=') : NULL;
-		config[2 * i] = copy;
-		if (!eq || eq == copy) {
-			r = err_set(e, ERR_USAGE, "--topic-config: '%s' is not name=value",
-				o->topic_config.item[i]);
-			break;
-		}
-		*eq = '\0';
-		config[2 * i + 1] = eq + 1;
+	*ret_made = false;
+	if (r == 0) {
+		r = p->d.ops->create(&p->d.config, &how.create, e);
+		*ret_made = r == 0;
 	}
-	how.config = config;
-	if (r == 0)
-		r = p->d.ops->create(&p->d.config, &how, e);
-	if (r == ERR_EXISTS)
-		r = 0;
-	for (size_t i = 0; i < o->topic_config.n; i++)
-		free((void *)(uintptr_t)config[2 * i]);
-	free(config);
+	probe_new_topic_release(&how);
+	return r == ERR_EXISTS ? 0 : r;
+}
+
+/* A topic that was there before is used only if it is like the one that was asked for. */
+static int check_found_topic(const struct probe *p, struct err *e)
+{
+	struct probe_new_topic how;
+	int replicas = p->topic.partition[0].replicas;
+	int r = probe_parse_new_topic(p->o, &how, e);
+
+	if (r == 0 && (size_t)how.create.partitions != p->topic.n_partitions)
+		r = err_set(e, ERR_USAGE,
+			"topic '%s' is there already, with %zu partition%s, not %d", p->d.url.name,
+			p->topic.n_partitions, p->topic.n_partitions == 1 ? "" : "s",
+			how.create.partitions);
+	else if (r == 0 && how.create.replication > 0 && how.create.replication != replicas)
+		r = err_set(e, ERR_USAGE,
+			"topic '%s' is there already, replicated %d times, not %d", p->d.url.name,
+			replicas, how.create.replication);
+	if (r == ERR_USAGE)
+		err_hint(e, "leave out --create-topic to use it as it is, or use another topic");
+	probe_new_topic_release(&how);
 	return r;
 }
 
@@ -261,10 +101,11 @@ static int create_topic(struct probe *p, struct err *e)
 static int find_topic(struct probe *p, struct err *e)
 {
 	int64_t deadline = clock_ns() + p->o->destination.timeout_ns;
+	bool made = false;
 	int r = 0;
 
 	if (p->o->create_topic)
-		r = create_topic(p, e);
+		r = create_topic(p, &made, e);
 	while (r == 0) {
 		bool whole = true;
 
@@ -276,6 +117,8 @@ static int find_topic(struct probe *p, struct err *e)
 		}
 		for (size_t i = 0; r == 0 && i < p->topic.n_partitions; i++)
 			whole &= p->topic.partition[i].leader >= 0;
+		if (r == 0 && p->o->create_topic && !made)
+			r = check_found_topic(p, e);
 		if (r || whole || clock_ns() >= deadline)
 			return r;
 		broker_topic_free(&p->topic);
@@ -289,9 +132,10 @@ static int make_run(struct probe *p, struct err *e)
 	const struct probe_opts *o = p->o;
 	int64_t *source = NULL, *target = NULL;
 	struct broker_topic topic = {0};
+	char base[RUN_NAME_BASE_MAX + 1];
 	struct run_spec spec = {
 		.name = o->run,
-		.name_base = p->d.url.name,
+		.name_base = base,
 		.destination = p->d.text,
 		.broker = p->d.ops->scheme,
 		.lab = p->d.url.lab[0] ? p->d.url.lab : NULL,
@@ -307,6 +151,8 @@ static int make_run(struct probe *p, struct err *e)
 	bool made;
 	int r = probe_log_ends(&p->d, p->topic.n_partitions, &source, e);
 
+	/* a topic's name can be longer than a run's */
+	snprintf(base, sizeof(base), "%s", p->d.url.name);
 	spec.source_start = source;
 	spec.n_source = p->topic.n_partitions;
 	if (r == 0 && p->has_target) {
@@ -689,6 +535,8 @@ static int finish(struct probe *p, const char *cause, struct err *e)
 		cause = "failed";
 	r = shipper_finish(p->shipper, cause, stop_flag(), e);
 	if (r) {
+		if (r == ERR_STOPPED)
+			r = e->code = ERR_LEDGER_AWAY; /* what was waited for */
 		err_hint(e, "the journals are kept: mqaudit recover brings them into the ledger");
 		return r;
 	}
@@ -730,23 +578,50 @@ static void say_end(struct probe *p)
 	log_note("mqaudit check %s --run %s judges it", p->d.text, p->run.name);
 }
 
+/*
+ * Will the client library take these properties? Better known before there is a run; and one that is set
+ * up for transactions takes no message outside of one.
+ */
+static int check_client(const struct probe *p, struct err *e)
+{
+	struct broker_producer *producer = NULL;
+	int r;
+
+	if (props_get(p->d.producer, "transactional.id") && !p->plan.transaction) {
+		err_set(e, ERR_USAGE,
+			"with a transactional.id messages are sent in transactions only");
+		return err_hint(e, "add --transaction N, or leave transactional.id out");
+	}
+	if (props_count(p->d.producer) == 0)
+		return 0;
+	r = p->d.ops->producer_open(&p->d.config, &producer, e);
+	if (r == 0)
+		p->d.ops->producer_close(producer);
+	return r;
+}
+
 static int prepare(struct probe *p, const char *url, struct err *e)
 {
 	struct probe_recovered recovered;
 	struct props *warnings = NULL;
-	int r = check_opts(p, e);
+	int r = probe_check_options(p->cl, p->o, &p->plan, e);
 
 	if (r)
 		return r;
 	r = destination_open(url, &p->o->destination, &p->d, &warnings, e);
-	if (!p->o->status_fd || r)
-		print_warnings(warnings);
-	else
-		print_warnings(warnings);
+	print_warnings(warnings);
+	p->d.config.stop = stop_flag();
 	if (r == 0 && p->o->check) {
 		p->has_target = true;
 		r = destination_open(p->o->check, &p->o->destination, &p->target, NULL, e);
+		if (r)
+			err_wrap(e, "--check");
+		else if (strcmp(p->target.text, p->d.text) == 0)
+			r = err_set(e, ERR_USAGE,
+				"--check: that is where the messages are sent; it is for where they come out");
 	}
+	if (r == 0)
+		r = check_client(p, e);
 	if (r == 0 && p->plan.transaction && !(p->d.ops->caps & BROKER_CAP_TRANSACTIONS))
 		r = err_set(e, ERR_USAGE, "%s has no transactions", p->d.ops->scheme);
 	if (r == 0)
@@ -854,6 +729,7 @@ int probe_run(const struct cmdline *cl, const struct probe_opts *o, const char *
 	p->o = o;
 	stop_install("mqaudit: ended at once; the journal is kept: mqaudit recover ships it\n");
 	r = prepare(p, url, e);
+	p->d.config.stop = NULL;
 	if (r == 0) {
 		int64_t never = INT64_MAX;
 

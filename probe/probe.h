@@ -51,14 +51,38 @@ struct probe_opts {
  * file descriptor.
  *
  * Returns 0 when all that was asked for was sent (or Ctrl-C ended it in order) and is in the ledger.
- * Findings are no error: the checker judges.
+ * Findings are no error: the checker judges. ERR_STOPPED: Ctrl-C came before the run began; nothing was
+ * sent, and nothing is on record.
  */
 MUST_CHECK int probe_run(
 	const struct cmdline *cl, const struct probe_opts *o, const char *url, struct err *e);
 
-/* "0,2,4-7" into a sorted array of partitions below n (malloc'ed); NULL text: all of them. */
+/* probe_options.c: what the options say. */
+
+/*
+ * Is all that can be known without a broker right: numbers, words, lists, what contradicts what? Fills in
+ * the plan's keys, transactions and crash point. Blocks on nothing. Returns 0, ERR_USAGE or ERR_NOMEM.
+ */
+MUST_CHECK int probe_check_options(const struct cmdline *cl, const struct probe_opts *o,
+	struct producer_plan *plan, struct err *e);
+
+/*
+ * "0,2,4-7" into a sorted array of partitions below n (malloc'ed); NULL text: all of them.
+ * Returns 0, ERR_USAGE (no such list, or no such partition) or ERR_NOMEM.
+ */
 MUST_CHECK int probe_parse_partitions(
 	const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e);
+
+/* The topic that --create-topic, --topic-config and --replica-assignment describe. */
+struct probe_new_topic {
+	struct broker_create create; /* its texts are those of config and of the options */
+	const char **config;         /* name, value, ..., NULL; malloc'ed, texts too */
+};
+
+/* --create-topic is a precondition. Returns 0, ERR_USAGE or ERR_NOMEM; released also after a failure. */
+MUST_CHECK int probe_parse_new_topic(
+	const struct probe_opts *o, struct probe_new_topic *ret, struct err *e);
+void probe_new_topic_release(struct probe_new_topic *t);
 
 /* probe_plant.c: faults of the selftest. */
 

@@ -56,6 +56,8 @@ static int look_at_tail(const struct destination *d, struct broker_reader *reade
 	r = d->ops->reader_start(
 		reader, partition, high - LAST_RECORDS > low ? high - LAST_RECORDS : low, e);
 	while (r == 0 && !end && !*ret_foreign) {
+		if (d->config.stop && *d->config.stop)
+			return err_set(e, ERR_STOPPED, "stopped");
 		if (d->ops->reader_read(reader, &m, 1, 200) == 0) {
 			if (clock_ns() >= deadline)
 				r = err_set(e, ERR_BROKER_AWAY,

@@ -306,8 +306,6 @@ static int run_explain(struct cmdline *cl)
 	if (r == 0)
 		r = explain(l, &run, &id, cl->argv[1], stdout, &e);
 	ledger_close(l);
-	if (r == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-		r = err_set(&e, ERR_IO, "cannot write to standard output");
 	if (r == 0)
 		return EXIT_PASS;
 	err_print(&e);

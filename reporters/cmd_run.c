@@ -264,12 +264,19 @@ static void take_line(struct everyday *d, const char *line)
 {
 	char text[1024];
 
-	switch (status_parse(line, &d->probe_status, &d->check_status, text, sizeof(text))) {
+	enum status_kind kind =
+		status_parse(line, &d->probe_status, &d->check_status, text, sizeof(text));
+
+	switch (kind) {
 	case STATUS_CHECK:
 		d->has_check_status = true;
 		break;
 	case STATUS_FOUND:
-		log_warn("%s", text);
+	case STATUS_BREAKS:
+		log_found(kind == STATUS_BREAKS, text);
+		break;
+	case STATUS_SAID:
+		log_relay(text);
 		break;
 	default:
 		break;
@@ -361,7 +368,8 @@ static void show(struct everyday *d)
 	} else if (clock_ns() >= d->next_line_ns) {
 		d->next_line_ns = clock_ns() + PLAIN_LINE_NS;
 		status_render_line(&d->probe_status, check, &b);
-		log_note("%s  %s", d->probe_status.run, buf_str(&b));
+		log_note("%s  %s", *d->probe_status.run ? d->probe_status.run : "starting",
+			buf_str(&b));
 	}
 	buf_release(&b);
 }
@@ -593,6 +601,10 @@ static int run_run(struct cmdline *cl)
 	struct err e = {0};
 	int code = EXIT_ERROR, r = report_check_opts(report_opts_of(cl), &e);
 
+	if (r == 0 && opt_given(cl, "relay-lag") && !option_text(&d, "check")) {
+		r = err_set(&e, ERR_USAGE, "--relay-lag is about a relay");
+		err_hint(&e, "say with --check URL where its messages come out");
+	}
 	if (r) {
 		err_print(&e);
 		return r == ERR_USAGE ? EXIT_USAGE : EXIT_ERROR;

@@ -644,12 +644,21 @@ static void proved(const struct writer *w)
 
 /* ---- what to do next ------------------------------------------------------------------------- */
 
-static int give_identity(const struct report_finding *f, void *arg, struct err *e)
+struct next {
+	struct buf hint, identity;
+};
+
+/* The first finding, which matters most. */
+static int give_next(const struct report_finding *f, void *arg, struct err *e)
 {
+	struct next *next = arg;
+
 	(void)e;
 	if (f->producer_id)
-		buf_printf(arg, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRIu64, f->producer_id,
-			f->epoch, f->partition, f->lo);
+		buf_printf(&next->identity, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRIu64,
+			f->producer_id, f->epoch, f->partition, f->lo);
+	if (!next->hint.len)
+		words_hint_of_finding(f, &next->hint);
 	return 0;
 }
 
@@ -658,28 +667,28 @@ static int next_steps(const struct writer *w, struct err *e)
 	const json_t *run = json_object_get(w->r->doc, "run");
 	const char *verdict = report_member_text(w->r->doc, "verdict");
 	const char *url = report_member_text(run, "target");
-	struct buf hint, identity;
+	struct next next;
 	int r;
 
-	buf_init(&hint, TEXT_MAX);
-	buf_init(&identity, 200);
-	words_hint(w->r->doc, &hint);
-	r = report_each_finding(w->r, false, 1, give_identity, &identity, e);
-	if (hint.len || identity.len || strcmp(verdict, "open") == 0)
+	buf_init(&next.hint, TEXT_MAX);
+	buf_init(&next.identity, 200);
+	words_hint(w->r->doc, &next.hint);
+	r = report_each_finding(w->r, false, 1, give_next, &next, e);
+	if (next.hint.len || next.identity.len || strcmp(verdict, "open") == 0)
 		fputc('\n', w->to);
-	if (hint.len) {
+	if (next.hint.len) {
 		fputs("  ", w->to);
-		put_wrapped(w, buf_str(&hint), 2, 2);
+		put_wrapped(w, buf_str(&next.hint), 2, 2);
 	}
-	if (identity.len)
+	if (next.identity.len)
 		fprintf(w->to, "  More: mqaudit explain %s %s\n", report_member_text(run, "name"),
-			buf_str(&identity));
+			buf_str(&next.identity));
 	if (strcmp(verdict, "open") == 0)
 		fprintf(w->to, "  To judge it: mqaudit check %s --run %s\n",
 			*url ? url : report_member_text(run, "destination"),
 			report_member_text(run, "name"));
-	buf_release(&hint);
-	buf_release(&identity);
+	buf_release(&next.hint);
+	buf_release(&next.identity);
 	return r;
 }
 

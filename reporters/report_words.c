@@ -264,6 +264,19 @@ void words_hint(const json_t *doc, struct buf *out)
 				 "enable.idempotence=true");
 }
 
+void words_hint_of_finding(const struct report_finding *f, struct buf *out)
+{
+	if (strcmp(f->kind, "refused") != 0)
+		return;
+	if (strstr(f->why, "Message size too large"))
+		buf_str_add(out, "Messages were larger than the client or the topic takes. Try: "
+				 "message.max.bytes of the client, max.message.bytes of the topic");
+	else if (strstr(f->why, "authorization failed"))
+		buf_str_add(out,
+			"The user may not write to this topic. Try: the permission to Write, "
+			"with kafka-acls, or another user's --producer-config");
+}
+
 /* ---- what a PASS rests on -------------------------------------------------------------------- */
 
 static size_t count_faults(const json_t *doc)

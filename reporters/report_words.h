@@ -23,6 +23,9 @@ void words_broken(const json_t *doc, struct buf *out);
  */
 void words_hint(const json_t *doc, struct buf *out);
 
+/* The same, where the cause is plain from what one finding says. Else nothing. */
+void words_hint_of_finding(const struct report_finding *f, struct buf *out);
+
 /* What a kept promise rests on, and what it does not say: sentences for a PASS. */
 void words_proved(const json_t *doc, struct buf *out);
 void words_not_proved(const json_t *doc, struct buf *out);

@@ -108,6 +108,7 @@ const struct command cmd_doctor = {
 		       "code 0 when a lab for Kafka can run here, 4 otherwise. What is optional is "
 		       "skipped by the "
 		       "scenarios that need it, with the reason.",
+	.examples = "  mqaudit doctor\n",
 	.opts = opts,
 	.opts_size = sizeof(struct doctor_opts),
 	.run = run_doctor,

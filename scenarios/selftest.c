@@ -390,7 +390,8 @@ static int do_probe(struct selftest *s, const char *run, const char *spec, struc
 	arg_pair(&a, "--count", count);
 	arg_pair(&a, "--producers", PRODUCERS);
 	arg_pair(&a, "--size", "200");
-	arg_pair(&a, "--create-topic", "3");
+	if (s->made_topic)
+		arg_pair(&a, "--create-topic", "3");
 	if (spec[0])
 		arg_pair(&a, "--plant", plant);
 	buf_init(&out, (size_t)64 << 20);

@@ -42,7 +42,12 @@ struct broker_config {
 	const struct props *consumer; /* those of readers; NULL: props */
 	const char *client_id; /* how we appear in the broker's logs; the user's setting wins */
 	int64_t timeout_ns;    /* for each call that must be answered (metadata and the like) */
-	struct plant *plant;   /* faults of the selftest (plant.h); NULL: none, as ever */
+	/*
+	 * Becomes true when the caller is told to stop: topic(), create() and reader_bounds() then end with
+	 * ERR_STOPPED, within a few seconds. NULL: they are waited for.
+	 */
+	const volatile bool *stop;
+	struct plant *plant; /* faults of the selftest (plant.h); NULL: none, as ever */
 };
 
 /* ---- what a destination is ------------------------------------------------------------------- */
@@ -117,7 +122,7 @@ struct broker_health {
 	uint64_t
 		changes; /* grows whenever a leader changed or a connection was lost: a hint of a cut */
 	uint64_t snapshots; /* how often these numbers were brought up to date */
-	char last_error[256];
+	char last_error[512];
 };
 
 struct broker_producer;

@@ -1,5 +1,6 @@
 #include "core/broker/destination.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/broker/kafka_props.h"
@@ -51,6 +52,19 @@ static int read_properties(const struct destination_opts *o, struct destination 
 	return r;
 }
 
+static int not_built_in(const struct url *u, struct err *e)
+{
+	char all[200] = "";
+	size_t at = 0;
+
+	for (size_t i = 0; broker_all()[i] && at < sizeof(all); i++)
+		at += (size_t)snprintf(all + at, sizeof(all) - at, "%s%s://", i ? ", " : "",
+			broker_all()[i]->scheme);
+	err_set(e, ERR_USAGE, "'%s' destinations are not built into this mqaudit",
+		url_scheme_text(u->scheme));
+	return err_hint(e, "it knows %s", all);
+}
+
 int destination_open(const char *text, const struct destination_opts *o, struct destination *ret,
 	struct props **warnings, struct err *e)
 {
@@ -69,9 +83,7 @@ int destination_open(const char *text, const struct destination_opts *o, struct 
 		url_text(&ret->url, ret->text, sizeof(ret->text));
 		ret->ops = broker_find(url_scheme_text(ret->url.scheme));
 		if (!ret->ops)
-			r = err_set(e, ERR_STATE,
-				"'%s' destinations are not built into this mqaudit",
-				url_scheme_text(ret->url.scheme));
+			r = not_built_in(&ret->url, e);
 	}
 	if (r == 0)
 		r = read_properties(o, ret, told, e);

@@ -64,7 +64,7 @@ struct destination {
  * Read a URL and the properties for it. Properties that have no counterpart are collected in *warnings
  * (made here, freed by the caller; may be NULL for "do not tell").
  *
- * Returns 0; ERR_USAGE (URL, property); ERR_NOTFOUND (file); ERR_STATE: this broker is not built in.
+ * Returns 0; ERR_USAGE (URL, property, or this broker is not built in); ERR_NOTFOUND (file).
  * Release with destination_release() also after a failure.
  */
 MUST_CHECK int destination_open(const char *text, const struct destination_opts *o,

@@ -98,35 +98,6 @@ static const struct fixed *const fixed_of[] = {
 
 /* ---- what a client hears ----------------------------------------------------------------------- */
 
-static bool says_denied(int code)
-{
-	switch (code) {
-	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-	case RD_KAFKA_RESP_ERR__SSL:
-	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-		return true;
-	default:
-		return false;
-	}
-}
-
-void kafka_watch_error(struct kafka_watch *w, int code, const char *text)
-{
-	pthread_mutex_lock(&w->mutex);
-	/* "all brokers are down" says less than the reason that came before it */
-	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !w->health.last_error[0]) {
-		snprintf(w->health.last_error, sizeof(w->health.last_error), "%s", text);
-		w->last_code = code;
-	}
-	if (says_denied(code))
-		w->denied = true;
-	pthread_mutex_unlock(&w->mutex);
-}
-
 void kafka_watch_health(struct kafka_watch *w, struct broker_health *ret)
 {
 	pthread_mutex_lock(&w->mutex);
@@ -315,7 +286,10 @@ static int set_property(rd_kafka_conf_t *conf, const char *name, const char *val
 			"names are those of librdkafka's CONFIGURATION.md; Java's names are "
 			"understood in properties files");
 	default:
-		return err_set(e, ERR_USAGE, "property '%s': %s", name, text);
+		text[strcspn(text, "\n")] = '\0';
+		err_set(e, ERR_USAGE, "property '%s': %s", name, text);
+		return err_hint(
+			e, "librdkafka's CONFIGURATION.md has the values that a property can take");
 	}
 }
 
@@ -452,6 +426,7 @@ int kafka_client_open(const struct broker_config *c, enum kafka_client_role role
 	memset(client, 0, sizeof(*client));
 	pthread_mutex_init(&client->watch.mutex, NULL);
 	client->timeout_ns = c->timeout_ns;
+	client->stop = c->stop;
 	if (c->url->lab[0])
 		r = labfile_read(c->url->lab, "kafka", &lab, e);
 	if (r == 0)
@@ -486,69 +461,7 @@ void kafka_client_serve(struct kafka_client *c)
 	rd_kafka_poll(c->rk, 0);
 }
 
-/* ---- errors and settings ----------------------------------------------------------------------- */
-
-static int kind_of(rd_kafka_resp_err_t code)
-{
-	switch (code) {
-	case RD_KAFKA_RESP_ERR__TRANSPORT:
-	case RD_KAFKA_RESP_ERR__TIMED_OUT:
-	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-	case RD_KAFKA_RESP_ERR__RESOLVE:
-	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-	case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
-	case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
-		return ERR_BROKER_AWAY;
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-		return ERR_NOTFOUND;
-	case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
-		return ERR_EXISTS;
-	case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
-	case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
-	case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
-	case RD_KAFKA_RESP_ERR_INVALID_REPLICA_ASSIGNMENT:
-	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-		return ERR_USAGE;
-	default:
-		return says_denied((int)code) ? ERR_DENIED : ERR_BROKER;
-	}
-}
-
-static void hint_for(int kind, struct err *e)
-{
-	if (kind == ERR_DENIED)
-		err_hint(e,
-			"check security.protocol, sasl.*, ssl.* and the permissions of this user");
-	else if (kind == ERR_BROKER_AWAY)
-		err_hint(e,
-			"check host and port, that a broker listens there, and security.protocol");
-}
-
-int kafka_error(struct kafka_client *c, rd_kafka_resp_err_t code, const char *what, struct err *e)
-{
-	char reason[256];
-	int kind = kind_of(code);
-
-	pthread_mutex_lock(&c->watch.mutex);
-	snprintf(reason, sizeof(reason), "%s", c->watch.health.last_error);
-	if (kind == ERR_BROKER_AWAY && c->watch.denied)
-		kind = ERR_DENIED;
-	pthread_mutex_unlock(&c->watch.mutex);
-	if (reason[0] && (kind == ERR_BROKER_AWAY || kind == ERR_DENIED))
-		err_set(e, kind, "%s failed: %s (%s)", what, rd_kafka_err2str(code), reason);
-	else
-		err_set(e, kind, "%s failed: %s", what, rd_kafka_err2str(code));
-	hint_for(kind, e);
-	return kind;
-}
+/* ---- settings ---------------------------------------------------------------------------------- */
 
 static void give_settings(const char **dump, size_t n, broker_setting_fn *fn, void *arg)
 {

@@ -43,6 +43,7 @@ struct kafka_client {
 	char topic_name[256];
 	struct kafka_watch watch;
 	int64_t timeout_ns;
+	const volatile bool *stop; /* as in struct broker_config */
 };
 
 /*
@@ -61,17 +62,22 @@ void kafka_client_serve(struct kafka_client *c);
 /* Take a statistics text in (from an event or a callback). */
 void kafka_watch_stats(struct kafka_watch *w, const char *json, size_t len);
 
-/* Take an error event in. */
+/* Take an error event in (kafka_error.c). */
 void kafka_watch_error(struct kafka_watch *w, int code, const char *text);
 
 /* A copy of what was heard. */
 void kafka_watch_health(struct kafka_watch *w, struct broker_health *ret);
 
+/* kafka_error.c */
+
 /*
- * Turn a library error into ours: the code by kind (away, denied, not found, usage, timeout), and the
- * reason that the client heard last, which says more than "timed out".
+ * Turn a library error into ours: the code by kind (away, denied, not found, usage, timeout), the reason
+ * that the client heard last, which says more than "timed out", and a hint what to do.
  */
 int kafka_error(struct kafka_client *c, rd_kafka_resp_err_t code, const char *what, struct err *e);
+
+/* Is the caller told to stop? Then e is ERR_STOPPED, with what was under way. */
+bool kafka_stopped(const struct kafka_client *c, const char *what, struct err *e);
 
 /* All effective settings of a client. */
 void kafka_settings(struct kafka_client *c, broker_setting_fn *fn, void *arg);

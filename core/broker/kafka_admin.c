@@ -92,8 +92,11 @@ int kafka_topic(const struct broker_config *c, struct broker_topic *ret, struct 
 			client.rk, 0, client.topic, &md, left < 1000 ? left : 1000);
 		kafka_client_serve(&client);
 	} while ((code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT) &&
-		 !client.watch.denied && clock_ns() < deadline);
-	if (code)
+		 !client.watch.denied && clock_ns() < deadline &&
+		 !kafka_stopped(&client, "the question for the topic", e));
+	if (code && c->stop && *c->stop)
+		r = ERR_STOPPED;
+	else if (code)
 		r = kafka_error(&client, code, "the question for the topic", e);
 	else
 		r = take_metadata(&client, md, ret, e);
@@ -183,6 +186,8 @@ static int admin_result(struct kafka_client *client, rd_kafka_queue_t *queue, co
 		kafka_client_serve(client);
 		if (!ev && client->watch.denied)
 			break;
+		if (!ev && kafka_stopped(client, what, e))
+			return ERR_STOPPED;
 	}
 	if (!ev)
 		return kafka_error(client, RD_KAFKA_RESP_ERR__TIMED_OUT, what, e);
@@ -209,9 +214,17 @@ static int create_answer(
 	if (!code)
 		return 0;
 	r = kafka_error(client, code, "creation of the topic", e);
-	if (n && rd_kafka_topic_result_error_string(topics[0]))
-		err_set(e, r, "cannot create topic '%s': %s", client->topic_name,
-			rd_kafka_topic_result_error_string(topics[0]));
+	if (e && n && rd_kafka_topic_result_error_string(topics[0])) {
+		const char *why = rd_kafka_topic_result_error_string(topics[0]);
+		int len = (int)strlen(why);
+
+		snprintf(e->msg, sizeof(e->msg), "cannot create topic '%s': %.*s",
+			client->topic_name, len && why[len - 1] == '.' ? len - 1 : len, why);
+	}
+	if (r == ERR_DENIED)
+		err_hint(e,
+			"the user lacks the permission to Create it (kafka-acls); or use a topic "
+			"that is there, without --create-topic");
 	return r;
 }
 

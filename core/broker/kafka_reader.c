@@ -193,11 +193,31 @@ static void refresh(struct broker_reader *rd, int64_t deadline_ns)
 	clock_sleep_ns(50 * NS_PER_MS);
 }
 
+/*
+ * A client that may not see a topic is told, of each partition, that it is unknown. The topic itself says
+ * why.
+ */
+static rd_kafka_resp_err_t why_unknown(struct broker_reader *rd, rd_kafka_resp_err_t code)
+{
+	const rd_kafka_metadata_t *md;
+
+	if ((code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION &&
+		    code != RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) ||
+		rd_kafka_metadata(rd->client.rk, 0, rd->client.topic, &md, 2000) != 0)
+		return code;
+	if (md->topic_cnt == 1 && md->topics[0].err)
+		code = md->topics[0].err;
+	rd_kafka_metadata_destroy(md);
+	return code;
+}
+
 int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
 	int64_t *ret_high, struct err *e)
 {
+	static const char what[] = "the question for the log's first and last offset";
 	int64_t deadline_ns = clock_ns() + rd->client.timeout_ns;
 	rd_kafka_resp_err_t code;
+	int r;
 
 	for (;;) {
 		int left = clock_left_ms(deadline_ns);
@@ -207,11 +227,15 @@ int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *re
 		if (!code)
 			return 0;
 		kafka_client_serve(&rd->client);
-		if (kafka_error(&rd->client, code,
-			    "the question for the log's first and last offset",
-			    e) != ERR_BROKER_AWAY ||
-			clock_ns() >= deadline_ns)
-			return e->code;
+		if (kafka_stopped(&rd->client, what, e))
+			return ERR_STOPPED;
+		r = kafka_error(&rd->client, why_unknown(rd, code), what, e);
+		if (r == ERR_DENIED)
+			err_hint(e,
+				"readers use --consumer-config when it is given; the user needs "
+				"Describe and Read on the topic (kafka-acls)");
+		if (r != ERR_BROKER_AWAY || clock_ns() >= deadline_ns)
+			return r;
 		refresh(rd, deadline_ns);
 	}
 }

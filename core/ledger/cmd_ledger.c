@@ -29,14 +29,6 @@ static void psql_command(const char *conninfo, struct buf *out)
 	buf_char(out, '"');
 }
 
-static int exit_of_output(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return EXIT_PASS;
-	log_error("cannot write to standard output");
-	return EXIT_ERROR;
-}
-
 static int fail(const struct err *e)
 {
 	err_print(e);
@@ -126,7 +118,7 @@ static int run_status(struct cmdline *cl)
 	else if (status_json(&st, buf_str(&psql)) != 0)
 		r = err_set(&e, ERR_NOMEM, "cannot write the status as JSON");
 	buf_release(&psql);
-	return r ? fail(&e) : exit_of_output();
+	return r ? fail(&e) : EXIT_PASS;
 }
 
 const struct command cmd_ledger_status = {
@@ -140,6 +132,8 @@ const struct command cmd_ledger_status = {
 		       "(running, stopped, starting, silent, not made), running, kept, pid, "
 		       "keeper_pid, since, clients, version, user, data_dir, bytes, log, conninfo "
 		       "and psql; what is not known is null.",
+	.examples =
+		"  # what is in it, in psql\n  eval \"$(mqaudit ledger status --format json | jq -r .psql)\"\n",
 	.opts = status_rows,
 	.opts_size = sizeof(struct status_opts),
 	.max_args = 0,
@@ -168,7 +162,7 @@ static int run_start(struct cmdline *cl)
 	}
 	buf_release(&psql);
 	buf_release(&conninfo);
-	return r ? fail(&e) : exit_of_output();
+	return r ? fail(&e) : EXIT_PASS;
 }
 
 const struct command cmd_ledger_start = {
@@ -217,6 +211,7 @@ const struct command cmd_ledger_stop = {
 		"committed is kept. Clients that are connected lose their connection, and are "
 		"counted in a warning: a running probe or checker starts the server again as "
 		"soon as it needs it.",
+	.examples = "  mqaudit ledger stop\n",
 	.max_args = 0,
 	.run = run_stop,
 };

@@ -136,8 +136,8 @@ static int check_schema(struct ledger *l, struct err *e)
 	if (r)
 		return r;
 	if (version[0] && strtol(version, NULL, 10) > LEDGER_SCHEMA_VERSION) {
-		err_set(e, ERR_STATE, "the ledger %s has schema version %s, this program knows %d",
-			l->where, version, LEDGER_SCHEMA_VERSION);
+		err_set(e, ERR_STATE, "it has schema version %s, this program knows %d", version,
+			LEDGER_SCHEMA_VERSION);
 		return err_hint(e, "use the newer mqaudit that made it, or another ledger");
 	}
 	if (strtol(version, NULL, 10) < LEDGER_SCHEMA_VERSION || strcmp(functions, hash) != 0)
@@ -193,11 +193,18 @@ int ledger_open(const char *url, struct ledger **ret, struct err *e)
 	else
 		snprintf(l->where, sizeof(l->where), "(embedded)");
 	r = connect_now(l, e);
-	if (r == 0)
+	if (r == ERR_LEDGER_AWAY && url)
+		err_hint(
+			e, "check --ledger (or MQAUDIT_LEDGER), and that PostgreSQL answers there");
+	if (r == 0) {
 		r = check_schema(l, e);
-	if (r) {
-		if (url)
+		if (r)
 			err_wrap(e, "ledger %s", l->where);
+		if (r == ERR_DENIED)
+			err_hint(e,
+				"its user must own the schema mqaudit there, or be allowed to make it");
+	}
+	if (r) {
 		ledger_close(l);
 		return r;
 	}

@@ -183,6 +183,8 @@ static int connect_error(struct pg *pg, struct err *e)
 		return err_hint(e,
 			"check user and password (a password file: PGPASSFILE or ~/.pgpass) and "
 			"the server's pg_hba.conf");
+	if (strcmp(pg->sqlstate, "3D000") == 0)
+		err_hint(e, "make the database first (createdb); mqaudit makes the schema in it");
 	return code;
 }
 

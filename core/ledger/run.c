@@ -23,6 +23,30 @@ char *run_id_text(int64_t id, char buf[RUN_ID_LEN])
 	return buf;
 }
 
+static bool looks_like_id(const char *name)
+{
+	return strlen(name) == RUN_ID_LEN - 1 && strspn(name, "0123456789abcdef") == RUN_ID_LEN - 1;
+}
+
+int run_check_name(const char *name, struct err *e)
+{
+	size_t len = strlen(name);
+	bool good = len > 0 && *name != '-';
+
+	if (len > RUN_NAME_MAX)
+		return err_set(e, ERR_USAGE, "a run's name of %zu bytes is too long, at most %d",
+			len, RUN_NAME_MAX);
+	for (size_t i = 0; i < len; i++)
+		good &= name[i] > ' ' && name[i] < 0x7f;
+	if (!good) {
+		err_set(e, ERR_USAGE, "'%s' is no name for a run", name);
+		return err_hint(e, "letters, digits and signs without blanks, such as orders-1");
+	}
+	if (looks_like_id(name))
+		return err_set(e, ERR_USAGE, "'%s' would be taken for the id of a run", name);
+	return 0;
+}
+
 static void copy(char *to, size_t len, const struct pg_rows *rows, int row, int column)
 {
 	snprintf(to, len, "%s", pg_rows_text(rows, row, column));
@@ -195,8 +219,7 @@ int run_find(struct ledger *l, const char *name_or_id, struct run *ret, struct e
 {
 	int r = select_run(l, "name = $1", name_or_id, ret, e);
 
-	if (r == ERR_NOTFOUND && strlen(name_or_id) == 16 &&
-		strspn(name_or_id, "0123456789abcdef") == 16) {
+	if (r == ERR_NOTFOUND && looks_like_id(name_or_id)) {
 		char text[24];
 
 		snprintf(text, sizeof(text), "%llu", strtoull(name_or_id, NULL, 16));

@@ -10,6 +10,7 @@
 /* Runs in the ledger: making, finding, what belongs to them as a whole. */
 
 #define RUN_NAME_MAX 120
+#define RUN_NAME_BASE_MAX (RUN_NAME_MAX - 10) /* with '-' and a number of nine digits behind it */
 
 enum run_side { RUN_SOURCE, RUN_TARGET };
 
@@ -37,7 +38,7 @@ struct run {
 /* What a new run is made of. Texts are borrowed. */
 struct run_spec {
 	const char *name;      /* NULL: the topic's name with the next free number */
-	const char *name_base; /* what a made name begins with */
+	const char *name_base; /* what a made name begins with: RUN_NAME_BASE_MAX bytes at most */
 	const char *destination;
 	const char *broker;
 	const char *lab;    /* NULL: none */
@@ -53,6 +54,12 @@ struct run_spec {
 	const int64_t *target_start;
 	size_t n_target;
 };
+
+/*
+ * Can a run have this name: 1 to RUN_NAME_MAX printable ASCII characters without blanks, not beginning
+ * with '-', and not looking like an id (16 hex digits)? Returns 0 or ERR_USAGE.
+ */
+MUST_CHECK int run_check_name(const char *name, struct err *e);
 
 /*
  * Make a run, or join the open one of that name if there is one; *ret_made says which.

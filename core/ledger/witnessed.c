@@ -60,6 +60,13 @@ int witnessed_claim(struct ledger *l, const struct witness_key *k, int32_t parti
 }
 
 /* A statement that must change exactly one row: our partition's, while it is ours. */
+/* A checker that comes later takes the positions over; this one has lost them. */
+static int taken_over(struct err *e)
+{
+	err_set(e, ERR_LOST_OWNERSHIP, "another checker has taken over");
+	return err_hint(e, "that one goes on reading, and judges the run");
+}
+
 static int change_one(struct ledger *l, const char *sql, const struct pg_args *args, struct err *e)
 {
 	struct pg_rows *rows = NULL;
@@ -68,7 +75,7 @@ static int change_one(struct ledger *l, const char *sql, const struct pg_args *a
 	if (r)
 		return r;
 	if (pg_rows_changed(rows) != 1)
-		r = err_set(e, ERR_LOST_OWNERSHIP, "another checker has taken over");
+		r = taken_over(e);
 	pg_rows_free(rows);
 	return r;
 }
@@ -234,7 +241,7 @@ static int commit_positions(struct ledger *l, const struct witness_commit *c, st
 	if (r)
 		return r;
 	if (pg_rows_changed(rows) != c->n_advances)
-		r = err_set(e, ERR_LOST_OWNERSHIP, "another checker has taken over");
+		r = taken_over(e);
 	pg_rows_free(rows);
 	return r;
 }
@@ -448,7 +455,7 @@ int witnessed_segment(struct ledger *l, const struct witness_key *k, int32_t par
 	if (pg_rows_n(rows) == 1)
 		*ret = pg_rows_i64(rows, 0, 0);
 	else
-		r = err_set(e, ERR_LOST_OWNERSHIP, "another checker has taken over");
+		r = taken_over(e);
 	pg_rows_free(rows);
 	return r;
 }

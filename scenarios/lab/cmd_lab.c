@@ -362,6 +362,7 @@ const struct command cmd_lab_heal = {
 	.description = "Says of each fault what proves that it bit. Nodes that were killed, or "
 		       "have died, are "
 		       "started again.",
+	.examples = "  mqaudit lab heal\n",
 	.opts = wait_rows,
 	.opts_size = sizeof(struct wait_opts),
 	.min_args = 0,

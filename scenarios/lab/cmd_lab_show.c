@@ -357,6 +357,7 @@ const struct command cmd_lab_logs = {
 	.summary = "what the nodes have written into their logs",
 	.description =
 		"Warnings, and what tells where messages went: leadership, truncation, recovery.",
+	.examples = "  mqaudit lab logs kafka kafka1\n",
 	.opts = logs_rows,
 	.opts_size = sizeof(struct logs_opts),
 	.min_args = 1,

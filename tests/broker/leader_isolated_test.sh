@@ -35,6 +35,12 @@ kill -INT "$one" "$all"
 wait "$one"; is "acks=1 ends with 1 (findings)" $? 1
 wait "$all"; is "acks=all ends with 0 (pass)" $? 0
 
+# said while it went on, each by itself: the time, what, where, of whom, which, how many, why
+live='^[0-2][0-9]:[0-5][0-9]:[0-5][0-9]  LOST at broker   producer 1\.1, partition 0, seq [0-9]+(-[0-9]+)? \([0-9,]+\)   [a-z].*$'
+ok "the loss was said live" grep -qE "$live" "$work/one.err"
+is "... nothing on the way was a warning" "$(grep -c warning "$work/one.err")" 0
+is "... and nothing was said of acks=all" "$(grep -cE 'LOST|lost at' "$work/all.err")" 0
+
 is "acks=1 FAIL" "$(report one .verdict)" FAIL
 is "acks=all PASS" "$(report all .verdict)" PASS
 is "both judges agree" "$(report one .agreed) $(report all .agreed)" "true true"

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "tests/unit.h"
@@ -68,6 +69,17 @@ static void lines_have_their_prefix_and_no_colour_in_a_file(void **state)
 					"mqaudit: hint: try this\n");
 }
 
+static void a_finding_stands_alone_on_its_line_also_when_quiet(void **state)
+{
+	(void)state;
+	log_set_level(LOG_WARN);
+	log_found(true, "12:31:07  LOST at broker   producer 1.1, seq 17   why\033[2J");
+	log_found(false, "12:31:07  expired at broker");
+	assert_string_equal(captured(),
+		"12:31:07  LOST at broker   producer 1.1, seq 17   why?[2J\n"
+		"12:31:07  expired at broker\n");
+}
+
 static void lines_above_the_level_are_dropped(void **state)
 {
 	(void)state;
@@ -105,6 +117,36 @@ static void progress_is_for_terminals(void **state)
 	log_progress(NULL);
 	assert_string_equal(captured(), "mqaudit: n\n");
 	assert_false(log_colour() && !isatty(STDERR_FILENO));
+}
+
+static void a_diverted_line_is_relayed_as_it_was_said(void **state)
+{
+	char line[4096];
+	int pipe_fd[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK), 0);
+	log_divert(pipe_fd[1]);
+	log_hint("try\n\033this\tor\rthat");
+	log_debug("dropped here already");
+	n = read(pipe_fd[0], line, sizeof(line) - 1);
+	assert_true(n > 0 && line[n - 1] == '\n');
+	line[n - 1] = '\0';
+	assert_null(strchr(line, '\n'));
+	assert_memory_equal(line, LOG_DIVERTED, strlen(LOG_DIVERTED));
+	/* when nobody reads any more it is told directly */
+	close(pipe_fd[0]);
+	signal(SIGPIPE, SIG_IGN);
+	log_error("nobody there");
+	close(pipe_fd[1]);
+	log_divert(-1);
+	log_relay(line + strlen(LOG_DIVERTED));
+	log_relay("");
+	log_relay("9\tno such kind");
+	log_relay("0 no tab");
+	assert_string_equal(captured(), "mqaudit: error: nobody there\n"
+					"mqaudit: hint: try\n?this\tor?that\n");
 }
 
 #define THREADS 4
@@ -160,10 +202,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lines_have_their_prefix_and_no_colour_in_a_file),
+		TEST(a_finding_stands_alone_on_its_line_also_when_quiet),
 		TEST(lines_above_the_level_are_dropped),
 		TEST(no_escape_sequence_of_others_passes),
 		TEST(a_long_line_is_cut),
 		TEST(progress_is_for_terminals),
+		TEST(a_diverted_line_is_relayed_as_it_was_said),
 		TEST(lines_of_threads_stay_whole),
 	};
 

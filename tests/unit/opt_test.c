@@ -155,7 +155,7 @@ static void every_type_is_read(void **state)
 	(void)state;
 	assert_int_equal(PARSE("-f", "--no-other", "kafka://a/b", "--text=x=y", "--mode", "drop",
 				 "-n5M", "--size", "1k", "--run-time", "250ms", "-X", "p=1",
-				 "--list", "q=2", "-v", "--quiet", "--", "--second"),
+				 "--list", "q=2", "-v", "--", "--second"),
 		0);
 	assert_true(given()->flag);
 	assert_false(given()->other);
@@ -167,7 +167,7 @@ static void every_type_is_read(void **state)
 	assert_int_equal(given()->list.n, 2);
 	assert_string_equal(given()->list.item[0], "p=1");
 	assert_string_equal(given()->list.item[1], "q=2");
-	assert_true(cl.verbose && cl.quiet);
+	assert_true(cl.verbose && !cl.quiet);
 	assert_int_equal(cl.argc, 2);
 	assert_string_equal(cl.argv[0], "kafka://a/b");
 	assert_string_equal(cl.argv[1], "--second");
@@ -250,6 +250,7 @@ static void wrong_use_is_named(void **state)
 		{{"url", "--no-count"}, "unknown option '--no-count'"},
 		{{"a", "b", "c"}, "unexpected argument 'c'"},
 		{{NULL}, "run needs URL"},
+		{{"url", "-q", "--verbose"}, "--verbose and --quiet cannot both be"},
 	};
 
 	(void)state;
@@ -257,6 +258,36 @@ static void wrong_use_is_named(void **state)
 		assert_int_equal(parse(cases[i].words), ERR_USAGE);
 		assert_contains(e.msg, cases[i].message);
 		assert_not_contains(e.msg, "secret");
+		opt_release(&cl);
+	}
+}
+
+static void what_was_meant_is_guessed(void **state)
+{
+	static const struct {
+		const char *words[4];
+		const char *message, *hint;
+	} cases[] = {
+		{{"url", "--cuont"}, "unknown option '--cuont'", "did you mean --count?"},
+		{{"url", "--run-tim=1s"}, NULL, NULL},
+		{{"url", "--runtime=1s"}, "unknown option '--runtime'", "did you mean --run-time?"},
+		{{"url", "--m=wait"}, NULL, NULL},
+		{{"url", "--f", "--o", "--"}, NULL, NULL},
+		{{"url", "--bogus"}, "unknown option '--bogus'", "run --help lists the options"},
+		{{"url", "--x"}, "unknown option '--x'", "run --help lists the options"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		int r = parse(cases[i].words);
+
+		if (cases[i].message) {
+			assert_int_equal(r, ERR_USAGE);
+			assert_contains(e.msg, cases[i].message);
+			assert_contains(e.hint, cases[i].hint);
+		} else {
+			assert_int_equal(r, 0);
+		}
 		opt_release(&cl);
 	}
 }
@@ -498,6 +529,34 @@ static void bash_completes_commands_their_second_words_and_options(void **state)
 	buf_release(&out);
 }
 
+static char long_help[5001];
+
+static void print_long_help(FILE *to)
+{
+	struct opt two[] = {rows[3], {0}};
+	struct command c = commands[0];
+
+	two[0].help = long_help;
+	c.opts = two;
+	opt_help(&c, to);
+}
+
+static void a_long_help_text_is_not_cut(void **state)
+{
+	char *text;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(long_help) - 1; i++)
+		long_help[i] = i % 5 == 4 ? ' ' : 'w';
+	text = printed(print_long_help);
+	for (const char *p = text; (p = strstr(p, "wwww")); p += 4)
+		n++;
+	assert_int_equal(n, 1000);
+	assert_contains(text, "(default: wait)\n");
+	free(text);
+}
+
 static void fish_texts_are_quoted(void **state)
 {
 	char *text = printed(print_fish);
@@ -653,6 +712,7 @@ int main(void)
 		TEST(the_environment_names_a_config_file_too),
 		TEST(hidden_options_come_from_flags_only),
 		TEST(wrong_use_is_named),
+		TEST(what_was_meant_is_guessed),
 		TEST(a_bad_environment_or_file_is_named),
 		TEST(a_config_line_is_never_cut_silently),
 		TEST(help_stops_the_parse_and_can_be_released),
@@ -660,6 +720,7 @@ int main(void)
 		TEST(help_has_groups_defaults_and_no_empty_heading),
 		TEST(the_man_page_has_no_warnings),
 		TEST(bash_completes_commands_their_second_words_and_options),
+		TEST(a_long_help_text_is_not_cut),
 		TEST(fish_texts_are_quoted),
 		TEST(unknown_shells_are_refused),
 		TEST(the_longest_command_name_wins),
