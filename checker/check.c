@@ -835,6 +835,17 @@ static int take_sql_finding(const struct judged_finding *f, void *arg, struct er
 	return r ? err_set(e, r, "out of memory") : 0;
 }
 
+/* Only whoever reads may judge: a checker that was frozen while another took over gives up. */
+static int still_ours(struct check *c, struct err *e)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < W_N; i++)
+		if (c->witness[i])
+			r = witness_owns(c->witness[i], c->ledger, e);
+	return r;
+}
+
 /* Both judges, compared. A difference is a defect of ours, and the verdict an error. */
 static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct err *e)
 {
@@ -868,6 +879,8 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 		r = judged_findings(c->ledger, c->run.id, c->judgement, take_sql_finding, sql, e);
 	if (r == 0)
 		r = judge_in_memory(c->ledger, &plan, &memory, e);
+	if (r == 0)
+		UNTIL_ANSWERED(c, r, still_ours(c, e));
 	if (r == 0) {
 		*ret_agreed = findings_equal(
 			memory, "the tracker", sql, "the ledger's judge", text, sizeof(text));
@@ -978,6 +991,8 @@ static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 	bool complete = false;
 	int r = wait_for_probes(c, e);
 
+	if (r == 0)
+		UNTIL_ANSWERED(c, r, still_ours(c, e));
 	if (r == 0)
 		UNTIL_ANSWERED(c, r, judged_begin(c->ledger, c->run.id, &c->judgement, e));
 	if (r == 0)

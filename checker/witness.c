@@ -1228,12 +1228,29 @@ int witness_log_starts(struct witness *w, int64_t *ret_starts, struct err *e)
 	return ask(w, REQUEST_STARTS, LOOK_NS, NULL, e);
 }
 
-/* The last word of this checker on itself: no more than an account, so that nobody waits for it. */
+int witness_owns(struct witness *w, struct ledger *l, struct err *e)
+{
+	int64_t segment;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->plan.n_partitions; i++)
+		if (w->place[i].used)
+			r = witnessed_segment(
+				l, &w->plan.key, (int32_t)i, w->owner, &segment, e);
+	return r;
+}
+
+/*
+ * The last word of this checker on itself: no more than an account, so that nobody waits for it. Whoever
+ * was superseded has none: what it read and could not write is in its successor's account.
+ */
 static void say_ended(struct witness *w)
 {
 	struct witness_checker c;
 	struct err ignored;
 
+	if (w->state.failure.code == ERR_LOST_OWNERSHIP)
+		return;
 	hist_merge(&w->total, &w->recent);
 	hist_clear(&w->recent);
 	c = describe(w, &w->total, true);
