@@ -1235,8 +1235,7 @@ int witness_owns(struct witness *w, struct ledger *l, struct err *e)
 
 	for (size_t i = 0; r == 0 && i < w->plan.n_partitions; i++)
 		if (w->place[i].used)
-			r = witnessed_segment(
-				l, &w->plan.key, (int32_t)i, w->owner, &segment, e);
+			r = witnessed_segment(l, &w->plan.key, (int32_t)i, w->owner, &segment, e);
 	return r;
 }
 
