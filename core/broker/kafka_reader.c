@@ -108,6 +108,7 @@ static void describe(rd_kafka_message_t *m, struct broker_message *ret)
 	case RD_KAFKA_RESP_ERR_NO_ERROR:
 		stamp = rd_kafka_message_timestamp(m, &type);
 		ret->item = BROKER_MESSAGE;
+		ret->node = rd_kafka_message_broker_id(m);
 		ret->payload = m->payload;
 		ret->len = m->len;
 		ret->key = m->key;

@@ -490,7 +490,8 @@ int witnessed_segment(struct ledger *l, const struct witness_key *k, int32_t par
 static int begin_generation(struct ledger *l, const struct witness_key *k, int64_t owner,
 	const struct witness_generation *g, struct err *e)
 {
-	static const char *const tables[] = {"segment", "witness", "witness_corrupted"};
+	static const char *const tables[][2] = {{"segment", "end_offset - 1"},
+		{"witness", "first_offset"}, {"witness_corrupted", "\"offset\""}};
 	struct pg_args args = PG_ARGS_INIT;
 	char sql[512];
 	int r;
@@ -523,14 +524,14 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	args_key(&args, k);
 	pg_arg_i64(&args, g->partition);
 	pg_arg_i64(&args, g->generation);
-	pg_arg_i64(&args, g->first_segment);
-	pg_arg_i64(&args, g->last_segment);
+	pg_arg_i64(&args, g->from_offset);
+	pg_arg_i64(&args, g->to_offset);
 	/* a cut reaches also what a sweep had put aside: it was in the log until then */
 	for (size_t i = 0; r == 0 && i < 3; i++) {
 		snprintf(sql, sizeof(sql),
 			"update mqaudit.%s set superseded = $5::int4 where " KEY_WHERE
-			" and partition = $4 and segment between $6 and $7 and superseded is null",
-			tables[i]);
+			" and partition = $4 and %s >= $6 and %s < $7 and superseded is null",
+			tables[i][0], tables[i][1], tables[i][1]);
 		r = pg_query(ledger_pg(l), sql, &args, 4 * PG_TIMEOUT, NULL, e);
 	}
 	return r;

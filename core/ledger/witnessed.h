@@ -147,13 +147,13 @@ MUST_CHECK int witnessed_segment(struct ledger *l, const struct witness_key *k, 
 	int64_t owner, int64_t *ret, struct err *e);
 
 /*
- * Begin a new generation: segments from `first_segment` to `last_segment` (both included) become history,
- * reading goes on at next_offset. cause is "cut" or "sweep".
+ * Begin a new generation: segments that end in (from_offset, to_offset] become history, with all that they
+ * hold; reading goes on at next_offset. By offset, as numbers do not rise along a log that was swept. cause is "cut" or "sweep".
  */
 struct witness_generation {
 	int32_t partition;
-	int32_t generation; /* the new one's number: one more than before */
-	int64_t first_segment, last_segment;
+	int32_t generation;             /* the new one's number: one more than before */
+	int64_t from_offset, to_offset; /* borders of segments; -1, INT64_MAX: all */
 	int64_t next_offset;
 	int64_t segment; /* number of the last one written: stays */
 	const char *cause;

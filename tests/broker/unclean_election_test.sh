@@ -106,7 +106,7 @@ awk '{ print $2, $1 }' "$work/seen.read" | sort >"$work/now.at"
 join "$work/history.at" "$work/now.at" | awk '$2 != $3' | wc -l >"$work/reused"
 ok "seen: at offsets where it had read others now stand" test "$(cat "$work/reused")" -gt 0
 is "late: no cut was seen" "$(sql "select count(*) from mqaudit.generation where run_id = $(run_id late) and cause = 'cut'")" 0
-whys() { report "$1" '[.findings[] | select(.kind == "lost") | .why | split(";")[0]] | unique | join(" | ")'; }
+whys() { report "$1" '[.findings[] | select(.kind == "lost" and .withdrawn == false) | .why | split(";")[0]] | unique | join(" | ")'; }
 is "seen: why says so" "$(whys seen)" "truncated: seen earlier, gone now"
 note "seen: read $read_before before the kill; $(report seen .counts.acked) acked, $(wc -l <"$work/seen.truth") lost," \
 	"$(wc -l <"$work/read_then_cut") of them read before, $(cat "$work/reused") offsets used again; $(whys seen)"
