@@ -937,6 +937,11 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, const s
 		add_reason(c,
 			"what became of %llu messages only a lost journal knew, and they are not there",
 			(unsigned long long)s->unrecorded_absent);
+	if (s->maybe_intended)
+		add_reason(c,
+			"only a lost journal knew what was sent last: up to %llu messages more may have been, "
+			"and are not there",
+			(unsigned long long)s->maybe_intended);
 	if (pending && c->n_reasons == 0)
 		add_reason(c, "%llu messages are pending", (unsigned long long)pending);
 	if (broken)

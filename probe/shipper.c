@@ -379,6 +379,18 @@ static void lease_from_journal(struct shipper *s)
 	}
 }
 
+/*
+ * --fsync: outcomes so far to the disk, also while the ledger is away. Only closed records count after a
+ * power cut, so the open ones are closed before.
+ */
+static void sync_outcomes(struct producer *p)
+{
+	struct err e;
+
+	(void)producer_settle_journal(p, 100 * NS_PER_MS);
+	err_ignore(journal_sync(producer_journal(p), &e));
+}
+
 /* Room in the journals for everything outstanding and a margin. Under marks. */
 static void grow(struct shipper *s)
 {
@@ -395,7 +407,8 @@ static void grow(struct shipper *s)
 			set_failure(s, &e);
 			producer_stop(s->plan.producers[i]);
 		}
-		err_ignore(journal_sync(producer_journal(s->plan.producers[i]), &e));
+		if (journal_is_synced(producer_journal(s->plan.producers[i])))
+			sync_outcomes(s->plan.producers[i]);
 	}
 }
 
@@ -722,7 +735,7 @@ static int recover_lanes(struct ledger *l, const struct journal_info *info, stru
 		if (r)
 			return r;
 		/* after a power cut without --fsync a journal's own word on intents counts for nothing */
-		news = complete && now > intended;
+		news = (complete || info->id.fsync) && now > intended;
 		if (!news && journal_lease(j, k) <= lease)
 			continue;
 		lane[(*ret_n)++] = (struct produced_lane){
