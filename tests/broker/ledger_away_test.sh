@@ -11,7 +11,7 @@ python_env
 lab_up
 url() { echo "kafka://lab:$lab/$1"; }
 log_end() { # TOPIC: sum of end offsets, asked of the brokers: what arrived, whatever the ledger knows
-	python_in_lab "$top/tests/broker/tools/log_end.py" "$(bootstrap)" "$1"
+	python_in_lab "$top/tests/broker/tools/log_ends.py" "$(bootstrap)" "$1" | cut -d" " -f2
 }
 acked_of() { report_is "$1" ".counts.acked >= $2"; }
 start_run() { # NAME: sets $runner
