@@ -25,6 +25,7 @@
 #define MAX_FENCES 65536u
 #define OLDER_LOOKS 4u
 #define MAX_DOUBTS 8u
+#define OLD_SWEEP_NS (600 * NS_PER_S)
 
 /* What the reading thread knows of a partition. */
 struct place {
@@ -737,6 +738,30 @@ static int read_again(
 	return r;
 }
 
+/* Read what is missing up to `to`, and go on at `resume`, where the first reading stood. */
+static int end_sweep(struct witness *w, int32_t partition, int64_t to, int64_t resume,
+	int64_t deadline_ns, struct err *e)
+{
+	struct place *p = &w->place[partition];
+	int r = read_again(w, partition, to, deadline_ns, e);
+
+	if (r == 0)
+		r = settle(w, e);
+	if (r == 0)
+		r = witnessed_move(w->ledger, &w->plan.key, partition, w->owner, resume, e);
+	if (r == 0)
+		r = load_partition(w, partition, e);
+	if (r)
+		return r;
+	/* fences above were not read again, and need not be */
+	p->next_offset = p->taken_offset = resume;
+	pthread_mutex_lock(&w->mutex);
+	p->committed = resume;
+	pthread_mutex_unlock(&w->mutex);
+	p->suspicious = false;
+	return restart(w, partition, e);
+}
+
 /*
  * Sweep a partition: segments that reach below the log's start (or all) become history, and what is left
  * of them is read again. Segments above stay as they are.
@@ -767,21 +792,41 @@ static int sweep_partition(
 		(long long)low);
 	resume = p->next_offset;
 	r = new_generation(w, partition, -1, to, low < to ? low : to, "sweep", why, e);
-	if (r == 0)
-		r = read_again(w, partition, to, deadline_ns, e);
-	if (r == 0)
-		r = settle(w, e);
-	if (r)
-		return r;
-	/* on from where the first reading stood; fences above were not read again, and need not be */
-	p->next_offset = p->taken_offset = resume;
-	r = load_partition(w, partition, e);
-	p->next_offset = p->taken_offset = resume;
-	pthread_mutex_lock(&w->mutex);
-	p->committed = resume;
-	pthread_mutex_unlock(&w->mutex);
-	p->suspicious = false;
-	return r ? r : restart(w, partition, e);
+	return r ? r : end_sweep(w, partition, to, resume, deadline_ns, e);
+}
+
+/*
+ * A checker may have died within a sweep: its position stands below segments that count. What is missing
+ * between is read first, or all above would be read, and counted, a second time.
+ */
+static int end_old_sweeps(struct witness *w, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + OLD_SWEEP_NS;
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->plan.n_partitions; i++) {
+		const struct place *p = &w->place[i];
+		int64_t to = -1, resume = p->next_offset;
+
+		for (size_t k = 0; k < p->ladder.n; k++) {
+			const struct witness_segment *s = &p->ladder.segment[k];
+
+			if (to < 0 && s->first_offset >= p->next_offset)
+				to = s->first_offset;
+			if (s->end_offset > resume)
+				resume = s->end_offset;
+		}
+		if (!p->used || to < 0)
+			continue;
+		any = true;
+		r = end_sweep(w, (int32_t)i, to, resume, deadline_ns, e);
+	}
+	/* what came of other partitions meanwhile was not taken in */
+	for (size_t i = 0; r == 0 && any && i < w->plan.n_partitions; i++)
+		if (w->place[i].used)
+			r = restart(w, (int32_t)i, e);
+	return r;
 }
 
 static int sweep(struct witness *w, bool all, int64_t deadline_ns, struct err *e)
@@ -1118,6 +1163,7 @@ static void *read_main(void *arg)
 	int r = 0;
 
 	pthread_setname_np(pthread_self(), "mq-witness");
+	r = end_old_sweeps(w, &e);
 	while (r == 0 && !stopping(w)) {
 		r = serve_request(w);
 		if (r == 0)

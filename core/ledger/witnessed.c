@@ -89,6 +89,21 @@ int witnessed_set_start_anchor(struct ledger *l, const struct witness_key *k, in
 		&args, e);
 }
 
+int witnessed_move(struct ledger *l, const struct witness_key *k, int32_t partition, int64_t owner,
+	int64_t next_offset, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+
+	args_key(&args, k);
+	pg_arg_i64(&args, partition);
+	pg_arg_i64(&args, owner);
+	pg_arg_i64(&args, next_offset);
+	return change_one(l,
+		"update mqaudit.witness_position set next_offset = $6::int8, heard = clock_timestamp() "
+		"where " KEY_WHERE " and partition = $4 and owner = $5",
+		&args, e);
+}
+
 int witnessed_segments(struct ledger *l, const struct witness_key *k, int32_t partition,
 	struct witness_segment **ret, size_t *ret_n, struct err *e)
 {

@@ -47,6 +47,13 @@ MUST_CHECK int witnessed_claim(struct ledger *l, const struct witness_key *k, in
 MUST_CHECK int witnessed_set_start_anchor(struct ledger *l, const struct witness_key *k,
 	int32_t partition, int64_t owner, const struct witness_anchor *a, struct err *e);
 
+/*
+ * Go on at another position, above what stands in segments already: the end of a sweep, which began below.
+ * ERR_LOST_OWNERSHIP: it is another checker's now.
+ */
+MUST_CHECK int witnessed_move(struct ledger *l, const struct witness_key *k, int32_t partition,
+	int64_t owner, int64_t next_offset, struct err *e);
+
 struct witness_segment {
 	int64_t segment;
 	int32_t generation;
