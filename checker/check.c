@@ -872,6 +872,17 @@ static int take_sql_finding(const struct judged_finding *f, void *arg, struct er
 	return r ? err_set(e, r, "out of memory") : 0;
 }
 
+/* Only whoever reads may judge: a checker that was frozen while another took over gives up. */
+static int still_ours(struct check *c, struct err *e)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < W_N; i++)
+		if (c->witness[i])
+			r = witness_owns(c->witness[i], c->ledger, e);
+	return r;
+}
+
 /* Both judges, compared. A difference is a defect of ours, and the verdict an error. */
 static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct err *e)
 {
@@ -905,6 +916,8 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 		r = judged_findings(c->ledger, c->run.id, c->judgement, take_sql_finding, sql, e);
 	if (r == 0)
 		r = judge_in_memory(c->ledger, &plan, &memory, e);
+	if (r == 0)
+		UNTIL_ANSWERED(c, r, still_ours(c, e));
 	if (r == 0) {
 		*ret_agreed = findings_equal(
 			memory, "the tracker", sql, "the ledger's judge", text, sizeof(text));
@@ -961,6 +974,11 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, const s
 		add_reason(c,
 			"what became of %llu messages only a lost journal knew, and they are not there",
 			(unsigned long long)s->unrecorded_absent);
+	if (s->maybe_intended)
+		add_reason(c,
+			"only a lost journal knew what was sent last: up to %llu messages more may have been, "
+			"and are not there",
+			(unsigned long long)s->maybe_intended);
 	if (pending && c->n_reasons == 0)
 		add_reason(c, "%llu messages are pending", (unsigned long long)pending);
 	if (broken)
@@ -1011,6 +1029,8 @@ static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 	bool complete = false;
 	int r = wait_for_probes(c, e);
 
+	if (r == 0)
+		UNTIL_ANSWERED(c, r, still_ours(c, e));
 	if (r == 0)
 		UNTIL_ANSWERED(c, r, judged_begin(c->ledger, c->run.id, &c->judgement, e));
 	if (r == 0)

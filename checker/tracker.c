@@ -255,7 +255,7 @@ static int judge_seq(struct lane *l, uint64_t seq, enum tracker_kind *ret_kind)
 	int r;
 
 	if (seq > l->top) {
-		*ret_kind = TRACKED_FIRST;
+		*ret_kind = seq == l->top + 1 ? TRACKED_FIRST : TRACKED_GAP;
 		l->top = seq;
 		return 0;
 	}

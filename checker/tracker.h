@@ -31,6 +31,7 @@ struct tracker_ident {
 /* What a record is. */
 enum tracker_kind {
 	TRACKED_FIRST,  /* the first copy of a message of ours, in order */
+	TRACKED_GAP,    /* the same, but what should have come before it did not */
 	TRACKED_LATE,   /* the first copy, behind that of a higher seq */
 	TRACKED_REPEAT, /* another copy of one that was seen */
 	TRACKED_FENCE,

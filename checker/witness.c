@@ -26,6 +26,8 @@
 #define MAX_MESSAGES 400000u   /* that wait to be recorded: the same */
 #define MAX_FENCES 65536u
 #define OLDER_LOOKS 4u
+#define MAX_DOUBTS 8u
+#define OLD_SWEEP_NS (600 * NS_PER_S)
 
 /* What the reading thread knows of a partition. */
 struct place {
@@ -41,6 +43,15 @@ struct place {
 	struct witness_anchor start_anchor;
 	bool started;
 	bool suspicious; /* something hints at a cut */
+	/*
+	 * The last records before something that a cut may have made, since the log was last verified:
+	 * another node answers, or the seqs do not go on. When the log was cut behind our position and
+	 * has grown beyond it, then all that is read later matches, and only these do not.
+	 */
+	struct witness_anchor doubt[MAX_DOUBTS];
+	size_t n_doubts;
+	int32_t node;                               /* that the last record came from */
+	const struct broker_message *last_in_batch; /* while a batch is taken in */
 	struct ladder ladder;
 };
 
@@ -182,6 +193,7 @@ static int claim(struct witness *w, int32_t partition, struct err *e)
 	p->generation = at.generation;
 	p->segment = at.segment;
 	p->end_offset = p->log_start = -1;
+	p->node = BROKER_NO_NODE;
 	p->start_anchor = at.start_anchor;
 	p->suspicious = !at.fresh;
 	if (!at.anchored)
@@ -510,16 +522,15 @@ static void forget_fences(struct witness *w, int32_t partition, int64_t from)
 	w->n_fences = n;
 }
 
-static int new_generation(struct witness *w, int32_t partition, int64_t first_segment,
-	int64_t last_segment, int64_t next_offset, const char *cause, const char *why,
-	struct err *e)
+static int new_generation(struct witness *w, int32_t partition, int64_t from_offset,
+	int64_t to_offset, int64_t next_offset, const char *cause, const char *why, struct err *e)
 {
 	struct place *p = &w->place[partition];
 	struct witness_generation g = {
 		.partition = partition,
 		.generation = p->generation + 1,
-		.first_segment = first_segment,
-		.last_segment = last_segment,
+		.from_offset = from_offset,
+		.to_offset = to_offset,
 		.next_offset = next_offset,
 		.segment = p->segment,
 		.cause = cause,
@@ -531,6 +542,7 @@ static int new_generation(struct witness *w, int32_t partition, int64_t first_se
 	if (r)
 		return r;
 	p->generation++;
+	p->n_doubts = 0;
 	p->next_offset = p->taken_offset = next_offset;
 	pthread_mutex_lock(&w->mutex);
 	p->committed = next_offset;
@@ -559,11 +571,12 @@ static int settle(struct witness *w, struct err *e)
 	return r;
 }
 
-/* The log was cut: go back to the newest anchor that still matches. */
-static int go_back(struct witness *w, int32_t partition, int64_t deadline_ns, struct err *e)
+/* The log was cut at or below `differs`: go back to the newest anchor below that still matches. */
+static int go_back(
+	struct witness *w, int32_t partition, int64_t differs, int64_t deadline_ns, struct err *e)
 {
 	struct place *p = &w->place[partition];
-	int64_t next = w->plan.start[partition], keep = 0, low, high;
+	int64_t next = w->plan.start[partition], keep = -1, low, high;
 	char why[200];
 	bool same = false;
 	int r = settle(w, e);
@@ -571,13 +584,12 @@ static int go_back(struct witness *w, int32_t partition, int64_t deadline_ns, st
 	for (size_t i = p->ladder.n; r == 0 && i > 0; i--) {
 		const struct witness_segment *s = &p->ladder.segment[i - 1];
 
-		if (s->anchor.offset < 0)
+		if (s->anchor.offset < 0 || s->anchor.offset >= differs)
 			continue;
 		r = anchor_matches(
 			w->looker, partition, &s->anchor, deadline_ns - clock_ns(), &same, e);
 		if (r == 0 && same) {
-			next = s->end_offset;
-			keep = s->segment;
+			next = keep = s->end_offset;
 			break;
 		}
 	}
@@ -595,7 +607,7 @@ static int go_back(struct witness *w, int32_t partition, int64_t deadline_ns, st
 		next = low;
 	snprintf(why, sizeof(why), "the log was cut: read to offset %lld, matches up to %lld only",
 		(long long)p->next_offset, (long long)next);
-	r = new_generation(w, partition, keep + 1, p->segment, next, "cut", why, e);
+	r = new_generation(w, partition, keep, INT64_MAX, next, "cut", why, e);
 	if (r == 0) {
 		pthread_mutex_lock(&w->mutex);
 		w->state.cuts++;
@@ -615,46 +627,63 @@ static const struct witness_anchor *newest_anchor(const struct place *p)
 	return p->start_anchor.offset >= 0 ? &p->start_anchor : NULL;
 }
 
-/* Was the log of a partition cut? Looks at the newest anchor, and at one of each age when suspicious. */
-static int look(
-	struct witness *w, int32_t partition, int64_t deadline_ns, bool *ret_cut, struct err *e)
+/* Look at one anchor; *differs becomes its offset when another record stands there and it is lower. */
+static int look_at(struct witness *w, int32_t partition, const struct witness_anchor *a,
+	int64_t deadline_ns, int64_t *differs, struct err *e)
+{
+	bool same = true;
+	int r = 0;
+
+	if (a->offset >= 0)
+		r = anchor_matches(w->looker, partition, a, deadline_ns - clock_ns(), &same, e);
+	if (r == 0 && !same && (*differs < 0 || a->offset < *differs))
+		*differs = a->offset;
+	return r;
+}
+
+/*
+ * Was the log of a partition cut? *ret_differs: the lowest offset looked at where another record stands
+ * now, or -1. Looks at the newest anchor, which a cut takes away unless the log has grown beyond it since;
+ * then what was read last before that tells, and when suspicious all such records are looked at, and a few
+ * older anchors.
+ */
+static int look(struct witness *w, int32_t partition, int64_t deadline_ns, int64_t *ret_differs,
+	struct err *e)
 {
 	struct place *p = &w->place[partition];
 	const struct witness_anchor *a = newest_anchor(p);
-	bool same = true;
-	size_t step;
+	size_t doubts = p->suspicious ? p->n_doubts : p->n_doubts > 0;
+	size_t step = p->ladder.n / OLDER_LOOKS + 1;
 	int r = 0;
 
-	*ret_cut = false;
-	if (!a)
-		return 0;
-	r = anchor_matches(w->looker, partition, a, deadline_ns - clock_ns(), &same, e);
-	/* a cut takes everything behind it, so the newest tells; a few of the older guard against a record
-	 * that came to stand at its old place again */
-	step = p->ladder.n / OLDER_LOOKS + 1;
-	for (size_t i = p->ladder.n; r == 0 && same && p->suspicious && i > 0;
-		i = i > step ? i - step : 0) {
-		a = &p->ladder.segment[i - 1].anchor;
-		if (a->offset >= 0)
-			r = anchor_matches(
-				w->looker, partition, a, deadline_ns - clock_ns(), &same, e);
-	}
-	*ret_cut = r == 0 && !same;
+	*ret_differs = -1;
+	if (a)
+		r = look_at(w, partition, a, deadline_ns, ret_differs, e);
+	for (size_t i = 0; r == 0 && i < doubts; i++)
+		r = look_at(
+			w, partition, &p->doubt[p->n_doubts - 1 - i], deadline_ns, ret_differs, e);
+	for (size_t i = p->ladder.n; r == 0 && *ret_differs < 0 && p->suspicious && i > 0;
+		i = i > step ? i - step : 0)
+		r = look_at(w, partition, &p->ladder.segment[i - 1].anchor, deadline_ns,
+			ret_differs, e);
 	return r;
 }
 
 static int verify_partition(
 	struct witness *w, int32_t partition, int64_t deadline_ns, uint64_t *cuts, struct err *e)
 {
-	bool cut;
-	int r = look(w, partition, deadline_ns, &cut, e);
+	struct place *p = &w->place[partition];
+	int64_t differs;
+	int r = look(w, partition, deadline_ns, &differs, e);
 
-	if (r == 0 && cut) {
+	if (r == 0 && differs >= 0) {
 		(*cuts)++;
-		r = go_back(w, partition, deadline_ns, e);
+		r = go_back(w, partition, differs, deadline_ns, e);
 	}
-	if (r == 0)
-		w->place[partition].suspicious = false;
+	if (r == 0) {
+		p->suspicious = false;
+		p->n_doubts = 0;
+	}
 	return r;
 }
 
@@ -738,6 +767,30 @@ static int read_again(
 	return r;
 }
 
+/* Read what is missing up to `to`, and go on at `resume`, where the first reading stood. */
+static int end_sweep(struct witness *w, int32_t partition, int64_t to, int64_t resume,
+	int64_t deadline_ns, struct err *e)
+{
+	struct place *p = &w->place[partition];
+	int r = read_again(w, partition, to, deadline_ns, e);
+
+	if (r == 0)
+		r = settle(w, e);
+	if (r == 0)
+		r = witnessed_move(w->ledger, &w->plan.key, partition, w->owner, resume, e);
+	if (r == 0)
+		r = load_partition(w, partition, e);
+	if (r)
+		return r;
+	/* fences above were not read again, and need not be */
+	p->next_offset = p->taken_offset = resume;
+	pthread_mutex_lock(&w->mutex);
+	p->committed = resume;
+	pthread_mutex_unlock(&w->mutex);
+	p->suspicious = false;
+	return restart(w, partition, e);
+}
+
 /*
  * Sweep a partition: segments that reach below the log's start (or all) become history, and what is left
  * of them is read again. Segments above stay as they are.
@@ -746,7 +799,7 @@ static int sweep_partition(
 	struct witness *w, int32_t partition, bool all, int64_t deadline_ns, struct err *e)
 {
 	struct place *p = &w->place[partition];
-	int64_t low, high, to = -1, resume = p->next_offset, last = 0;
+	int64_t low, high, to = -1, resume = p->next_offset;
 	char why[160];
 	int r = w->plan.ops->reader_bounds(w->reader, partition, &low, &high, e);
 
@@ -759,7 +812,6 @@ static int sweep_partition(
 		if (!all && s->first_offset >= low)
 			break;
 		to = s->end_offset;
-		last = s->segment > last ? s->segment : last;
 	}
 	if (to < 0)
 		return 0;
@@ -768,22 +820,42 @@ static int sweep_partition(
 		    : "the log begins at %lld now: what stood there was read again",
 		(long long)low);
 	resume = p->next_offset;
-	r = new_generation(w, partition, 0, last, low < to ? low : to, "sweep", why, e);
-	if (r == 0)
-		r = read_again(w, partition, to, deadline_ns, e);
-	if (r == 0)
-		r = settle(w, e);
-	if (r)
-		return r;
-	/* on from where the first reading stood; fences above were not read again, and need not be */
-	p->next_offset = p->taken_offset = resume;
-	r = load_partition(w, partition, e);
-	p->next_offset = p->taken_offset = resume;
-	pthread_mutex_lock(&w->mutex);
-	p->committed = resume;
-	pthread_mutex_unlock(&w->mutex);
-	p->suspicious = false;
-	return r ? r : restart(w, partition, e);
+	r = new_generation(w, partition, -1, to, low < to ? low : to, "sweep", why, e);
+	return r ? r : end_sweep(w, partition, to, resume, deadline_ns, e);
+}
+
+/*
+ * A checker may have died within a sweep: its position stands below segments that count. What is missing
+ * between is read first, or all above would be read, and counted, a second time.
+ */
+static int end_old_sweeps(struct witness *w, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + OLD_SWEEP_NS;
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->plan.n_partitions; i++) {
+		const struct place *p = &w->place[i];
+		int64_t to = -1, resume = p->next_offset;
+
+		for (size_t k = 0; k < p->ladder.n; k++) {
+			const struct witness_segment *s = &p->ladder.segment[k];
+
+			if (to < 0 && s->first_offset >= p->next_offset)
+				to = s->first_offset;
+			if (s->end_offset > resume)
+				resume = s->end_offset;
+		}
+		if (!p->used || to < 0)
+			continue;
+		any = true;
+		r = end_sweep(w, (int32_t)i, to, resume, deadline_ns, e);
+	}
+	/* what came of other partitions meanwhile was not taken in */
+	for (size_t i = 0; r == 0 && any && i < w->plan.n_partitions; i++)
+		if (w->place[i].used)
+			r = restart(w, (int32_t)i, e);
+	return r;
 }
 
 static int sweep(struct witness *w, bool all, int64_t deadline_ns, struct err *e)
@@ -838,6 +910,30 @@ static int note_fence(struct witness *w, const struct broker_message *m, const s
 	return r;
 }
 
+/* What comes now may stand in another log than what was read before. Of many doubts the first count. */
+static void doubt(struct place *p, bool surely)
+{
+	struct witness_anchor a = p->last_in_batch ? anchor_of(p->last_in_batch) : p->last;
+
+	if (a.offset < 0 || (p->n_doubts == MAX_DOUBTS && !surely))
+		return;
+	if (p->n_doubts == MAX_DOUBTS)
+		p->n_doubts--;
+	p->doubt[p->n_doubts++] = a;
+}
+
+/* Was this record read from where the one before it was, and does it follow on it? */
+static void heed_breaks(struct place *p, const struct broker_message *m, enum tracker_kind kind)
+{
+	bool moved = m->node != p->node && p->node != BROKER_NO_NODE;
+
+	if (moved || kind == TRACKED_GAP || kind == TRACKED_LATE || kind == TRACKED_REPEAT)
+		doubt(p, moved);
+	p->suspicious |= moved;
+	p->node = m->node;
+	p->last_in_batch = m;
+}
+
 static int take_message(struct witness *w, const struct broker_message *m, int64_t wall_ns)
 {
 	struct place *p = &w->place[m->partition];
@@ -852,6 +948,7 @@ static int take_message(struct witness *w, const struct broker_message *m, int64
 		return r;
 	p->next_offset = m->offset + 1;
 	w->n_read++;
+	heed_breaks(p, m, kind);
 	if (kind == TRACKED_FENCE) {
 		w->n_fences_read++;
 		return note_fence(w, m, &env);
@@ -904,7 +1001,11 @@ static void note_last(struct witness *w, size_t n)
 	for (size_t i = n; i > 0; i--) {
 		const struct broker_message *m = &w->batch[i - 1];
 
-		if (m->item != BROKER_MESSAGE || m->partition == done)
+		if (m->item != BROKER_MESSAGE || m->partition < 0 ||
+			(size_t)m->partition >= w->plan.n_partitions)
+			continue;
+		w->place[m->partition].last_in_batch = NULL;
+		if (m->partition == done)
 			continue;
 		done = m->partition;
 		if (m->offset > w->place[done].last.offset)
@@ -1014,6 +1115,8 @@ static int serve_request(struct witness *w)
 	case REQUEST_NONE:
 		return 0;
 	case REQUEST_VERIFY:
+		for (size_t i = 0; i < w->plan.n_partitions; i++)
+			w->place[i].suspicious = w->place[i].used;
 		r = verify_all(w, w->request_deadline_ns, &cuts, &e);
 		break;
 	case REQUEST_SWEEP:
@@ -1089,6 +1192,7 @@ static void *read_main(void *arg)
 	int r = 0;
 
 	pthread_setname_np(pthread_self(), "mq-witness");
+	r = end_old_sweeps(w, &e);
 	while (r == 0 && !stopping(w)) {
 		r = serve_request(w);
 		if (r == 0)
@@ -1258,12 +1362,28 @@ int witness_log_starts(struct witness *w, int64_t *ret_starts, struct err *e)
 	return ask(w, REQUEST_STARTS, LOOK_NS, NULL, e);
 }
 
-/* The last word of this checker on itself: no more than an account, so that nobody waits for it. */
+int witness_owns(struct witness *w, struct ledger *l, struct err *e)
+{
+	int64_t segment;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->plan.n_partitions; i++)
+		if (w->place[i].used)
+			r = witnessed_segment(l, &w->plan.key, (int32_t)i, w->owner, &segment, e);
+	return r;
+}
+
+/*
+ * The last word of this checker on itself: no more than an account, so that nobody waits for it. Whoever
+ * was superseded has none: what it read and could not write is in its successor's account.
+ */
 static void say_ended(struct witness *w)
 {
 	struct witness_checker c;
 	struct err ignored;
 
+	if (w->state.failure.code == ERR_LOST_OWNERSHIP)
+		return;
 	hist_merge(&w->total, &w->recent);
 	hist_clear(&w->recent);
 	c = describe(w, &w->total, true);

@@ -85,6 +85,13 @@ MUST_CHECK int witness_sweep(struct witness *w, bool all, int64_t timeout_ns, st
 /* Where the logs begin now; index = partition. Blocks. */
 MUST_CHECK int witness_log_starts(struct witness *w, int64_t *ret_starts, struct err *e);
 
+/*
+ * Is every partition this witness's still, or did another checker take over, maybe while this process
+ * was frozen? Asks the caller's ledger, so that any thread may. Returns 0, ERR_LOST_OWNERSHIP, or what a
+ * query gives.
+ */
+MUST_CHECK int witness_owns(struct witness *w, struct ledger *l, struct err *e);
+
 /* Stop reading, write what is pending, end both threads. The tracker stays to be asked. */
 MUST_CHECK int witness_stop(struct witness *w, struct err *e);
 

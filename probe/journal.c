@@ -258,6 +258,11 @@ const char *journal_path(const struct journal *j)
 	return j->path;
 }
 
+bool journal_is_synced(const struct journal *j)
+{
+	return j->head->fsync != 0;
+}
+
 void journal_info(const struct journal *j, struct journal_info *ret)
 {
 	const struct journal_head *h = j->head;

@@ -98,6 +98,7 @@ void journal_close(struct journal *j);
 MUST_CHECK int journal_remove(struct journal *j, struct err *e);
 
 const char *journal_path(const struct journal *j);
+bool journal_is_synced(const struct journal *j); /* --fsync */
 void journal_info(const struct journal *j, struct journal_info *ret);
 size_t journal_lanes(const struct journal *j);
 int32_t journal_partition(const struct journal *j, size_t lane);

@@ -520,6 +520,7 @@ static const char *work(struct probe *p)
 static int finish(struct probe *p, const char *cause, struct err *e)
 {
 	int64_t next_line_ns = INT64_MAX;
+	struct shipper_state ship;
 	struct err sending = {0};
 	int r;
 
@@ -546,6 +547,10 @@ static int finish(struct probe *p, const char *cause, struct err *e)
 		err_ignore(journal_remove(p->journal[i], &ignored));
 	}
 	show(p, "done", &next_line_ns);
+	/* all is in the ledger, yet less was sent than was asked for */
+	shipper_state(p->shipper, &ship);
+	if (!sending.code)
+		sending = ship.failure;
 	if (sending.code) {
 		*e = sending;
 		return e->code;

@@ -13,6 +13,8 @@
 #define PERIOD_NS (150 * NS_PER_MS)
 #define SAMPLE_NS NS_PER_S
 #define RETRY_NS (500 * NS_PER_MS)
+#define PATIENCE_NS NS_PER_S /* with a ledger that does not answer: then the deputy acts */
+#define DEPUTY_NS (200 * NS_PER_MS)
 #define MAX_OUTCOMES 20000u               /* in one shipment */
 #define AHEAD_RECORDS (2 * JOURNAL_CHUNK) /* of free journal records, beside what is outstanding */
 #define LEASE_MIN 1000u
@@ -39,12 +41,16 @@ struct shipper {
 	struct shipper_plan plan;
 	struct ledger *ledger;
 	struct epoch_mark *epoch;
-	pthread_t thread;
-	bool started;
+	pthread_t thread, deputy;
+	bool started, deputy_started;
 	_Atomic bool stop;
+	_Atomic int64_t busy_since_ns; /* when the cycle under way began; 0: none */
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	struct shipper_state state; /* under mutex */
+	/* for leases, the rate, and the space of journals: taken before the other, never held while the
+	 * ledger is asked */
+	pthread_mutex_t marks;
 
 	/* the shipment under way, rebuilt after it is in */
 	struct produced_producer *producer;
@@ -242,6 +248,7 @@ static void build(struct shipper *s, bool ending)
 {
 	bool all = true;
 
+	pthread_mutex_lock(&s->marks);
 	s->n_outcomes = s->n_lanes = s->n_nodes = 0;
 	for (size_t i = 0; i < s->plan.n_producers; i++) {
 		add_outcomes(s, i);
@@ -253,6 +260,7 @@ static void build(struct shipper *s, bool ending)
 		add_producer(s, i, ending && all);
 		add_nodes(s, i);
 	}
+	pthread_mutex_unlock(&s->marks);
 	add_sample(s, ending && all);
 	s->built = true;
 }
@@ -263,6 +271,7 @@ static void mark_shipped(struct shipper *s)
 	struct err ignored;
 	size_t at = 0;
 
+	pthread_mutex_lock(&s->marks);
 	for (size_t i = 0; i < s->plan.n_producers; i++) {
 		struct journal *j = producer_journal(s->plan.producers[i]);
 
@@ -285,6 +294,7 @@ static void mark_shipped(struct shipper *s)
 			m->asked = 0;
 		}
 	}
+	pthread_mutex_unlock(&s->marks);
 	s->built = false;
 }
 
@@ -336,7 +346,17 @@ static void set_failure(struct shipper *s, const struct err *e)
 	pthread_mutex_unlock(&s->mutex);
 }
 
-/* While the ledger is away: leases that a power cut does not forget. */
+static bool is_away(struct shipper *s)
+{
+	bool away;
+
+	pthread_mutex_lock(&s->mutex);
+	away = s->state.away;
+	pthread_mutex_unlock(&s->mutex);
+	return away;
+}
+
+/* While the ledger is away: leases that a power cut does not forget. Under marks. */
 static void lease_from_journal(struct shipper *s)
 {
 	struct err e;
@@ -359,7 +379,19 @@ static void lease_from_journal(struct shipper *s)
 	}
 }
 
-/* Room in the journals for everything outstanding and a margin. */
+/*
+ * --fsync: outcomes so far to the disk, also while the ledger is away. Only closed records count after a
+ * power cut, so the open ones are closed before.
+ */
+static void sync_outcomes(struct producer *p)
+{
+	struct err e;
+
+	(void)producer_settle_journal(p, 100 * NS_PER_MS);
+	err_ignore(journal_sync(producer_journal(p), &e));
+}
+
+/* Room in the journals for everything outstanding and a margin. Under marks. */
 static void grow(struct shipper *s)
 {
 	struct err e;
@@ -370,12 +402,13 @@ static void grow(struct shipper *s)
 		producer_counts(s->plan.producers[i], &c);
 		if (journal_grow(producer_journal(s->plan.producers[i]),
 			    c.outstanding + AHEAD_RECORDS + s->epoch[i].n_lanes, &e)) {
-			if (e.code == ERR_NOSPACE && strstr(e.msg, "is full") && s->state.away)
+			if (e.code == ERR_NOSPACE && strstr(e.msg, "is full") && is_away(s))
 				continue; /* sending pauses until the ledger is back */
 			set_failure(s, &e);
 			producer_stop(s->plan.producers[i]);
 		}
-		err_ignore(journal_sync(producer_journal(s->plan.producers[i]), &e));
+		if (journal_is_synced(producer_journal(s->plan.producers[i])))
+			sync_outcomes(s->plan.producers[i]);
 	}
 }
 
@@ -425,9 +458,11 @@ static int cycle(struct shipper *s, bool ending, struct err *e)
 	bool in = false;
 	int r = 0;
 
+	pthread_mutex_lock(&s->marks);
 	if (!ending)
 		measure_rate(s);
 	grow(s);
+	pthread_mutex_unlock(&s->marks);
 	if (!pg_is_open(ledger_pg(s->ledger))) {
 		r = ledger_reconnect(s->ledger, e);
 		if (r == 0 && s->built) {
@@ -480,6 +515,30 @@ static void nap(struct shipper *s, int64_t ns)
 	pthread_mutex_unlock(&s->mutex);
 }
 
+/*
+ * A ledger that is frozen, or behind a network that swallows packets, keeps the shipping thread waiting
+ * for as long as a query may take. Leases and the journals' space cannot wait that long.
+ */
+static void *deputy_main(void *arg)
+{
+	struct shipper *s = arg;
+
+	pthread_setname_np(pthread_self(), "mq-deputy");
+	while (!atomic_load(&s->stop)) {
+		int64_t since = atomic_load(&s->busy_since_ns);
+
+		if (since && clock_ns() > since + PATIENCE_NS) {
+			set_state(s, true, "the ledger does not answer");
+			pthread_mutex_lock(&s->marks);
+			lease_from_journal(s);
+			grow(s);
+			pthread_mutex_unlock(&s->marks);
+		}
+		nap(s, DEPUTY_NS);
+	}
+	return NULL;
+}
+
 static void *shipper_main(void *arg)
 {
 	struct shipper *s = arg;
@@ -488,8 +547,11 @@ static void *shipper_main(void *arg)
 	pthread_setname_np(pthread_self(), "mq-ship");
 	while (!atomic_load(&s->stop)) {
 		int64_t started = clock_ns();
-		int r = cycle(s, false, &e);
+		int r;
 
+		atomic_store(&s->busy_since_ns, started);
+		r = cycle(s, false, &e);
+		atomic_store(&s->busy_since_ns, 0);
 		if (r && !can_wait(r)) {
 			set_failure(s, &e);
 			for (size_t i = 0; i < s->plan.n_producers; i++)
@@ -497,8 +559,11 @@ static void *shipper_main(void *arg)
 			break;
 		}
 		set_state(s, r != 0, r ? e.msg : "");
-		if (r)
+		if (r) {
+			pthread_mutex_lock(&s->marks);
 			lease_from_journal(s);
+			pthread_mutex_unlock(&s->marks);
+		}
 		update_backlog(s);
 		if (r)
 			nap(s, RETRY_NS);
@@ -543,6 +608,7 @@ int shipper_start(const struct shipper_plan *plan, struct shipper **ret, struct 
 		return err_set(e, ERR_NOMEM, "out of memory");
 	s->plan = *plan;
 	pthread_mutex_init(&s->mutex, NULL);
+	pthread_mutex_init(&s->marks, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->wake, &attr);
@@ -556,10 +622,13 @@ int shipper_start(const struct shipper_plan *plan, struct shipper **ret, struct 
 		r = cycle(s, false, e);
 	if (r == 0) {
 		r = pthread_create(&s->thread, NULL, shipper_main, s);
+		s->started = r == 0;
+		if (r == 0) {
+			r = pthread_create(&s->deputy, NULL, deputy_main, s);
+			s->deputy_started = r == 0;
+		}
 		if (r)
 			r = err_set_errno(e, ERR_IO, r, "cannot start a thread");
-		else
-			s->started = true;
 	}
 	if (r) {
 		shipper_free(s);
@@ -582,10 +651,13 @@ static void stop_thread(struct shipper *s)
 		return;
 	pthread_mutex_lock(&s->mutex);
 	atomic_store(&s->stop, true);
-	pthread_cond_signal(&s->wake);
+	pthread_cond_broadcast(&s->wake);
 	pthread_mutex_unlock(&s->mutex);
 	pthread_join(s->thread, NULL);
 	s->started = false;
+	if (s->deputy_started)
+		pthread_join(s->deputy, NULL);
+	s->deputy_started = false;
 }
 
 static bool everything_in(const struct shipper *s)
@@ -644,6 +716,7 @@ void shipper_free(struct shipper *s)
 	free(s->node_host);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->mutex);
+	pthread_mutex_destroy(&s->marks);
 	free(s);
 }
 
@@ -662,7 +735,7 @@ static int recover_lanes(struct ledger *l, const struct journal_info *info, stru
 		if (r)
 			return r;
 		/* after a power cut without --fsync a journal's own word on intents counts for nothing */
-		news = complete && now > intended;
+		news = (complete || info->id.fsync) && now > intended;
 		if (!news && journal_lease(j, k) <= lease)
 			continue;
 		lane[(*ret_n)++] = (struct produced_lane){

@@ -149,6 +149,7 @@ struct broker_message {
 	size_t beside_len;
 	int64_t stamp_ms; /* the record's timestamp, ms since 1970; 0: none */
 	const char *text; /* BROKER_READ_ERROR: what the library says */
+	int32_t node;     /* BROKER_MESSAGE: that it was read from; BROKER_NO_NODE: not known */
 	bool fatal;   /* BROKER_READ_ERROR: reading cannot go on (no permission, no topic, ...) */
 	void *handle; /* private */
 };

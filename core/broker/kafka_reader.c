@@ -7,6 +7,7 @@
 #include "core/envelope.h"
 
 #define MAX_BATCH 1000
+#define NEWS_NS (5 * NS_PER_S) /* until every node has heard of a topic that was just made */
 
 struct broker_reader {
 	struct kafka_client client;
@@ -123,6 +124,7 @@ static void describe(rd_kafka_message_t *m, struct broker_message *ret)
 	case RD_KAFKA_RESP_ERR_NO_ERROR:
 		stamp = rd_kafka_message_timestamp(m, &type);
 		ret->item = BROKER_MESSAGE;
+		ret->node = rd_kafka_message_broker_id(m);
 		ret->payload = m->payload;
 		ret->len = m->len;
 		ret->key = m->key;
@@ -211,11 +213,18 @@ static rd_kafka_resp_err_t why_unknown(struct broker_reader *rd, rd_kafka_resp_e
 	return code;
 }
 
+static bool is_unheard_of(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+	       code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	       code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
 int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
 	int64_t *ret_high, struct err *e)
 {
 	static const char what[] = "the question for the log's first and last offset";
-	int64_t deadline_ns = clock_ns() + rd->client.timeout_ns;
+	int64_t began_ns = clock_ns(), deadline_ns = began_ns + rd->client.timeout_ns;
 	rd_kafka_resp_err_t code;
 	int r;
 
@@ -229,12 +238,15 @@ int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *re
 		kafka_client_serve(&rd->client);
 		if (kafka_stopped(&rd->client, what, e))
 			return ERR_STOPPED;
-		r = kafka_error(&rd->client, why_unknown(rd, code), what, e);
+		code = why_unknown(rd, code);
+		r = kafka_error(&rd->client, code, what, e);
 		if (r == ERR_DENIED)
 			err_hint(e,
 				"readers use --consumer-config when it is given; the user needs "
 				"Describe and Read on the topic (kafka-acls)");
-		if (r != ERR_BROKER_AWAY || clock_ns() >= deadline_ns)
+		if (clock_ns() >= deadline_ns ||
+			(r != ERR_BROKER_AWAY &&
+				!(is_unheard_of(code) && clock_ns() < began_ns + NEWS_NS)))
 			return r;
 		refresh(rd, deadline_ns);
 	}

@@ -286,7 +286,7 @@ static int run_gc(struct cmdline *cl)
 	if (r == 0)
 		r = collect_garbage(l, o, opt_given(cl, "keep"), &e);
 	ledger_close(l);
-	return r ? fail(&e) : exit_of_output();
+	return r ? fail(&e) : EXIT_PASS;
 }
 
 const struct command cmd_ledger_gc = {

@@ -195,6 +195,7 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 		{"unrecorded", COUNT(unrecorded)},
 		{"in_flight", COUNT(in_flight)},
 		{"unrecorded_absent", COUNT(unrecorded_absent)},
+		{"maybe_intended", COUNT(maybe_intended)},
 		{"read", COUNT(read)},
 		{"distinct", COUNT(distinct)},
 		{"extra", COUNT(extra)},

@@ -51,6 +51,8 @@ struct judged_sums {
 	uint64_t count[FINDING_N][STAGE_N];
 	uint64_t intended, acked, unconfirmed, refused, unknown, none, unrecorded, in_flight;
 	uint64_t unrecorded_absent;
+	uint64_t
+		maybe_intended; /* leased, absent, and only a lost journal knew whether they were sent */
 	uint64_t read, distinct, extra, aborted, foreign, phantom, corrupted, fences, pending;
 	uint64_t target_read;
 };

@@ -166,9 +166,14 @@ static int connect_now(struct ledger *l, struct err *e)
 	r = pg_open(l->pg, l->url ? l->url : l->conninfo, OPEN_TIMEOUT, e);
 	if (r)
 		return r;
+	/*
+	 * A client that is frozen within a transaction holds its locks: the server ends that before
+	 * whoever takes over has waited PG_TIMEOUT for them.
+	 */
 	return pg_exec(l->pg,
 		"set client_min_messages = warning; set timezone = 'UTC'; set synchronous_commit = on; "
-		"set bytea_output = hex; set application_name = 'mqaudit'",
+		"set bytea_output = hex; set application_name = 'mqaudit'; "
+		"set idle_in_transaction_session_timeout = '8s'",
 		PG_TIMEOUT, e);
 }
 

@@ -96,6 +96,21 @@ int witnessed_set_start_anchor(struct ledger *l, const struct witness_key *k, in
 		&args, e);
 }
 
+int witnessed_move(struct ledger *l, const struct witness_key *k, int32_t partition, int64_t owner,
+	int64_t next_offset, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+
+	args_key(&args, k);
+	pg_arg_i64(&args, partition);
+	pg_arg_i64(&args, owner);
+	pg_arg_i64(&args, next_offset);
+	return change_one(l,
+		"update mqaudit.witness_position set next_offset = $6::int8, heard = clock_timestamp() "
+		"where " KEY_WHERE " and partition = $4 and owner = $5",
+		&args, e);
+}
+
 int witnessed_segments(struct ledger *l, const struct witness_key *k, int32_t partition,
 	struct witness_segment **ret, size_t *ret_n, struct err *e)
 {
@@ -465,7 +480,9 @@ int witnessed_segment(struct ledger *l, const struct witness_key *k, int32_t par
 static int begin_generation(struct ledger *l, const struct witness_key *k, int64_t owner,
 	const struct witness_generation *g, struct err *e)
 {
-	static const char *const tables[] = {"segment", "witness", "witness_corrupted"};
+	static const char *const tables[][2] = {{"segment", "end_offset - 1"},
+		{"witness", "first_offset"}, {"witness_corrupted", "\"offset\""},
+		{"message", "\"offset\""}};
 	struct pg_args args = PG_ARGS_INIT;
 	char sql[512];
 	int r;
@@ -498,25 +515,14 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	args_key(&args, k);
 	pg_arg_i64(&args, g->partition);
 	pg_arg_i64(&args, g->generation);
-	pg_arg_i64(&args, g->first_segment);
-	pg_arg_i64(&args, g->last_segment);
-	/* single messages know no segments, which are folded: by their offsets, while these count */
-	if (r == 0)
-		r = pg_query(ledger_pg(l),
-			"update mqaudit.message m set superseded = $5::int4 from mqaudit.segment s "
-			"where s.run_id = $1::int8 and s.side = $2::mqaudit.side_kind "
-			"and s.isolation = $3::mqaudit.isolation_kind and s.partition = $4 "
-			"and s.segment between $6 and $7 and s.superseded is null "
-			"and m.run_id = $1::int8 and m.side = s.side and m.isolation = s.isolation "
-			"and m.partition = $4 and m.superseded is null "
-			"and m.\"offset\" >= s.first_offset and m.\"offset\" < s.end_offset",
-			&args, 40 * PG_TIMEOUT, NULL, e);
+	pg_arg_i64(&args, g->from_offset);
+	pg_arg_i64(&args, g->to_offset);
 	/* a cut reaches also what a sweep had put aside: it was in the log until then */
-	for (size_t i = 0; r == 0 && i < 3; i++) {
+	for (size_t i = 0; r == 0 && i < sizeof(tables) / sizeof(tables[0]); i++) {
 		snprintf(sql, sizeof(sql),
 			"update mqaudit.%s set superseded = $5::int4 where " KEY_WHERE
-			" and partition = $4 and segment between $6 and $7 and superseded is null",
-			tables[i]);
+			" and partition = $4 and %s >= $6 and %s < $7 and superseded is null",
+			tables[i][0], tables[i][1], tables[i][1]);
 		r = pg_query(ledger_pg(l), sql, &args, 4 * PG_TIMEOUT, NULL, e);
 	}
 	return r;

@@ -48,6 +48,13 @@ MUST_CHECK int witnessed_claim(struct ledger *l, const struct witness_key *k, in
 MUST_CHECK int witnessed_set_start_anchor(struct ledger *l, const struct witness_key *k,
 	int32_t partition, int64_t owner, const struct witness_anchor *a, struct err *e);
 
+/*
+ * Go on at another position, above what stands in segments already: the end of a sweep, which began below.
+ * ERR_LOST_OWNERSHIP: it is another checker's now.
+ */
+MUST_CHECK int witnessed_move(struct ledger *l, const struct witness_key *k, int32_t partition,
+	int64_t owner, int64_t next_offset, struct err *e);
+
 struct witness_segment {
 	int64_t segment;
 	int32_t generation;
@@ -150,13 +157,13 @@ MUST_CHECK int witnessed_segment(struct ledger *l, const struct witness_key *k, 
 	int64_t owner, int64_t *ret, struct err *e);
 
 /*
- * Begin a new generation: segments from `first_segment` to `last_segment` (both included) become history,
- * reading goes on at next_offset. cause is "cut" or "sweep".
+ * Begin a new generation: segments that end in (from_offset, to_offset] become history, with all that they
+ * hold; reading goes on at next_offset. By offset, as numbers do not rise along a log that was swept. cause is "cut" or "sweep".
  */
 struct witness_generation {
 	int32_t partition;
-	int32_t generation; /* the new one's number: one more than before */
-	int64_t first_segment, last_segment;
+	int32_t generation;             /* the new one's number: one more than before */
+	int64_t from_offset, to_offset; /* borders of segments; -1, INT64_MAX: all */
 	int64_t next_offset;
 	int64_t segment; /* number of the last one written: stays */
 	const char *cause;

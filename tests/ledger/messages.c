@@ -141,8 +141,8 @@ static int cut(struct state *s, struct err *e)
 {
 	struct witness_generation g = {.partition = PARTITION,
 		.generation = s->generation + 1,
-		.first_segment = 2,
-		.last_segment = s->segment,
+		.from_offset = EXTREMES,
+		.to_offset = INT64_MAX,
 		.next_offset = EXTREMES,
 		.segment = s->segment,
 		.cause = "cut",

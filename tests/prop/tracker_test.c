@@ -82,8 +82,8 @@ static void feed(struct tracker *t, struct entry *en)
 			t, en->partition, en->offset, payload, sizeof(payload), &kind, NULL);
 	assert_int_equal(r, 0);
 	if (en->kind == TRACKED_FIRST)
-		assert_true(
-			kind == TRACKED_FIRST || kind == TRACKED_LATE || kind == TRACKED_REPEAT);
+		assert_true(kind == TRACKED_FIRST || kind == TRACKED_GAP || kind == TRACKED_LATE ||
+			    kind == TRACKED_REPEAT);
 	else
 		assert_int_equal(kind, en->kind);
 	en->kind = kind;
@@ -169,6 +169,8 @@ static void expect(int32_t partition, size_t who, bool check_kinds, struct expec
 		} else if (en->seq < x->top) {
 			kind = TRACKED_LATE;
 			x->late[en->seq] = true;
+		} else if (en->seq > x->top + 1) {
+			kind = TRACKED_GAP;
 		}
 		if (en->seq > x->top)
 			x->top = en->seq;

@@ -521,8 +521,14 @@ begin
 				       coalesce(sum(mqaudit.card(silent)) filter (where ended and journal_state = 'complete'), 0)::int8 as none,
 				       coalesce(sum(mqaudit.card(silent)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded,
 				       coalesce(sum(mqaudit.card(silent)) filter (where not ended), 0)::int8 as in_flight,
-				       coalesce(sum(mqaudit.card(silent - present)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded_absent
-				from j_offset
+				       coalesce(sum(mqaudit.card(silent - present)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded_absent,
+				       -- leased and not known to be used: with the journal went the last intents too, unless
+				       -- each was forced to the disk before its message was sent
+				       coalesce(sum(mqaudit.card(mqaudit.span(intended_hi + 1, lease) - present))
+				                filter (where lease > intended_hi and (journal_state = 'gone'
+				                        or (journal_state = 'incomplete' and not fsync))), 0)::int8 as maybe_intended
+				from j_offset join (select producer_id, epoch, fsync from mqaudit.producer where run_id = p_run) p
+				     using (producer_id, epoch)
 			), s as (
 				select coalesce(sum(records), 0)::int8 as read, coalesce(sum(ours), 0)::int8 as ours,
 				       coalesce(sum(foreigners), 0)::int8 as foreigners, coalesce(sum(fences), 0)::int8 as fences,
@@ -557,7 +563,7 @@ begin
 			select jsonb_build_object(
 				'intended', o.intended, 'acked', o.acked, 'unconfirmed', o.unconfirmed, 'refused', o.refused,
 				'unknown', o.unknown, 'none', o.none, 'unrecorded', o.unrecorded, 'in_flight', o.in_flight,
-				'unrecorded_absent', o.unrecorded_absent,
+				'unrecorded_absent', o.unrecorded_absent, 'maybe_intended', o.maybe_intended,
 				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n,
 				'aborted', u.positions - c.positions, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
 				'phantom', f.phantom, 'corrupted', f.corrupted, 'fences', s.fences,
