@@ -36,6 +36,12 @@ struct stretch {
 	uint64_t lo;
 };
 
+/* Where the fence of a partition of the source came out behind the relay. */
+struct relay_fence {
+	int64_t partition, read_partition;
+	bool strayed; /* a lane of the partition is elsewhere there */
+};
+
 struct bench {
 	const struct judge_plan *plan;
 	struct ledger *ledger;
@@ -44,8 +50,8 @@ struct bench {
 	struct stretch *stretch;
 	size_t n_stretches, cap_stretches;
 	struct findings *out;
-	uint64_t unnamed[2];   /* not used for sums, see damage */
-	struct seqset *fenced; /* source partitions whose fence was read behind the relay */
+	struct relay_fence *fence; /* of source partitions, read behind the relay; by partition */
+	size_t n_fences, cap_fences;
 };
 
 /* ---- lanes ----------------------------------------------------------------------------------- */
@@ -621,10 +627,58 @@ static int behind_collect(struct bench *b, const struct side_lane *l, struct beh
 	return r;
 }
 
+static struct relay_fence *fence_of(struct bench *b, int64_t partition)
+{
+	size_t lo = 0, hi = b->n_fences;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (b->fence[mid].partition == partition)
+			return &b->fence[mid];
+		if (b->fence[mid].partition < partition)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+/* A message of a partition's lane was read on a partition behind the relay. */
+static void note_stray(struct bench *b, const struct side_lane *l, int64_t read_partition)
+{
+	struct relay_fence *f = fence_of(b, l->partition);
+
+	if (f && f->read_partition != read_partition)
+		f->strayed = true;
+}
+
+/* Which fences have lanes that did not stay with them: those prove nothing of what is absent. */
+static void find_strays(struct bench *b)
+{
+	struct tracker_lane t;
+	size_t at = 0;
+
+	while (tracker_next_lane(b->plan->target, &at, &t)) {
+		const struct side_lane *l =
+			lane_of(b, t.ident.producer_id, t.ident.epoch, t.ident.lane);
+
+		if (l && seqset_count(t.seen) && seqset_min(t.seen) <= bound_of(l, &t.ident))
+			note_stray(b, l, t.partition);
+	}
+}
+
+/* Has everything of a partition's lanes that came before its fence come through the relay? */
+static bool is_proved(struct bench *b, int64_t partition)
+{
+	const struct relay_fence *f = fence_of(b, partition);
+
+	return f && !f->strayed;
+}
+
 static int judge_behind(struct bench *b, struct side_lane *l, struct behind *x)
 {
-	bool comparable = b->plan->relay_bounded ||
-			  (l->partition >= 0 && seqset_has(b->fenced, (uint64_t)l->partition));
+	bool comparable = b->plan->relay_bounded || is_proved(b, l->partition);
 	const struct seqset *there[] = {x->present, x->damaged};
 	struct seqset *absent = NULL, *repeated = NULL, *reordered = NULL;
 	uint64_t extra = x->extra;
@@ -674,11 +728,19 @@ static int judge_relay(struct bench *b, struct side_lane *l, const struct seqset
 static int take_fenced(const struct pg_rows *row, void *arg, struct err *e)
 {
 	struct bench *b = arg;
-	uint64_t partition = pg_rows_u64(row, 0, 0);
 
-	return seqset_add(b->fenced, partition, partition, NULL)
-		       ? err_set(e, ERR_NOMEM, "out of memory")
-		       : 0;
+	if (b->n_fences == b->cap_fences) {
+		size_t cap = b->cap_fences ? b->cap_fences * 2 : 64;
+		struct relay_fence *more = realloc(b->fence, cap * sizeof(*more));
+
+		if (!more)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		b->fence = more;
+		b->cap_fences = cap;
+	}
+	b->fence[b->n_fences++] =
+		(struct relay_fence){pg_rows_i64(row, 0, 0), pg_rows_i64(row, 0, 1), false};
+	return 0;
 }
 
 /* A damaged position: who it was is in the row, or follows from the acked offset it lies at. */
@@ -736,6 +798,8 @@ static int take_damage(const struct pg_rows *row, void *arg, struct err *e)
 	}
 	if (r == 0 && foreign && !l)
 		return 0;
+	if (p->target && named && l)
+		note_stray(b, l, partition);
 	if (r == 0 && l && seq)
 		r = seqset_add(p->target ? p->behind[l - b->lane] : l->damaged, seq, seq, NULL);
 	/* behind a relay only what the source had right is the relay's */
@@ -792,8 +856,11 @@ static int load(struct bench *b, struct err *e)
 			false, take_history, b, e);
 	if (r == 0)
 		r = query(b,
-			"select distinct partition from mqaudit.fence where run_id = $1 and judgement = $2 "
-			"and side = 'target' and read is not null",
+			"select partition, read_partition from mqaudit.fence f where run_id = $1 "
+			"and judgement = $2 and side = 'target' and read is not null "
+			"and number = (select max(number) from mqaudit.fence g where g.run_id = f.run_id "
+			"and g.judgement = f.judgement and g.side = f.side and g.partition = f.partition "
+			"and g.read is not null) order by partition",
 			true, take_fenced, b, e);
 	return r;
 }
@@ -847,6 +914,8 @@ static int judge_all(struct bench *b, struct err *e)
 		r = e->code;
 	if (r == 0 && b->plan->target && load_damage(b, true, behind, e))
 		r = e->code;
+	if (r == 0 && b->plan->target)
+		find_strays(b);
 	for (size_t i = 0; r == 0 && i < b->n_lanes; i++) {
 		r = judge_lane(b, &b->lane[i]);
 		if (r == 0 && b->plan->target)
@@ -865,11 +934,11 @@ static int judge_all(struct bench *b, struct err *e)
 int judge_in_memory(
 	struct ledger *l, const struct judge_plan *plan, struct findings **ret, struct err *e)
 {
-	struct bench b = {.plan = plan, .ledger = l, .out = findings_new(), .fenced = seqset_new()};
+	struct bench b = {.plan = plan, .ledger = l, .out = findings_new()};
 	int r;
 
 	err_clear(e);
-	if (!b.out || !b.fenced)
+	if (!b.out)
 		r = err_set(e, ERR_NOMEM, "out of memory");
 	else
 		r = load(&b, e);
@@ -879,7 +948,7 @@ int judge_in_memory(
 		free_sets(&b.lane[i]);
 	free(b.lane);
 	free(b.stretch);
-	seqset_free(b.fenced);
+	free(b.fence);
 	if (r) {
 		findings_free(b.out);
 		return r;

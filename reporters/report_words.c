@@ -297,6 +297,11 @@ void words_not_proved(const json_t *doc, struct buf *out)
 	buf_str_add(out, "0 copies means: none up to there; what lands later reopens the verdict");
 	if (json_object_size(json_object_get(json_object_get(doc, "stages"), "consume")) == 0)
 		buf_str_add(out, "; what consumers do with the messages was not observed");
+	if (*words_setting(doc, "checker", "relay-lag"))
+		buf_printf(out,
+			"; that the relay brings all it brings within %s is your premise "
+			"(--relay-lag)",
+			words_setting(doc, "checker", "relay-lag"));
 	if (count_faults(doc) == 0)
 		buf_str_add(out, "; no fault was on record during the run");
 }

@@ -31,27 +31,57 @@ int judged_begin(struct ledger *l, int64_t run_id, uint32_t *ret_number, struct 
 	return r;
 }
 
-int judged_fence(struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t number,
-	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read,
+int judged_fence(struct ledger *l, int64_t run_id, const char *side, const struct judged_fence *f,
 	struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 
 	pg_arg_i64(&args, run_id);
-	pg_arg_i64(&args, judgement);
-	pg_arg_u64(&args, number);
+	pg_arg_i64(&args, f->judgement);
+	pg_arg_u64(&args, f->number);
 	pg_arg_text(&args, side);
-	pg_arg_i64(&args, partition);
-	pg_arg_i64(&args, nonce);
-	pg_arg_i64(&args, offset);
-	pg_arg_text(&args, read ? "true" : "false");
+	pg_arg_i64(&args, f->partition);
+	pg_arg_i64(&args, f->nonce);
+	pg_arg_i64(&args, f->offset);
+	if (f->read_partition < 0)
+		pg_arg_text(&args, NULL);
+	else
+		pg_arg_i64(&args, f->read_partition);
 	return pg_query(ledger_pg(l),
 		"insert into mqaudit.fence as f (run_id, judgement, number, side, partition, nonce, \"offset\", "
-		"acked, read) values ($1, $2, $3, $4, $5, $6, $7, case when not $8::bool then clock_timestamp() end, "
-		"case when $8::bool then clock_timestamp() end) "
+		"acked, read, read_partition) values ($1, $2, $3, $4, $5, $6, $7, "
+		"case when $8::int8 is null then clock_timestamp() end, "
+		"case when $8::int8 is not null then clock_timestamp() end, $8::int8) "
 		"on conflict (run_id, judgement, number, side, partition) do update "
-		"set read = coalesce(excluded.read, f.read), acked = coalesce(f.acked, excluded.acked)",
+		"set read = coalesce(excluded.read, f.read), acked = coalesce(f.acked, excluded.acked), "
+		"read_partition = coalesce(excluded.read_partition, f.read_partition)",
 		&args, PG_TIMEOUT, NULL, e);
+}
+
+int judged_relay(struct ledger *l, int64_t run_id, uint32_t judgement, struct judged_relay *ret,
+	struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct pg_rows *rows = NULL;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	pg_arg_i64(&args, run_id);
+	pg_arg_i64(&args, judgement);
+	r = pg_query(ledger_pg(l),
+		"select coalesce(sum(absent) filter (where not fenced), 0)::int8, "
+		"coalesce(sum(absent) filter (where fenced and strayed), 0)::int8, "
+		"coalesce(string_agg(partition::text, ', ' order by partition) "
+		"filter (where fenced and strayed and absent > 0), '') "
+		"from mqaudit.relay_state($1::int8, $2::int4)",
+		&args, 4 * PG_TIMEOUT, &rows, e);
+	if (r)
+		return r;
+	ret->unfenced = pg_rows_u64(rows, 0, 0);
+	ret->strayed = pg_rows_u64(rows, 0, 1);
+	snprintf(ret->partitions, sizeof(ret->partitions), "%s", pg_rows_text(rows, 0, 2));
+	pg_rows_free(rows);
+	return 0;
 }
 
 int judged_health(struct ledger *l, int64_t run_id, struct judged_health *ret, struct err *e)

@@ -9,10 +9,32 @@
 /* Begin the next judgement of a run. */
 MUST_CHECK int judged_begin(struct ledger *l, int64_t run_id, uint32_t *ret_number, struct err *e);
 
-/* Note a fence: written (acked at offset) or, with side target, read behind a relay. */
-MUST_CHECK int judged_fence(struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t number,
-	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read,
-	struct err *e);
+/* A fence of a partition of the source. */
+struct judged_fence {
+	uint32_t judgement;
+	uint64_t number;
+	int32_t partition; /* that it was written to */
+	uint32_t nonce;
+	int64_t offset;         /* where it was acked, or read */
+	int32_t read_partition; /* where it was read; -1: it was written */
+};
+
+/* Note a fence: written, or read on a side ("target": behind a relay). */
+MUST_CHECK int judged_fence(struct ledger *l, int64_t run_id, const char *side,
+	const struct judged_fence *f, struct err *e);
+
+/*
+ * What of the source's log was not read behind the relay although nothing proves yet that it will not
+ * come: the fence of its partition was not read there, or it was, and lanes of that partition are on
+ * other partitions there than their fence.
+ */
+struct judged_relay {
+	uint64_t unfenced; /* messages */
+	uint64_t strayed;
+	char partitions[120]; /* of the source, whose lanes strayed and lack messages: "0, 3" */
+};
+MUST_CHECK int judged_relay(struct ledger *l, int64_t run_id, uint32_t judgement,
+	struct judged_relay *ret, struct err *e);
 
 /*
  * What the probes went through, for the question whether one fence is enough.

@@ -369,31 +369,46 @@ end $$;
 create or replace function mqaudit.judge_relay(p_run int8, p_judgement int4) returns void
 language plpgsql as $$
 begin
-	-- a lane is comparable when the fence of its A partition was read in B, on the one B partition that
-	-- the whole lane stayed on (or the user bounded the relay)
+	-- what is absent in B is lost when the fence of its A partition was read in B and every lane of that
+	-- A partition stayed on the fence's B partition: then all that was before it has come. Else only when
+	-- the user bounded the relay
 	insert into j_find
 	with fenced as (
-		select distinct f.partition from mqaudit.fence f
-		where f.run_id = p_run and f.judgement = p_judgement and f.side = 'target' and f.read is not null
+		select partition, read_partition from mqaudit.relay_fences(p_run, p_judgement)
+	), strayed as (
+		select distinct f.partition
+		from fenced f join (
+			select partition, read_partition from j_row where side = 'target'
+			union all
+			select d.partition, d.read_partition
+			from j_damage d join j_lane l on l.producer_id = d.producer_id and l.epoch = d.epoch
+			     and l.partition = d.partition
+			where d.side = 'target') s using (partition)
+		where s.read_partition <> f.read_partition
 	), bounded as (
-		select exists (select from mqaudit.setting where run_id = p_run and scope = 'checker'
-		               and name = 'relay-lag' and value <> '') as yes
+		select (select value from mqaudit.setting where run_id = p_run and scope = 'checker'
+		        and name = 'relay-lag' and value <> '') as lag
 	), damaged as (
 		select producer_id, epoch, partition, range_agg(int8range(seq, seq, '[]')) as damaged
 		from j_damage where side = 'target' and producer_id is not null group by 1, 2, 3
 	), c as (
 		select o.producer_id, o.epoch, o.partition,
 		       o.present - coalesce(t.present, '{}') - coalesce(d.damaged, '{}') as absent,
-		       b.yes or o.partition in (select partition from fenced) as comparable
+		       o.partition in (select partition from fenced) as fenced,
+		       o.partition in (select partition from strayed) as strayed, b.lag
 		from j_offset o
 		cross join bounded b
 		left join j_seen t on t.side = 'target' and t.producer_id = o.producer_id and t.epoch = o.epoch
 		     and t.partition = o.partition
 		left join damaged d on d.producer_id = o.producer_id and d.epoch = o.epoch and d.partition = o.partition
 	)
-	select case when comparable then 'lost' else 'pending' end, 'relay', producer_id, epoch, partition,
-	       lower(r), upper(r) - 1, upper(r) - lower(r),
-	       case when comparable then 'on the source''s log, not behind the relay'
+	select case when fenced and not strayed or lag is not null then 'lost' else 'pending' end, 'relay',
+	       producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
+	       case when fenced and not strayed then 'on the source''s log, not behind the relay'
+	            when lag is not null then 'on the source''s log, not behind the relay within ' || lag
+	                                      || ', which was said to be its bound (--relay-lag)'
+	            when fenced then 'not behind the relay; its partition''s lanes are not all where their fence is, '
+	                             'so it may still come'
 	            else 'not behind the relay yet; its fence was not read there' end
 	from c, unnest(absent) r;
 

@@ -114,7 +114,8 @@ select jsonb_build_object(
 		'at', mqaudit.iso(at), 'why', why) order by at, side, isolation, partition)
 		from mqaudit.generation where run_id = $1 and cause <> 'start'), '[]'),
 	'fences', coalesce((select jsonb_agg(jsonb_build_object('side', side, 'partition', partition, 'number', number,
-		'offset', "offset", 'acked', mqaudit.iso(acked), 'read', mqaudit.iso(read)) order by number, side, partition)
+		'offset', "offset", 'acked', mqaudit.iso(acked), 'read', mqaudit.iso(read),
+		'read_partition', read_partition) order by number, side, partition)
 		from mqaudit.fence where run_id = $1 and judgement = (select judgement from j)), '[]'),
 	'producers', coalesce((select jsonb_agg(jsonb_build_object('producer_id', producer_id, 'epoch', epoch, 'host', host,
 		'pid', pid, 'started', mqaudit.iso(started), 'ended', mqaudit.iso(ended), 'end_cause', end_cause,

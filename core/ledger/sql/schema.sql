@@ -260,6 +260,8 @@ create table mqaudit.fence (
 	"offset"    int8,
 	acked       timestamptz,
 	read        timestamptz,
+	-- where it was read: behind a relay that may be another one than the partition it was written to
+	read_partition int8,
 	primary key (run_id, judgement, number, side, partition)
 );
 comment on table mqaudit.fence is 'records of our own: who has read one has read everything before it';
