@@ -944,21 +944,14 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 	return r;
 }
 
-/* The sums that the counts must satisfy; a violated one is a defect of ours. */
 static bool sums_hold(struct check *c, const struct judged_sums *s)
 {
-	uint64_t outcomes = s->acked + s->unconfirmed + s->refused + s->unknown + s->none +
-			    s->unrecorded + s->in_flight;
-	uint64_t records = s->distinct + s->extra + s->aborted + s->foreign + s->phantom +
-			   s->corrupted + s->fences;
+	char text[300];
+	bool ok = judged_sums_hold(s, text, sizeof(text));
 
-	if (s->intended != outcomes)
-		add_reason(c, "defect: %llu messages intended, but %llu outcomes",
-			(unsigned long long)s->intended, (unsigned long long)outcomes);
-	if (s->read != records)
-		add_reason(c, "defect: %llu records read, but %llu accounted for",
-			(unsigned long long)s->read, (unsigned long long)records);
-	return s->intended == outcomes && s->read == records;
+	if (!ok)
+		add_reason(c, "defect: %s", text);
+	return ok;
 }
 
 static enum verdict decide(struct check *c, const struct judged_sums *s, const struct promise *p)

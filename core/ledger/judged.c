@@ -235,6 +235,12 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 		{"fences", COUNT(fences)},
 		{"pending", COUNT(pending)},
 		{"target_read", COUNT(target_read)},
+		{"target_distinct", COUNT(target_distinct)},
+		{"target_extra", COUNT(target_extra)},
+		{"target_foreign", COUNT(target_foreign)},
+		{"target_phantom", COUNT(target_phantom)},
+		{"target_corrupted", COUNT(target_corrupted)},
+		{"target_fences", COUNT(target_fences)},
 	};
 #undef COUNT
 	struct pg_args args = PG_ARGS_INIT;
@@ -261,6 +267,39 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 	r = pg_rows_check(rows, e);
 	pg_rows_free(rows);
 	return r;
+}
+
+/* Is a whole the sum of its parts? Says what is not, behind what was said before. */
+static bool sum_holds(
+	const char *whole, uint64_t n, const char *parts, uint64_t sum, char *text, size_t len)
+{
+	size_t at = strlen(text);
+
+	if (n == sum)
+		return true;
+	snprintf(text + at, len - at, "%s%llu %s, but %llu %s", at ? "; " : "",
+		(unsigned long long)n, whole, (unsigned long long)sum, parts);
+	return false;
+}
+
+bool judged_sums_hold(const struct judged_sums *s, char *text, size_t len)
+{
+	bool ok;
+
+	text[0] = '\0';
+	ok = sum_holds("messages intended", s->intended, "outcomes",
+		s->acked + s->unconfirmed + s->refused + s->unknown + s->none + s->unrecorded +
+			s->in_flight,
+		text, len);
+	ok &= sum_holds("records read", s->read, "accounted for",
+		s->distinct + s->extra + s->aborted + s->foreign + s->phantom + s->corrupted +
+			s->fences,
+		text, len);
+	ok &= sum_holds("records read behind the relay", s->target_read, "accounted for",
+		s->target_distinct + s->target_extra + s->target_foreign + s->target_phantom +
+			s->target_corrupted + s->target_fences,
+		text, len);
+	return ok;
 }
 
 struct each_finding {

@@ -74,10 +74,19 @@ struct judged_sums {
 	uint64_t intended, acked, unconfirmed, refused, unknown, none, unrecorded, in_flight;
 	uint64_t unrecorded_absent;
 	uint64_t read, distinct, extra, aborted, foreign, phantom, corrupted, fences, pending;
-	uint64_t target_read;
+	/* behind a relay */
+	uint64_t target_read, target_distinct, target_extra, target_foreign, target_phantom,
+		target_corrupted, target_fences;
 };
 MUST_CHECK int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement,
 	struct judged_sums *ret, struct err *e);
+
+/*
+ * Do the sums hold that counts must satisfy: every intent has one outcome, and every position that was
+ * read, of the source and behind a relay, is of one kind? If not, it is a defect of ours: `text` says
+ * which does not.
+ */
+bool judged_sums_hold(const struct judged_sums *s, char *text, size_t len);
 
 /* One finding, for those who compare or print. Texts live during the call only. */
 struct judged_finding {

@@ -54,6 +54,9 @@ for seed in 11 12 13; do
 	is "seed $seed: and nothing else" \
 		"$(report "$name" '[.findings[] | select(.withdrawn == false) | "\(.kind) \(.stage)"] | unique | join(", ")')" \
 		"corrupted relay, duplicated relay, lost relay, reordered relay"
+	is "seed $seed: each record behind the relay is of one kind" \
+		"$(report "$name" '.counts | "\(.target_distinct) \(.target_extra) \(.target_foreign) \(.target_corrupted) " +
+			"\(.target_phantom) \(.target_fences) \(.target_read)"')" "3984 6 4 9 0 2 4005"
 	note "seed $seed: $(report "$name" '[.sums[] | "\(.kind) \(.count)"] | join(", ")'), $(report "$name" .counts.read) read"
 done
 # ---- what is absent, and may still come ----------------------------------------------------------

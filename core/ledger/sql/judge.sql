@@ -58,7 +58,7 @@ begin
 	v_compact := exists (select from mqaudit.setting where run_id = p_run and scope = 'topic'
 	                     and name = 'cleanup.policy' and value like '%compact%');
 
-	drop table if exists j_lane, j_row, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
+	drop table if exists j_lane, j_row, j_sum, j_phantom, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
 
 	create temp table j_lane on commit drop as select * from mqaudit.judge_lanes(p_run);
 
@@ -80,15 +80,35 @@ begin
 	left join j_lane l on l.producer_id = w.producer_id and l.epoch = w.epoch and l.partition = w.lane
 	where w.run_id = p_run and w.superseded is null;
 
+	-- positions by log, before anything is taken out of it: what the counts must come to
+	create temp table j_sum on commit drop as
+	select side, isolation, sum(hi - lo + 1)::int8 as positions from j_row group by 1, 2;
+
 	create temp table j_find (
 		kind text, stage text, producer_id int8, epoch int8, partition int8,
 		lo int8, hi int8, count int8, why text) on commit drop;
 
+	-- with transactions, what was not committed is no copy of anything
+	create temp table j_phantom on commit drop as
+	select side, read_partition, producer_id, epoch, partition, greatest(lo, bound + 1) as lo, hi,
+	       first_offset + greatest(bound + 1 - lo, 0) as first_offset, exact,
+	       case when bound = 0 then 'no such start of this producer' else 'never intended: above the last intent' end as why
+	from j_row
+	where hi > bound and isolation = case when v_transactional and side = 'source' then 'committed'
+	                                      else 'uncommitted' end::mqaudit.isolation_kind;
+
 	insert into j_find
-	select 'phantom', case side when 'source' then 'broker' else 'relay' end, producer_id, epoch, partition,
-	       greatest(lo, bound + 1), hi, hi - greatest(lo, bound + 1) + 1,
-	       case when bound = 0 then 'no such start of this producer' else 'never intended: above the last intent' end
-	from j_row where hi > bound and (side = 'target' or isolation = 'uncommitted');
+	select 'phantom', 'broker', producer_id, epoch, partition, lo, hi, hi - lo + 1, why
+	from j_phantom where side = 'source';
+	-- what the source had already is not the relay's
+	insert into j_find
+	select 'phantom', 'relay', p.producer_id, p.epoch, p.partition, lower(r), upper(r) - 1, upper(r) - lower(r), p.why
+	from j_phantom p
+	cross join lateral unnest(mqaudit.span(p.lo, p.hi) - coalesce((
+		select range_agg(int8range(a.lo, a.hi, '[]')) from j_phantom a
+		where a.side = 'source' and a.producer_id = p.producer_id and a.epoch = p.epoch
+		  and a.partition = p.partition), '{}')) r
+	where p.side = 'target';
 
 	delete from j_row where lo > bound;
 	update j_row set hi = bound, last_offset = case when exact then first_offset + (bound - lo) else last_offset end
@@ -162,18 +182,24 @@ begin
 	where c.run_id = p_run and c.superseded is null and c.isolation = 'uncommitted';
 
 	-- a damaged header (or what looks foreign) is named when it lies at the acked offset of a message
-	-- that is otherwise absent
-	update j_damage d set producer_id = o.producer_id, epoch = o.epoch, partition = o.partition,
-	       seq = o.lo + (d."offset" - o.first_offset), nonce = l.nonce,
-	       what = case d.what when 'foreign' then 'header' else d.what end
-	from mqaudit.outcome o
-	join j_lane l on l.producer_id = o.producer_id and l.epoch = o.epoch and l.partition = o.partition
-	left join j_seen s on s.side = 'source' and s.producer_id = o.producer_id and s.epoch = o.epoch
-	                  and s.partition = o.partition
-	where d.producer_id is null and d.side = 'source' and o.run_id = p_run and o.outcome = 'acked'
-	  and o.partition = d.read_partition and d."offset" between o.first_offset and o.last_offset
-	  and o.last_offset - o.first_offset = o.hi - o.lo
-	  and not coalesce(s.present, '{}') @> (o.lo + (d."offset" - o.first_offset));
+	-- that is otherwise absent: of several the last, by producer, epoch and seq
+	update j_damage d set producer_id = n.producer_id, epoch = n.epoch, partition = n.partition,
+	       seq = n.seq, nonce = n.nonce, what = case d.what when 'foreign' then 'header' else d.what end
+	from (
+		select distinct on (d.read_partition, d."offset") d.read_partition, d."offset",
+		       o.producer_id, o.epoch, o.partition, o.lo + (d."offset" - o.first_offset) as seq, l.nonce
+		from j_damage d
+		join mqaudit.outcome o on o.partition = d.read_partition
+		     and d."offset" between o.first_offset and o.last_offset
+		join j_lane l on l.producer_id = o.producer_id and l.epoch = o.epoch and l.partition = o.partition
+		left join j_seen s on s.side = 'source' and s.producer_id = o.producer_id and s.epoch = o.epoch
+		                  and s.partition = o.partition
+		where d.producer_id is null and d.side = 'source' and o.run_id = p_run and o.outcome = 'acked'
+		  and o.last_offset - o.first_offset = o.hi - o.lo
+		  and not coalesce(s.present, '{}') @> (o.lo + (d."offset" - o.first_offset))
+		order by 1, 2, 3 desc, 4 desc, 6 desc) n
+	where d.producer_id is null and d.side = 'source' and d.read_partition = n.read_partition
+	  and d."offset" = n."offset";
 	delete from j_damage where what = 'foreign';
 
 	-- ---------------------------------------------------------------------------------------
@@ -544,16 +570,16 @@ begin
 				       coalesce(sum(corrupted), 0)::int8 as corrupted
 				from mqaudit.segment where run_id = p_run and side = 'source' and isolation = 'uncommitted'
 				  and superseded is null
-			), named as (
-				select count(*) filter (where what = 'header' and producer_id is not null) as n
-				from j_damage where side = 'source'
 			), c as (
 				select coalesce(sum(mqaudit.card(present)), 0)::int8 as distinct_n,
 				       coalesce(sum(positions), 0)::int8 as positions
 				from j_seen where side = 'source'
 			), u as (
-				select coalesce(sum(hi - lo + 1), 0)::int8 as positions from j_row
-				where side = 'source' and isolation = 'uncommitted'
+				-- in the log, and not committed
+				select coalesce((select positions from j_sum where side = 'source' and isolation = 'uncommitted'), 0)
+				       - coalesce((select positions from j_sum where side = 'source'
+				                   and isolation = case when p_transactional then 'committed'
+				                                        else 'uncommitted' end::mqaudit.isolation_kind), 0) as aborted
 			), f as (
 				select coalesce(sum(count) filter (where kind = 'lost'), 0)::int8 as lost,
 				       coalesce(sum(count) filter (where kind = 'expired'), 0)::int8 as expired,
@@ -566,22 +592,32 @@ begin
 				       coalesce(sum(count) filter (where kind = 'pending'), 0)::int8 as pending
 				from j_find
 			), t as (
-				select coalesce(sum(records), 0)::int8 as read from mqaudit.segment
-				where run_id = p_run and side = 'target' and superseded is null
+				select coalesce(sum(records), 0)::int8 as read, coalesce(sum(foreigners), 0)::int8 as foreigners,
+				       coalesce(sum(fences), 0)::int8 as fences, coalesce(sum(corrupted), 0)::int8 as corrupted
+				from mqaudit.segment
+				where run_id = p_run and side = 'target' and isolation = 'uncommitted' and superseded is null
+			), tc as (
+				select coalesce(sum(mqaudit.card(present)), 0)::int8 as distinct_n,
+				       coalesce(sum(positions), 0)::int8 as positions,
+				       (select coalesce(sum(hi - lo + 1), 0)::int8 from j_phantom where side = 'target') as phantom
+				from j_seen where side = 'target'
 			)
 			select jsonb_build_object(
 				'intended', o.intended, 'acked', o.acked, 'unconfirmed', o.unconfirmed, 'refused', o.refused,
 				'unknown', o.unknown, 'none', o.none, 'unrecorded', o.unrecorded, 'in_flight', o.in_flight,
 				'unrecorded_absent', o.unrecorded_absent,
 				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n,
-				'aborted', u.positions - c.positions, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
+				'aborted', u.aborted, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
 				'phantom', f.phantom, 'corrupted', f.corrupted, 'fences', s.fences,
 				'pending', f.pending, 'redelivered', 0, 'lost', f.lost, 'expired', f.expired,
 				'duplicated', f.duplicated, 'reordered', f.reordered, 'unread', f.unread,
 				'unacknowledged', f.unacknowledged, 'ours', s.ours, 'target_read', t.read,
+				'target_distinct', tc.distinct_n, 'target_extra', tc.positions - tc.distinct_n,
+				'target_foreign', t.foreigners, 'target_phantom', tc.phantom,
+				'target_corrupted', t.corrupted, 'target_fences', t.fences,
 				'withdrawn', (select coalesce(sum(count), 0) from mqaudit.finding
 				              where run_id = p_run and withdrawn is not null))
-			from o, s, c, u, f, t, named),
+			from o, s, c, u, f, t, tc),
 		lanes = coalesce((
 			select jsonb_agg(jsonb_build_object(
 				'producer_id', l.producer_id, 'epoch', l.epoch, 'partition', l.partition,
