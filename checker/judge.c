@@ -950,9 +950,32 @@ static int load_damage(struct bench *b, enum run_side side, struct err *e)
 		false, take_damage, &pass, e);
 }
 
+static int take_inconsistent(const struct pg_rows *row, void *arg, struct err *e)
+{
+	struct bench *b = arg;
+	enum stage stage =
+		strcmp(pg_rows_text(row, 0, 0), "source") == 0 ? STAGE_BROKER : STAGE_RELAY;
+
+	return findings_add(
+		       b->out, FINDING_INCONSISTENT, stage, 0, 0, pg_rows_i64(row, 0, 1), 0, 0, 1)
+		       ? err_set(e, ERR_NOMEM, "out of memory")
+		       : 0;
+}
+
+static int load_inconsistent(struct bench *b, struct err *e)
+{
+	return query(b,
+		"select distinct side, partition, \"offset\" from mqaudit.witness_inconsistent "
+		"where run_id = $1",
+		false, take_inconsistent, b, e);
+}
+
 static int judge_all(struct bench *b, struct err *e)
 {
 	int r = find_twice(b);
+
+	if (r == 0)
+		r = load_inconsistent(b, e);
 
 	for (int side = RUN_SOURCE; r == 0 && side <= (b->plan->target ? RUN_TARGET : RUN_SOURCE);
 		side++) {

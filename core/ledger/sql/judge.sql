@@ -376,6 +376,11 @@ begin
 	select 'corrupted', 'broker', 0, 0, read_partition, 0, 0, count(*), 'unnamed: the header is damaged'
 	from j_damage where side = 'source' and producer_id is null group by 5;
 
+	insert into j_find
+	select 'inconsistent', case side when 'source' then 'broker' else 'relay' end, 0, 0, partition, 0, 0,
+	       count(distinct "offset"), 'read twice, two contents, and nothing hinted at a cut between'
+	from mqaudit.witness_inconsistent where run_id = p_run group by side, partition;
+
 	if v_target then
 		perform mqaudit.judge_relay(p_run, p_judgement);
 	end if;
@@ -526,6 +531,11 @@ begin
 				                         else 'uncommitted' end::mqaudit.isolation_kind
 				  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
 				  and r.hi >= f.lo and r.lo <= f.hi
+				union all
+				select distinct i.partition, i."offset", 0::int8
+				from mqaudit.witness_inconsistent i
+				where f.kind = 'inconsistent' and i.run_id = p_run and i.partition = f.partition
+				  and i.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
 				union all
 				select d.read_partition, d."offset", coalesce(d.seq, 0)
 				from j_damage d

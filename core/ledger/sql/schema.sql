@@ -250,6 +250,19 @@ create table mqaudit.witness_corrupted (
 create index witness_corrupted_segment on mqaudit.witness_corrupted (run_id, side, isolation, partition, segment);
 comment on table mqaudit.witness_corrupted is 'positions that hold a message of ours with a damaged header (no identity) or payload';
 
+create table mqaudit.witness_inconsistent (
+	run_id     int8 not null references mqaudit.run on delete cascade,
+	side       mqaudit.side_kind not null,
+	isolation  mqaudit.isolation_kind not null,
+	partition  int8 not null,
+	"offset"   int8 not null,
+	generation int4 not null,
+	at         timestamptz not null default clock_timestamp(),
+	primary key (run_id, side, isolation, partition, "offset")
+);
+comment on table mqaudit.witness_inconsistent is
+	'positions that gave two contents, with nothing that hints at a cut between two reads';
+
 create table mqaudit.fence (
 	run_id      int8 not null references mqaudit.run on delete cascade,
 	judgement   int4 not null,
