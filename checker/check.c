@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "checker/judge.h"
+#include "checker/places.h"
 #include "checker/witness.h"
 #include "core/clock.h"
 #include "core/envelope.h"
@@ -29,6 +30,8 @@
 #define FOLD_AGE_S 10
 #define TICK_NS (50 * NS_PER_MS)
 #define RELAY_LOOK_NS (500 * NS_PER_MS)
+#define PLACES_NS (10 * NS_PER_S) /* to look for positions of findings */
+#define MAX_PLACES 5000u
 #define MAX_REASONS 32
 #define FENCE_KEY_LEN 80
 #define ORPHAN_NS                                                                                  \
@@ -991,6 +994,43 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, const s
 	return VERDICT_PASS;
 }
 
+/*
+ * Look for the positions of findings that are known only to lie between others. The time for it is
+ * bounded: what is not reached is not listed. Trouble with the broker takes nothing from the verdict.
+ */
+static int find_places(struct check *c, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + PLACES_NS;
+	struct judged_place *place = NULL;
+	size_t n = 0, at = 0;
+	struct err trouble;
+	int r = judged_places(c->ledger, c->run.id, c->judgement, MAX_PLACES, &place, &n, e);
+
+	if (r || n == 0) {
+		free(place);
+		return r;
+	}
+	c->phase = "positions";
+	c->next_show_ns = 0;
+	show(c);
+	for (int side = RUN_SOURCE; side <= RUN_TARGET; side++) {
+		const struct destination *d = side == RUN_SOURCE ? &c->source : &c->target;
+		struct places_plan plan = {d->ops, &d->config,
+			side == RUN_SOURCE && c->run.transactional ? BROKER_COMMITTED
+								   : BROKER_UNCOMMITTED,
+			(uint64_t)c->run.id};
+		size_t from = at;
+
+		while (at < n && place[at].side == (enum run_side)side)
+			at++;
+		if (at > from && places_find(&plan, place + from, at - from, deadline_ns, &trouble))
+			log_warn("positions of findings were not looked for: %s", trouble.msg);
+	}
+	r = judged_put_places(c->ledger, c->run.id, c->judgement, place, n, e);
+	free(place);
+	return r;
+}
+
 static int conclude(struct check *c, bool complete, enum verdict *ret, struct err *e)
 {
 	struct judged_sums sums;
@@ -998,6 +1038,8 @@ static int conclude(struct check *c, bool complete, enum verdict *ret, struct er
 	struct judged_verdict v = {.fenced = c->fenced};
 	int r = judge_twice(c, complete, &v.agreed, e);
 
+	if (r == 0)
+		r = find_places(c, e);
 	if (r == 0)
 		r = judged_sums(c->ledger, c->run.id, c->judgement, &sums, e);
 	if (r == 0)

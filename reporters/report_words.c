@@ -408,5 +408,8 @@ void words_why(const struct report_finding *f, struct buf *out)
 			put_positions(f, list, out);
 		}
 	}
+	if (f->positions_unknown && !(gone && f->acked_first >= 0))
+		buf_printf(out, "%s%" PRIu64 " position%s no longer known", out->len ? "; " : "",
+			f->positions_unknown, f->positions_unknown == 1 ? " is" : "s are");
 	json_decref(list);
 }

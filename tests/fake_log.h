@@ -27,6 +27,10 @@ struct fake_log {
 	uint64_t end_from;    /* from that many reads of it on the log ends there; 0: no */
 	uint64_t reads;       /* of the odd position, once it was set */
 	uint64_t snapshots;
+	uint64_t starts; /* how often reading was begun */
+	uint64_t given;  /* records */
+	/* what stands at an offset, when it is not one lane's message; false: nothing, a hole */
+	bool (*compose)(int64_t offset, struct envelope *env);
 };
 
 static struct fake_log fake;
@@ -55,6 +59,7 @@ static int fake_start(struct broker_reader *r, int32_t partition, int64_t offset
 	(void)partition, (void)e;
 	r->at = offset;
 	r->ended = false;
+	fake.starts++;
 	return 0;
 }
 
@@ -94,7 +99,7 @@ static uint64_t count_read(void)
 	return fake.flips_until && n > fake.flips_until ? fake.flips_until : n;
 }
 
-static void fake_message(int64_t offset, struct broker_message *ret)
+static bool fake_message(int64_t offset, struct broker_message *ret)
 {
 	uint8_t *bytes = calloc(1, FAKE_LEN);
 	struct envelope env = {.run_id = fake.run_id,
@@ -105,6 +110,11 @@ static void fake_message(int64_t offset, struct broker_message *ret)
 		.length = FAKE_LEN};
 	int64_t stamp = 1000;
 
+	if (fake.compose && !fake.compose(offset, &env)) {
+		free(bytes);
+		return false;
+	}
+	fake.given++;
 	if (offset == fake.odd)
 		stamp = fake.flips ? 2000 + (int64_t)count_read() : 1999;
 	envelope_encode(
@@ -116,6 +126,7 @@ static void fake_message(int64_t offset, struct broker_message *ret)
 		.key = "",
 		.stamp_ms = stamp,
 		.handle = bytes};
+	return true;
 }
 
 static size_t fake_read(
@@ -124,11 +135,15 @@ static size_t fake_read(
 	size_t n = 0;
 
 	(void)timeout_ms;
-	while (!fake.away && n < max && r->at >= 0 && r->at < fake_end()) {
+	while (!fake.away && n < max && r->at >= fake.low && r->at < fake_end()) {
 		if (r->at == fake.odd && fake.empty)
 			r->at++;
 		else
-			fake_message(r->at++, &ret[n++]);
+			n += fake_message(r->at++, &ret[n]);
+	}
+	if (!fake.away && n == 0 && r->at >= 0 && r->at < fake.low) {
+		ret[n++] = (struct broker_message){.item = BROKER_OUT_OF_RANGE, .offset = r->at};
+		r->at = -1;
 	}
 	if (!fake.away && n == 0 && r->at >= fake_end() && !r->ended) {
 		ret[n++] = (struct broker_message){.item = BROKER_END, .offset = fake_end()};

@@ -342,6 +342,95 @@ int judged_findings(struct ledger *l, int64_t run_id, uint32_t judgement,
 		&args, JUDGE_TIMEOUT, give_finding, &to, e);
 }
 
+int judged_places(struct ledger *l, int64_t run_id, uint32_t judgement, size_t max,
+	struct judged_place **ret, size_t *ret_n, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct pg_rows *rows = NULL;
+	struct judged_place *list;
+	int r;
+
+	pg_arg_i64(&args, run_id);
+	pg_arg_i64(&args, judgement);
+	pg_arg_u64(&args, max);
+	r = pg_query(ledger_pg(l),
+		"select f.finding_id, p.place, f.stage = 'relay', (p.value ->> 'partition')::int8, "
+		"f.producer_id, f.epoch, coalesce((p.value ->> 'nonce')::int8, -1), f.partition, "
+		"(p.value ->> 'seq')::int8, (p.value ->> 'from')::int8, (p.value ->> 'to')::int8, "
+		"(p.value ->> 'guess')::int8 "
+		"from mqaudit.finding f "
+		"cross join lateral jsonb_array_elements(f.positions) with ordinality as p (value, place) "
+		"where f.run_id = $1 and f.judgement = $2 and jsonb_path_exists(f.positions, '$[*].from') "
+		"and p.value ? 'from' order by 3, 4, 10, 9 limit $3",
+		&args, JUDGE_TIMEOUT, &rows, e);
+	if (r)
+		return r;
+	*ret_n = (size_t)pg_rows_n(rows);
+	list = calloc(*ret_n + 1, sizeof(*list));
+	for (size_t i = 0; list && i < *ret_n; i++) {
+		int row = (int)i;
+
+		list[i] = (struct judged_place){
+			.finding = pg_rows_i64(rows, row, 0),
+			.place = pg_rows_i64(rows, row, 1),
+			.side = pg_rows_bool(rows, row, 2) ? RUN_TARGET : RUN_SOURCE,
+			.partition = (int32_t)pg_rows_i64(rows, row, 3),
+			.producer_id = (uint32_t)pg_rows_i64(rows, row, 4),
+			.epoch = (uint32_t)pg_rows_i64(rows, row, 5),
+			.nonce = (uint32_t)pg_rows_i64(rows, row, 6),
+			.lane = (uint32_t)pg_rows_i64(rows, row, 7),
+			.seq = pg_rows_u64(rows, row, 8),
+			.from = pg_rows_i64(rows, row, 9),
+			.to = pg_rows_i64(rows, row, 10),
+			.guess = pg_rows_i64(rows, row, 11),
+			/* where it was acked, and is not: nothing is to be found there */
+			.offset = pg_rows_i64(rows, row, 6) < 0 ? JUDGED_GONE : JUDGED_NOT_LOOKED,
+		};
+	}
+	r = pg_rows_check(rows, e);
+	pg_rows_free(rows);
+	if (r == 0 && !list)
+		r = err_set(e, ERR_NOMEM, "out of memory");
+	if (r)
+		free(list);
+	else
+		*ret = list;
+	return r;
+}
+
+int judged_put_places(struct ledger *l, int64_t run_id, uint32_t judgement,
+	const struct judged_place *place, size_t n, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct buf col[3];
+	int r;
+
+	for (int i = 0; i < 3; i++) {
+		buf_init(&col[i], BUF_MAX_DEFAULT);
+		ledger_array_begin(&col[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (place[i].offset == JUDGED_NOT_LOOKED)
+			continue;
+		ledger_array_i64(&col[0], place[i].finding);
+		ledger_array_i64(&col[1], place[i].place);
+		if (place[i].offset == JUDGED_GONE)
+			ledger_array_null(&col[2]);
+		else
+			ledger_array_i64(&col[2], place[i].offset);
+	}
+	pg_arg_i64(&args, run_id);
+	pg_arg_i64(&args, judgement);
+	for (int i = 0; i < 3; i++)
+		pg_arg_text(&args, ledger_array_end(&col[i]));
+	r = pg_query(ledger_pg(l),
+		"select mqaudit.judge_places($1::int8, $2::int4, $3::int8[], $4::int8[], $5::int8[])",
+		&args, JUDGE_TIMEOUT, NULL, e);
+	for (int i = 0; i < 3; i++)
+		buf_release(&col[i]);
+	return r;
+}
+
 int judged_finish(struct ledger *l, int64_t run_id, uint32_t judgement,
 	const struct judged_verdict *v, struct err *e)
 {

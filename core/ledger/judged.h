@@ -2,6 +2,7 @@
 #define CORE_LEDGER_JUDGED_H
 
 #include "core/ledger/ledger.h"
+#include "core/ledger/run.h"
 #include "core/words.h"
 
 /* Judgements: numbers, fences, the judge in SQL, verdicts. */
@@ -99,6 +100,32 @@ struct judged_finding {
 MUST_CHECK int judged_findings(struct ledger *l, int64_t run_id, uint32_t judgement,
 	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg,
 	struct err *e);
+
+/* A position of a finding that is known only to lie between two others, ends included. */
+struct judged_place {
+	int64_t finding;
+	int64_t place; /* in its list of positions, from 1 on */
+	enum run_side side;
+	int32_t partition;
+	uint32_t producer_id, epoch, nonce, lane;
+	uint64_t seq;
+	int64_t from, to;
+	int64_t guess;  /* where it would be if its lane were spread evenly */
+	int64_t offset; /* to be filled: where it is; or one of these */
+};
+#define JUDGED_GONE INT64_C(-1)       /* it is not there any more */
+#define JUDGED_NOT_LOOKED INT64_C(-2) /* nobody has looked */
+
+/*
+ * The places of a judgement's findings that are to be looked for, at most max, by partition and position,
+ * as JUDGED_NOT_LOOKED. *ret is malloc'ed, the caller's.
+ */
+MUST_CHECK int judged_places(struct ledger *l, int64_t run_id, uint32_t judgement, size_t max,
+	struct judged_place **ret, size_t *ret_n, struct err *e);
+
+/* Put what was found into the findings. Whatever was to be looked for is done with after this. */
+MUST_CHECK int judged_put_places(struct ledger *l, int64_t run_id, uint32_t judgement,
+	const struct judged_place *place, size_t n, struct err *e);
 
 /*
  * Write the verdict down and end the run. reasons: why it is undecided or an error, each with what to do.

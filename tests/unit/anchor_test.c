@@ -40,7 +40,7 @@ static struct witness_anchor anchor_at(int64_t offset)
 	struct broker_message m;
 	struct witness_anchor a;
 
-	fake_message(offset, &m);
+	assert_true(fake_message(offset, &m));
 	a = anchor_of(&m);
 	fake_release(NULL, &m, 1);
 	return a;

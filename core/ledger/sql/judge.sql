@@ -67,7 +67,8 @@ begin
 
 	create temp table j_row on commit drop as
 	select w.side, w.isolation, w.partition as read_partition, w.producer_id, w.epoch, w.lane as partition,
-	       w.nonce, w.attempt, w.lo, w.hi, w.first_offset, w.last_offset,
+	       w.nonce, w.attempt, w.lo, w.hi, w.hi as row_hi, w.first_offset, w.last_offset,
+	       -- a range keeps its first and last position; each between only if nothing else lies there
 	       w.last_offset - w.first_offset = w.hi - w.lo as exact,
 	       -- above what a closed, shipped journal intended (journal gone: above the lease)
 	       case when l.producer_id is null or l.nonce <> w.nonce then 0
@@ -90,8 +91,8 @@ begin
 
 	-- with transactions, what was not committed is no copy of anything
 	create temp table j_phantom on commit drop as
-	select side, read_partition, producer_id, epoch, partition, greatest(lo, bound + 1) as lo, hi,
-	       first_offset + greatest(bound + 1 - lo, 0) as first_offset, exact,
+	select side, read_partition, producer_id, epoch, partition, nonce, greatest(lo, bound + 1) as lo, hi,
+	       lo as row_lo, row_hi, first_offset, last_offset, exact,
 	       case when bound = 0 then 'no such start of this producer' else 'never intended: above the last intent' end as why
 	from j_row
 	where hi > bound and isolation = case when v_transactional and side = 'source' then 'committed'
@@ -111,8 +112,7 @@ begin
 	where p.side = 'target';
 
 	delete from j_row where lo > bound;
-	update j_row set hi = bound, last_offset = case when exact then first_offset + (bound - lo) else last_offset end
-	where hi > bound;
+	update j_row set hi = bound where hi > bound;
 
 	-- committed reading alone says what is a copy, where there are transactions
 	create temp table j_seen on commit drop as
@@ -476,6 +476,37 @@ begin
 	from j_damage where side = 'target' and producer_id is null group by 5;
 end $$;
 
+-- name: judge_places
+
+-- What was looked for is put into its findings: p_offset at place p_place of finding p_finding, or, where that
+-- is null, it is no longer known. What was not looked for is not listed.
+create or replace function mqaudit.judge_places(
+	p_run int8, p_judgement int4, p_finding int8[], p_place int8[], p_offset int8[]) returns void
+language sql as $$
+	with looked as (
+		select * from unnest(p_finding, p_place, p_offset) as u (finding_id, place, "offset")
+	), listed as (
+		select f.finding_id, p.place, p.value, l.finding_id is not null as looked_for, l."offset"
+		from mqaudit.finding f
+		cross join lateral jsonb_array_elements(f.positions) with ordinality as p (value, place)
+		left join looked l on l.finding_id = f.finding_id and l.place = p.place
+		where f.run_id = p_run and f.judgement = p_judgement and jsonb_path_exists(f.positions, '$[*].from')
+	), done as (
+		select finding_id,
+		       coalesce(jsonb_agg(case when value ? 'from'
+		                          then jsonb_build_object('partition', value -> 'partition', 'offset', "offset",
+		                                                  'seq', value -> 'seq', 'copy', value -> 'copy')
+		                          else value end order by place)
+		                filter (where not value ? 'from' or "offset" is not null), '[]') as positions,
+		       count(*) filter (where value ? 'from' and looked_for and "offset" is null) as forgotten,
+		       count(*) filter (where value ? 'from' and not looked_for) as not_looked_for
+		from listed group by 1
+	)
+	update mqaudit.finding f set positions = d.positions, forgotten = d.forgotten,
+	       omitted = f.omitted + d.not_looked_for
+	from done d where f.finding_id = d.finding_id
+$$;
+
 -- name: judge_store
 
 -- Findings of this judgement with times and positions; counts; what the live tracker had said and is not
@@ -503,48 +534,69 @@ begin
 		       max(o.last_offset - greatest(o.hi - f.hi, 0))
 		         filter (where o.outcome = 'acked' and o.last_offset - o.first_offset = o.hi - o.lo) as acked_last
 		from mqaudit.outcome o
-		where o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+		-- of a phantom nothing was ever sent, whatever its seq is
+		where f.kind <> 'phantom' and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
 		  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi
 	) t on true
 	left join lateral (
-		select jsonb_agg(jsonb_build_object('partition', y.partition, 'offset', y.at, 'seq', y.seq,
-		                                    'copy', y.copy) order by y.seq, y.copy) filter (where y.k <= 100) as positions,
-		       count(*) as n
+		with e as materialized (
+			-- where it was acked
+			select o.partition, null::int8 as nonce, greatest(o.lo, f.lo) as lo, least(o.hi, f.hi) as hi,
+			       o.lo as row_lo, o.hi as row_hi, o.first_offset, o.last_offset,
+			       o.last_offset - o.first_offset = o.hi - o.lo as exact
+			from mqaudit.outcome o
+			where f.kind in ('lost', 'unread', 'expired') and f.stage in ('broker', 'produce')
+			  and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+			  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi and o.first_offset is not null
+			union all
+			-- where the copies are
+			select r.read_partition, r.nonce, greatest(r.lo, f.lo), least(r.hi, f.hi), r.lo, r.row_hi,
+			       r.first_offset, r.last_offset, r.exact
+			from j_row r
+			where f.kind in ('duplicated', 'reordered', 'false-refusal')
+			  and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			  and r.isolation = case when p_transactional and f.stage <> 'relay' then 'committed'
+			                         else 'uncommitted' end::mqaudit.isolation_kind
+			  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
+			  and r.hi >= f.lo and r.lo <= f.hi
+			union all
+			select r.read_partition, r.nonce, greatest(r.lo, f.lo), least(r.hi, f.hi), r.row_lo, r.row_hi,
+			       r.first_offset, r.last_offset, r.exact
+			from j_phantom r
+			where f.kind = 'phantom' and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
+			  and r.hi >= f.lo and r.lo <= f.hi
+			union all
+			select distinct i.partition, null::int8, 0::int8, 0::int8, 0::int8, 0::int8, i."offset", i."offset", true
+			from mqaudit.witness_inconsistent i
+			where f.kind = 'inconsistent' and i.run_id = p_run and i.partition = f.partition
+			  and i.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			union all
+			select d.read_partition, null, coalesce(d.seq, 0), coalesce(d.seq, 0), coalesce(d.seq, 0),
+			       coalesce(d.seq, 0), d."offset", d."offset", true
+			from j_damage d
+			where f.kind = 'corrupted'
+			  and d.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			  and ((f.producer_id = 0 and d.producer_id is null and d.read_partition = f.partition)
+			       or (d.producer_id = f.producer_id and d.epoch = f.epoch and d.partition = f.partition
+			           and d.seq between f.lo and f.hi))
+		)
+		-- where nothing is known but between which positions it lies, these: to be looked for there
+		select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('partition', y.partition, 'offset', y.at, 'seq', y.seq,
+		                 'copy', y.copy) || case when y.at is null then jsonb_build_object('nonce', y.nonce,
+		                 'from', y.first_offset + (y.seq - y.row_lo), 'to', y.last_offset - (y.row_hi - y.seq),
+		                 'guess', y.first_offset + ((y.last_offset - y.first_offset)::numeric * (y.seq - y.row_lo)
+		                                            / greatest(y.row_hi - y.row_lo, 1))::int8)
+		                 else '{}' end) order by y.k) filter (where y.k <= 100) as positions,
+		       (select sum(e.hi - e.lo + 1) from e) as n
 		from (
-			select z.*, row_number() over (partition by z.seq order by z.partition, z.at) as copy,
-			       row_number() over (order by z.seq, z.partition, z.at) as k
-			from (
-				-- where it was acked
-				select o.partition, o.first_offset + (s - o.lo) as at, s as seq
-				from mqaudit.outcome o, generate_series(greatest(o.lo, f.lo), least(o.hi, f.hi, greatest(o.lo, f.lo) + 100)) s
-				where f.kind in ('lost', 'unread', 'expired') and f.stage in ('broker', 'produce')
-				  and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
-				  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi
-				  and o.last_offset - o.first_offset = o.hi - o.lo
-				union all
-				-- where the copies are
-				select r.read_partition, r.first_offset + (s - r.lo), s
-				from j_row r, generate_series(greatest(r.lo, f.lo), least(r.hi, f.hi, greatest(r.lo, f.lo) + 100)) s
-				where f.kind in ('duplicated', 'reordered', 'false-refusal', 'phantom') and r.exact
-				  and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
-				  and r.isolation = case when p_transactional and f.stage <> 'relay' then 'committed'
-				                         else 'uncommitted' end::mqaudit.isolation_kind
-				  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
-				  and r.hi >= f.lo and r.lo <= f.hi
-				union all
-				select distinct i.partition, i."offset", 0::int8
-				from mqaudit.witness_inconsistent i
-				where f.kind = 'inconsistent' and i.run_id = p_run and i.partition = f.partition
-				  and i.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
-				union all
-				select d.read_partition, d."offset", coalesce(d.seq, 0)
-				from j_damage d
-				where f.kind = 'corrupted'
-				  and d.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
-				  and ((f.producer_id = 0 and d.producer_id is null and d.read_partition = f.partition)
-				       or (d.producer_id = f.producer_id and d.epoch = f.epoch and d.partition = f.partition
-				           and d.seq between f.lo and f.hi))
-			) z
+			select e.*, s as seq,
+			       case when e.exact then e.first_offset + (s - e.row_lo)
+			            when s = e.row_lo then e.first_offset
+			            when s = e.row_hi then e.last_offset end as at,
+			       row_number() over (partition by s order by e.partition, e.first_offset) as copy,
+			       row_number() over (order by s, e.partition, e.first_offset) as k
+			from e, generate_series(e.lo, least(e.hi, e.lo + 99)) s
 		) y
 	) x on true;
 

@@ -173,7 +173,7 @@ select kind, stage, producer_id, epoch, partition, lo, hi, count,
        positions, omitted,
        withdrawn is not null, judgement is null,
        (extract(epoch from first_time) * 1000000)::int8, (extract(epoch from last_time) * 1000000)::int8,
-       coalesce(acked_first, -1), coalesce(acked_last, -1)
+       coalesce(acked_first, -1), coalesce(acked_last, -1), forgotten
 from mqaudit.finding f
 where run_id = $1 and (($3::bool and withdrawn is not null)
                        or (withdrawn is null and judgement is not distinct from $2::int4))

@@ -312,6 +312,7 @@ create table mqaudit.finding (
 	why         text not null default '',
 	positions   jsonb not null default '[]',
 	omitted     int8 not null default 0,
+	forgotten   int8 not null default 0,
 	acked_first int8,
 	acked_last  int8,
 	first_time  timestamptz,
@@ -319,6 +320,8 @@ create table mqaudit.finding (
 	found       timestamptz not null default clock_timestamp(),
 	withdrawn   timestamptz
 );
+comment on column mqaudit.finding.omitted is 'positions that are not listed: beyond the first hundred, or not looked for';
+comment on column mqaudit.finding.forgotten is 'positions that are no longer known';
 comment on column mqaudit.finding.acked_first is 'the first offset at which one of them was acked, where offsets are known exactly';
 create index finding_run on mqaudit.finding (run_id, judgement);
 comment on table mqaudit.finding is
