@@ -126,6 +126,69 @@ int anchor_matches(struct anchor_reader *a, int32_t partition, const struct witn
 	return 0;
 }
 
+/* Read a position twice. *ret: both times there was a record, and not the same one. */
+static int two_reads(struct anchor_reader *a, int32_t partition, int64_t offset,
+	int64_t deadline_ns, bool *ret, struct err *e)
+{
+	struct found first, second;
+	int64_t low, high;
+	int r = first_record(a, partition, offset, deadline_ns, &first, e);
+
+	*ret = false;
+	if (r == 0)
+		r = first_record(a, partition, offset, deadline_ns, &second, e);
+	if (r == 0)
+		r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
+	if (r)
+		return r;
+	*ret = first.record && second.record && first.anchor.offset == offset &&
+	       second.anchor.offset == offset && first.anchor.digest != second.anchor.digest &&
+	       low <= offset && offset < high;
+	return 0;
+}
+
+/* How many hints of a cut there were until now: not from before this call. */
+static int hints_until_now(
+	struct anchor_reader *a, int64_t deadline_ns, uint64_t *ret, struct err *e)
+{
+	struct broker_message m;
+	struct broker_health h;
+	uint64_t wanted;
+
+	a->ops->reader_health(a->reader, &h);
+	/* the first of two may have been on its way before */
+	for (wanted = h.snapshots + 2; h.snapshots < wanted; a->ops->reader_health(a->reader, &h)) {
+		if (clock_ns() >= deadline_ns)
+			return err_set(e, ERR_BROKER_AWAY,
+				"the client does not say how its connections are");
+		if (a->ops->reader_read(a->reader, &m, 1, 50) == 1)
+			a->ops->reader_release(a->reader, &m, 1);
+	}
+	*ret = h.changes;
+	return 0;
+}
+
+int anchor_is_inconsistent(struct anchor_reader *a, int32_t partition, int64_t offset,
+	int64_t timeout_ns, bool *ret, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + timeout_ns;
+	uint64_t before = 0, after = 0;
+	bool differ;
+	int r = two_reads(a, partition, offset, deadline_ns, &differ, e);
+
+	*ret = false;
+	if (r || !differ)
+		return r;
+	r = hints_until_now(a, deadline_ns, &before, e);
+	if (r == 0)
+		r = two_reads(a, partition, offset, deadline_ns, &differ, e);
+	if (r || !differ)
+		return r;
+	r = hints_until_now(a, deadline_ns, &after, e);
+	*ret = r == 0 && before == after;
+	return r;
+}
+
 /* Take one item of a partition in; true: nothing more is to be learned. */
 static bool take_before(const struct broker_message *m, int64_t offset, struct witness_anchor *ret,
 	char *trouble, size_t len)

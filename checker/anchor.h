@@ -29,6 +29,17 @@ void anchor_reader_close(struct anchor_reader *a);
 MUST_CHECK int anchor_matches(struct anchor_reader *a, int32_t partition,
 	const struct witness_anchor *anchor, int64_t timeout_ns, bool *ret, struct err *e);
 
+/*
+ * Does a position give one content now and another the next time, with nothing between the reads that
+ * hints at a cut (another leader, a lost connection, an end below the position)? A log that was cut and
+ * grew anew does not: it gives the new content each time, so that usually two reads suffice. If they
+ * differ, two more are compared when the client has heard how its connections are.
+ *
+ * Blocks up to timeout_ns. ERR_BROKER_AWAY: it could not be looked at in time.
+ */
+MUST_CHECK int anchor_is_inconsistent(struct anchor_reader *a, int32_t partition, int64_t offset,
+	int64_t timeout_ns, bool *ret, struct err *e);
+
 /* The last record before `offset`, as an anchor; offset -1 in it when there is none. */
 MUST_CHECK int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offset,
 	int64_t timeout_ns, struct witness_anchor *ret, struct err *e);

@@ -132,6 +132,15 @@ int findings_add(struct findings *f, enum finding_kind kind, enum stage stage, i
 	return r;
 }
 
+const struct seqset *findings_seqs(const struct findings *f, enum finding_kind kind,
+	enum stage stage, int64_t producer_id, int64_t epoch, int64_t partition)
+{
+	struct entry key = {kind, stage, producer_id, epoch, partition, NULL, 0};
+	const struct entry *e = find(f, &key);
+
+	return e ? e->seqs : NULL;
+}
+
 /* The first seq that is in one of the two only. */
 static uint64_t first_difference(const struct seqset *a, const struct seqset *b)
 {

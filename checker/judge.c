@@ -11,7 +11,13 @@
 #define QUERY_TIMEOUT (600 * NS_PER_S)
 #define FOR_EVER ((uint64_t)INT64_MAX - 1)
 
-/* What the probes said of a lane. */
+/* What stands of a lane on one side, over all partitions there; nothing in it was never intended. */
+struct sight {
+	struct seqset *present, *repeated, *reordered;
+	uint64_t extra; /* copies beyond the first */
+};
+
+/* What the probes said of a lane, and what was read of it. */
 struct side_lane {
 	int64_t producer_id, epoch, partition, nonce;
 	char state[12]; /* of the journal */
@@ -23,9 +29,8 @@ struct side_lane {
 	struct seqset *cut;         /* seen, then cut from the log */
 	struct seqset *twice;       /* acked at an offset that another acked message has too */
 	struct seqset *below;       /* acked below the log's start, or at no known place */
-	struct seqset *damaged;     /* named damage on the source */
-	struct seqset *present, *repeated, *reordered; /* on the source */
-	uint64_t extra, copies;
+	struct seqset *damaged[2];  /* named damage, by run_side */
+	struct sight sight[2];      /* by run_side */
 	int64_t log_start, run_start;
 };
 
@@ -36,6 +41,12 @@ struct stretch {
 	uint64_t lo;
 };
 
+/* Where the fence of a partition of the source came out behind the relay. */
+struct relay_fence {
+	int64_t partition, read_partition;
+	bool strayed; /* a lane of the partition is elsewhere there */
+};
+
 struct bench {
 	const struct judge_plan *plan;
 	struct ledger *ledger;
@@ -44,8 +55,8 @@ struct bench {
 	struct stretch *stretch;
 	size_t n_stretches, cap_stretches;
 	struct findings *out;
-	uint64_t unnamed[2];   /* not used for sums, see damage */
-	struct seqset *fenced; /* source partitions whose fence was read behind the relay */
+	struct relay_fence *fence; /* of source partitions, read behind the relay; by partition */
+	size_t n_fences, cap_fences;
 };
 
 /* ---- lanes ----------------------------------------------------------------------------------- */
@@ -72,14 +83,33 @@ static struct side_lane *lane_of(
 	return NULL;
 }
 
+#define N_SETS 12
+
+/* Where a lane's sets are, but for those of outcomes. */
+static void sets_of(struct side_lane *l, struct seqset **ret[N_SETS])
+{
+	size_t n = 0;
+
+	ret[n++] = &l->swept;
+	ret[n++] = &l->cut;
+	ret[n++] = &l->twice;
+	ret[n++] = &l->below;
+	for (int i = 0; i < 2; i++) {
+		ret[n++] = &l->damaged[i];
+		ret[n++] = &l->sight[i].present;
+		ret[n++] = &l->sight[i].repeated;
+		ret[n++] = &l->sight[i].reordered;
+	}
+}
+
 static int new_sets(struct side_lane *l)
 {
-	struct seqset **sets[] = {&l->swept, &l->cut, &l->twice, &l->below, &l->damaged,
-		&l->present, &l->repeated, &l->reordered};
+	struct seqset **set[N_SETS];
 
-	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
-		*sets[i] = seqset_new();
-		if (!*sets[i])
+	sets_of(l, set);
+	for (size_t i = 0; i < N_SETS; i++) {
+		*set[i] = seqset_new();
+		if (!*set[i])
 			return ERR_NOMEM;
 	}
 	for (int i = 0; i < OUTCOME_N; i++) {
@@ -92,11 +122,11 @@ static int new_sets(struct side_lane *l)
 
 static void free_sets(struct side_lane *l)
 {
-	struct seqset *sets[] = {l->swept, l->cut, l->twice, l->below, l->damaged, l->present,
-		l->repeated, l->reordered};
+	struct seqset **set[N_SETS];
 
-	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
-		seqset_free(sets[i]);
+	sets_of(l, set);
+	for (size_t i = 0; i < N_SETS; i++)
+		seqset_free(*set[i]);
 	for (int i = 0; i < OUTCOME_N; i++)
 		seqset_free(l->outcome[i]);
 }
@@ -245,169 +275,7 @@ static int find_twice(struct bench *b)
 	return r;
 }
 
-/* ---- what was read --------------------------------------------------------------------------- */
-
-/* How far a lane's seqs are known to have been intended. */
-static uint64_t bound_of(const struct side_lane *l, const struct tracker_ident *ident)
-{
-	if (!l || l->nonce != ident->nonce)
-		return 0;
-	if (strcmp(l->state, "complete") == 0)
-		return l->intended;
-	if (strcmp(l->state, "open") == 0)
-		return FOR_EVER;
-	return l->lease > l->intended ? l->lease : l->intended;
-}
-
-static int add_ranges(struct bench *b, enum finding_kind kind, enum stage stage,
-	const struct side_lane *l, const struct seqset *s)
-{
-	struct seqset_iter it = {0};
-	struct seqrange x;
-	int r = 0;
-
-	while (r == 0 && seqset_next(s, &it, &x))
-		r = findings_add(b->out, kind, stage, l->producer_id, l->epoch, l->partition, x.lo,
-			x.hi, x.hi - x.lo + 1);
-	return r;
-}
-
-/*
- * The part of a set at or below the bound into `to`; what lies above is phantom. extra: further copies of
- * phantoms.
- */
-static int split(struct bench *b, const struct tracker_lane *t, uint64_t extra, uint64_t bound,
-	enum stage stage, bool report, struct seqset *to)
-{
-	struct seqset_iter it = {0};
-	struct seqrange x;
-	int r = 0;
-
-	while (r == 0 && seqset_next(t->seen, &it, &x)) {
-		if (x.lo <= bound)
-			r = seqset_add(to, x.lo, x.hi < bound ? x.hi : bound, NULL);
-		if (r == 0 && report && x.hi > bound) {
-			uint64_t lo = x.lo > bound ? x.lo : bound + 1;
-
-			r = findings_add(b->out, FINDING_PHANTOM, stage, t->ident.producer_id,
-				t->ident.epoch, t->ident.lane, lo, x.hi, x.hi - lo + 1);
-		}
-	}
-	/* further copies of phantoms count too, as the SQL judge counts positions */
-	if (r == 0 && report && extra && seqset_count(t->repeated)) {
-		it = (struct seqset_iter){0};
-		while (r == 0 && seqset_next(t->repeated, &it, &x)) {
-			if (x.lo <= bound)
-				continue;
-			r = findings_add(b->out, FINDING_PHANTOM, stage, t->ident.producer_id,
-				t->ident.epoch, t->ident.lane, x.lo, x.hi, extra);
-			extra = 0; /* the sum is the lane's, not the range's */
-		}
-	}
-	return r;
-}
-
-/* A lane's own rows, up to a bound: what stands above is a phantom, and nothing is late behind that. */
-struct own_rows {
-	const struct tracker_lane *lane;
-	uint64_t bound;
-	struct tracker *to;
-};
-
-static int load_own(const struct witness_row *row, void *arg, struct err *e)
-{
-	struct own_rows *own = arg;
-	const struct tracker_ident *i = &own->lane->ident;
-	struct tracker_run run = {
-		.ident = *i,
-		.attempt = row->attempt,
-		.lo = row->lo,
-		.hi = row->hi < own->bound ? row->hi : own->bound,
-	};
-
-	if (row->producer_id != i->producer_id || row->epoch != i->epoch ||
-		row->nonce != i->nonce || row->lane != i->lane || row->lo > own->bound)
-		return 0;
-	return tracker_load(own->to, own->lane->partition, &run)
-		       ? err_set(e, ERR_NOMEM, "out of memory")
-		       : 0;
-}
-
-/*
- * Track a lane again without its phantoms, from the rows of evidence: a phantom far ahead makes all that
- * follows look late. *ret is filled from a tracker of its own, the caller's in *ret_tracker.
- */
-static int without_phantoms(struct bench *b, const struct tracker_lane *lane, uint64_t bound,
-	struct tracker **ret_tracker, struct tracker_lane *ret, struct err *e)
-{
-	struct witness_key key = {b->plan->run_id, RUN_SOURCE,
-		b->plan->transactional ? ISOLATION_COMMITTED : ISOLATION_UNCOMMITTED};
-	struct own_rows own = {lane, bound, tracker_new((uint64_t)b->plan->run_id)};
-	size_t at = 0;
-	int r;
-
-	*ret_tracker = own.to;
-	if (!own.to)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	r = witnessed_rows(b->ledger, &key, lane->partition, load_own, &own, e);
-	if (r == 0 && !tracker_next_lane(own.to, &at, ret))
-		r = err_set(e, ERR_DEFECT, "the ledger has no row of lane %u.%u.%u",
-			lane->ident.producer_id, lane->ident.epoch, lane->ident.lane);
-	return r;
-}
-
-/* Add a lane's repeats and its disorder; nothing in it is above the bound. */
-static int add_disorder(struct side_lane *l, const struct tracker_lane *t)
-{
-	struct seqset_iter it = {0};
-	struct seqrange x;
-	int r = 0;
-
-	while (r == 0 && seqset_next(t->repeated, &it, &x))
-		r = seqset_add(l->repeated, x.lo, x.hi, NULL);
-	it = (struct seqset_iter){0};
-	while (r == 0 && seqset_next(t->reordered, &it, &x))
-		r = seqset_add(l->reordered, x.lo, x.hi, NULL);
-	l->extra += t->extra;
-	return r;
-}
-
-/* One lane as it was tracked, split into what was intended and phantoms. */
-static int take_source_lane(struct bench *b, const struct tracker_lane *t, struct err *e)
-{
-	struct side_lane *l = lane_of(b, t->ident.producer_id, t->ident.epoch, t->ident.lane);
-	uint64_t bound = bound_of(l, &t->ident);
-	struct seqset *none = !l || bound == 0 ? seqset_new() : NULL;
-	struct tracker *again = NULL;
-	struct tracker_lane clean = *t;
-	bool mixed = !none && t->top > bound && seqset_min(t->seen) <= bound;
-	int r = 0;
-
-	if (mixed)
-		r = without_phantoms(b, t, bound, &again, &clean, e);
-	if (r == 0)
-		r = split(b, t, mixed ? t->extra - clean.extra : t->extra, bound, STAGE_BROKER,
-			!b->plan->transactional, none ? none : l->present);
-	if (r == 0 && !none && seqset_min(t->seen) <= bound)
-		r = add_disorder(l, &clean);
-	seqset_free(none);
-	tracker_free(again);
-	return r;
-}
-
-static int take_source(struct bench *b, struct err *e)
-{
-	struct tracker *t = b->plan->transactional ? b->plan->committed : b->plan->source;
-	struct tracker_lane lane;
-	size_t at = 0;
-	int r = 0;
-
-	while (r == 0 && tracker_next_lane(t, &at, &lane))
-		r = take_source_lane(b, &lane, e);
-	return r;
-}
-
-/* ---- findings -------------------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------------------- */
 
 /* a - b - c - d, as a new set; NULL: out of memory. */
 static struct seqset *minus(const struct seqset *a, const struct seqset *const *less, size_t n)
@@ -440,10 +308,243 @@ static struct seqset *both(const struct seqset *a, const struct seqset *b)
 	return x;
 }
 
+/* ---- what was read --------------------------------------------------------------------------- */
+
+/* How far a lane's seqs are known to have been intended. */
+static uint64_t bound_of(const struct side_lane *l, const struct tracker_ident *ident)
+{
+	if (!l || l->nonce != ident->nonce)
+		return 0;
+	if (strcmp(l->state, "complete") == 0)
+		return l->intended;
+	if (strcmp(l->state, "open") == 0)
+		return FOR_EVER;
+	return l->lease > l->intended ? l->lease : l->intended;
+}
+
+static int add_ranges(struct bench *b, enum finding_kind kind, enum stage stage,
+	const struct side_lane *l, const struct seqset *s)
+{
+	struct seqset_iter it = {0};
+	struct seqrange x;
+	int r = 0;
+
+	while (r == 0 && seqset_next(s, &it, &x))
+		r = findings_add(b->out, kind, stage, l->producer_id, l->epoch, l->partition, x.lo,
+			x.hi, x.hi - x.lo + 1);
+	return r;
+}
+
+/* The log of a side, as far as it says what a copy is. */
+static struct witness_key key_of(const struct bench *b, enum run_side side)
+{
+	return (struct witness_key){b->plan->run_id, side,
+		side == RUN_SOURCE && b->plan->transactional ? ISOLATION_COMMITTED
+							     : ISOLATION_UNCOMMITTED};
+}
+
+/* A lane's own rows, up to a bound: what stands above is a phantom, and nothing is late behind that. */
+struct own_rows {
+	const struct tracker_lane *lane;
+	uint64_t bound;
+	struct tracker *to;
+};
+
+static bool is_row_of(const struct witness_row *row, const struct tracker_ident *i)
+{
+	return row->producer_id == i->producer_id && row->epoch == i->epoch &&
+	       row->nonce == i->nonce && row->lane == i->lane;
+}
+
+static int load_own(const struct witness_row *row, void *arg, struct err *e)
+{
+	struct own_rows *own = arg;
+	struct tracker_run run = {
+		.ident = own->lane->ident,
+		.attempt = row->attempt,
+		.lo = row->lo,
+		.hi = row->hi < own->bound ? row->hi : own->bound,
+	};
+
+	if (!is_row_of(row, &own->lane->ident) || row->lo > own->bound)
+		return 0;
+	return tracker_load(own->to, own->lane->partition, &run)
+		       ? err_set(e, ERR_NOMEM, "out of memory")
+		       : 0;
+}
+
+/*
+ * Track a lane again without its phantoms, from the rows of evidence: a phantom far ahead makes all that
+ * follows look late. *ret is filled from a tracker of its own, the caller's in *ret_tracker.
+ */
+static int without_phantoms(struct bench *b, enum run_side side, const struct tracker_lane *lane,
+	uint64_t bound, struct tracker **ret_tracker, struct tracker_lane *ret, struct err *e)
+{
+	struct witness_key key = key_of(b, side);
+	struct own_rows own = {lane, bound, tracker_new((uint64_t)b->plan->run_id)};
+	size_t at = 0;
+	int r;
+
+	*ret_tracker = own.to;
+	if (!own.to)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	r = witnessed_rows(b->ledger, &key, lane->partition, load_own, &own, e);
+	if (r == 0 && !tracker_next_lane(own.to, &at, ret))
+		r = err_set(e, ERR_DEFECT, "the ledger has no row of lane %u.%u.%u",
+			lane->ident.producer_id, lane->ident.epoch, lane->ident.lane);
+	return r;
+}
+
+/* Counting the copies of some seqs of a lane. */
+struct copies {
+	const struct tracker_ident *ident;
+	const struct seqset *of;
+	uint64_t n;
+};
+
+static int count_copies(const struct witness_row *row, void *arg, struct err *e)
+{
+	struct copies *c = arg;
+	struct seqset_iter it;
+	struct seqrange x;
+
+	(void)e;
+	if (!is_row_of(row, c->ident))
+		return 0;
+	for (bool more = seqset_seek(c->of, row->lo, &it, &x); more && x.lo <= row->hi;
+		more = seqset_next(c->of, &it, &x))
+		c->n += (x.hi < row->hi ? x.hi : row->hi) - (x.lo > row->lo ? x.lo : row->lo) + 1;
+	return 0;
+}
+
+/* What of a lane lies above the bound; what the source has already is not the relay's. */
+static struct seqset *phantoms_of(
+	struct bench *b, enum run_side side, const struct tracker_lane *t, uint64_t bound)
+{
+	const struct seqset *known =
+		side == RUN_SOURCE ? NULL
+				   : findings_seqs(b->out, FINDING_PHANTOM, STAGE_BROKER,
+					     t->ident.producer_id, t->ident.epoch, t->ident.lane);
+	struct seqset *above = seqset_new(), *less;
+	struct seqset_iter it = {0};
+	struct seqrange x;
+	int r = above ? 0 : ERR_NOMEM;
+
+	while (r == 0 && seqset_next(t->seen, &it, &x))
+		if (x.hi > bound)
+			r = seqset_add(above, x.lo > bound ? x.lo : bound + 1, x.hi, NULL);
+	less = r == 0 ? minus(above, &known, known ? 1 : 0) : NULL;
+	seqset_free(above);
+	return less;
+}
+
+/* Each position of a lane's partition above the bound is one. */
+static int add_phantoms(struct bench *b, enum run_side side, const struct tracker_lane *t,
+	uint64_t bound, struct err *e)
+{
+	struct seqset *of = phantoms_of(b, side, t, bound);
+	struct copies c = {.ident = &t->ident, .of = of};
+	struct witness_key key = key_of(b, side);
+	struct seqset_iter it = {0};
+	struct seqrange x;
+	int r = of ? 0 : ERR_NOMEM;
+
+	if (r == 0 && seqset_count(of))
+		r = witnessed_rows(b->ledger, &key, t->partition, count_copies, &c, e);
+	while (r == 0 && seqset_next(of, &it, &x)) {
+		r = findings_add(b->out, FINDING_PHANTOM,
+			side == RUN_SOURCE ? STAGE_BROKER : STAGE_RELAY, t->ident.producer_id,
+			t->ident.epoch, t->ident.lane, x.lo, x.hi, c.n);
+		c.n = 0; /* the sum is the lane's, not the range's */
+	}
+	seqset_free(of);
+	return r;
+}
+
+/* to = to + more; spare is overwritten. */
+static int join(struct seqset **to, const struct seqset *more, struct seqset **spare)
+{
+	struct seqset *sum = *spare;
+	int r = seqset_union(*to, more, sum);
+
+	if (r == 0) {
+		*spare = *to;
+		*to = sum;
+	}
+	return r;
+}
+
+/* Add what one partition holds of a lane to what those before it held. */
+static int add_sight(struct sight *s, const struct tracker_lane *t)
+{
+	struct seqset *twice = seqset_new(), *late = seqset_new(), *spare = seqset_new();
+	int r = twice && late && spare ? 0 : ERR_NOMEM;
+
+	/* the same seq on two partitions is a repeat as well, and then the later one is not late */
+	if (r == 0)
+		r = seqset_intersect(s->present, t->seen, twice);
+	if (r == 0)
+		r = seqset_subtract(t->reordered, s->present, late);
+	if (r == 0)
+		r = join(&s->repeated, t->repeated, &spare);
+	if (r == 0)
+		r = join(&s->repeated, twice, &spare);
+	if (r == 0)
+		r = join(&s->reordered, late, &spare);
+	if (r == 0)
+		r = join(&s->present, t->seen, &spare);
+	if (r == 0)
+		s->extra += t->extra + seqset_count(twice);
+	seqset_free(twice);
+	seqset_free(late);
+	seqset_free(spare);
+	return r;
+}
+
+/* One lane as it was tracked, split into what was intended and phantoms. */
+static int take_tracked(
+	struct bench *b, enum run_side side, const struct tracker_lane *t, struct err *e)
+{
+	struct side_lane *l = lane_of(b, t->ident.producer_id, t->ident.epoch, t->ident.lane);
+	uint64_t bound = bound_of(l, &t->ident);
+	struct tracker *again = NULL;
+	struct tracker_lane clean = *t;
+	int r = 0;
+
+	if (seqset_count(t->seen) == 0)
+		return 0;
+	if (t->top > bound)
+		r = add_phantoms(b, side, t, bound, e);
+	if (r || bound == 0 || seqset_min(t->seen) > bound)
+		return r;
+	if (t->top > bound)
+		r = without_phantoms(b, side, t, bound, &again, &clean, e);
+	if (r == 0)
+		r = add_sight(&l->sight[side], &clean);
+	tracker_free(again);
+	return r;
+}
+
+static int take_side(struct bench *b, enum run_side side, struct err *e)
+{
+	struct tracker *t = side == RUN_TARGET       ? b->plan->target
+			    : b->plan->transactional ? b->plan->committed
+						     : b->plan->source;
+	struct tracker_lane lane;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && tracker_next_lane(t, &at, &lane))
+		r = take_tracked(b, side, &lane, e);
+	return r;
+}
+
+/* ---- findings -------------------------------------------------------------------------------- */
+
 static int judge_promised(
 	struct bench *b, struct side_lane *l, enum outcome o, enum stage lost_stage)
 {
-	const struct seqset *there[] = {l->present, l->damaged};
+	const struct seqset *there[] = {l->sight[RUN_SOURCE].present, l->damaged[RUN_SOURCE]};
 	struct seqset *absent = minus(l->outcome[o], there, 2);
 	const struct seqset *known[] = {l->swept, l->cut, l->twice};
 	struct seqset *expired = absent ? both(absent, l->swept) : NULL;
@@ -515,7 +616,7 @@ static struct seqset *silent_of(const struct side_lane *l)
 
 static int judge_unpromised(struct bench *b, struct side_lane *l)
 {
-	const struct seqset *there[] = {l->present, l->damaged};
+	const struct seqset *there[] = {l->sight[RUN_SOURCE].present, l->damaged[RUN_SOURCE]};
 	enum finding_kind absent_kind =
 		b->plan->complete ? FINDING_UNACKNOWLEDGED : FINDING_PENDING;
 	struct seqset *silent = silent_of(l), *x = NULL;
@@ -537,9 +638,13 @@ static int judge_unpromised(struct bench *b, struct side_lane *l)
 		seqset_free(x);
 	}
 	if (r == 0) {
-		struct seqset *told_no = both(l->outcome[OUTCOME_REFUSED], l->present);
+		struct seqset *told_no =
+			both(l->outcome[OUTCOME_REFUSED], l->sight[RUN_SOURCE].present);
 
-		x = told_no ? minus(told_no, (const struct seqset *const[]){l->repeated}, 1) : NULL;
+		x = told_no ? minus(told_no,
+				      (const struct seqset *const[]){l->sight[RUN_SOURCE].repeated},
+				      1)
+			    : NULL;
 		r = x ? add_ranges(b, FINDING_FALSE_REFUSAL, STAGE_PRODUCE, l, x) : ERR_NOMEM;
 		seqset_free(told_no);
 		seqset_free(x);
@@ -573,76 +678,107 @@ static int judge_lane(struct bench *b, struct side_lane *l)
 	if (r == 0)
 		r = judge_unpromised(b, l);
 	if (r == 0)
-		r = add_repeats(b, STAGE_PRODUCE, l, l->repeated, l->extra);
+		r = add_repeats(b, STAGE_PRODUCE, l, l->sight[RUN_SOURCE].repeated,
+			l->sight[RUN_SOURCE].extra);
 	if (r == 0)
-		r = add_ranges(b, FINDING_REORDERED, STAGE_PRODUCE, l, l->reordered);
+		r = add_ranges(
+			b, FINDING_REORDERED, STAGE_PRODUCE, l, l->sight[RUN_SOURCE].reordered);
 	return r;
 }
 
 /* ---- behind a relay -------------------------------------------------------------------------- */
 
-/* What of a lane stands behind the relay, over all partitions there. */
-struct behind {
-	struct seqset *present, *repeated, *reordered, *damaged;
-	uint64_t extra;
-};
-
-static int behind_collect(struct bench *b, const struct side_lane *l, struct behind *x)
+static struct relay_fence *fence_of(struct bench *b, int64_t partition)
 {
-	struct tracker_lane tl;
-	struct seqset *twice = seqset_new(), *sum = seqset_new(), *swap;
-	size_t at = 0;
-	int r = twice && sum ? 0 : ERR_NOMEM;
+	size_t lo = 0, hi = b->n_fences;
 
-	while (r == 0 && tracker_next_lane(b->plan->target, &at, &tl)) {
-		if (tl.ident.producer_id != l->producer_id || tl.ident.epoch != l->epoch ||
-			tl.ident.lane != l->partition || tl.ident.nonce != l->nonce)
-			continue;
-		/* the same seq on two partitions there is a repeat as well */
-		r = seqset_intersect(x->present, tl.seen, twice);
-		x->extra += tl.extra + (r == 0 ? seqset_count(twice) : 0);
-		if (r == 0)
-			r = seqset_union(x->repeated, twice, sum);
-		if (r == 0)
-			r = seqset_union(sum, tl.repeated, x->repeated);
-		if (r == 0)
-			r = seqset_union(x->present, tl.seen, sum);
-		swap = x->present;
-		x->present = sum;
-		sum = swap;
-		if (r == 0)
-			r = seqset_union(x->reordered, tl.reordered, sum);
-		swap = x->reordered;
-		x->reordered = sum;
-		sum = swap;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (b->fence[mid].partition == partition)
+			return &b->fence[mid];
+		if (b->fence[mid].partition < partition)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	seqset_free(twice);
-	seqset_free(sum);
+	return NULL;
+}
+
+/* A message of a partition's lane was read on a partition behind the relay. */
+static void note_stray(struct bench *b, const struct side_lane *l, int64_t read_partition)
+{
+	struct relay_fence *f = fence_of(b, l->partition);
+
+	if (f && f->read_partition != read_partition)
+		f->strayed = true;
+}
+
+/* Which fences have lanes that did not stay with them: those prove nothing of what is absent. */
+static void find_strays(struct bench *b)
+{
+	struct tracker_lane t;
+	size_t at = 0;
+
+	while (tracker_next_lane(b->plan->target, &at, &t)) {
+		const struct side_lane *l =
+			lane_of(b, t.ident.producer_id, t.ident.epoch, t.ident.lane);
+
+		if (l && seqset_count(t.seen) && seqset_min(t.seen) <= bound_of(l, &t.ident))
+			note_stray(b, l, t.partition);
+	}
+}
+
+/* Has everything of a partition's lanes that came before its fence come through the relay? */
+static bool is_proved(struct bench *b, int64_t partition)
+{
+	const struct relay_fence *f = fence_of(b, partition);
+
+	return f && !f->strayed;
+}
+
+/* Extra copies behind the relay of what the source has more than once already: not the relay's. */
+static int not_the_relays(struct bench *b, const struct side_lane *l, uint64_t *ret, struct err *e)
+{
+	struct seqset *of = both(l->sight[RUN_TARGET].repeated, l->sight[RUN_SOURCE].repeated);
+	struct copies c = {.of = of};
+	struct witness_key key = key_of(b, RUN_TARGET);
+	struct tracker_lane t;
+	size_t at = 0;
+	int r = of ? 0 : ERR_NOMEM;
+
+	while (r == 0 && seqset_count(of) && tracker_next_lane(b->plan->target, &at, &t)) {
+		if (lane_of(b, t.ident.producer_id, t.ident.epoch, t.ident.lane) != l ||
+			t.ident.nonce != l->nonce)
+			continue;
+		c.ident = &t.ident;
+		r = witnessed_rows(b->ledger, &key, t.partition, count_copies, &c, e);
+	}
+	*ret = of ? c.n - seqset_count(of) : 0;
+	seqset_free(of);
 	return r;
 }
 
-static int judge_behind(struct bench *b, struct side_lane *l, struct behind *x)
+static int judge_relay(struct bench *b, struct side_lane *l, struct err *e)
 {
-	bool comparable = b->plan->relay_bounded ||
-			  (l->partition >= 0 && seqset_has(b->fenced, (uint64_t)l->partition));
-	const struct seqset *there[] = {x->present, x->damaged};
-	struct seqset *absent = NULL, *repeated = NULL, *reordered = NULL;
-	uint64_t extra = x->extra;
-	int r = behind_collect(b, l, x);
+	const struct sight *source = &l->sight[RUN_SOURCE], *target = &l->sight[RUN_TARGET];
+	bool comparable = b->plan->relay_bounded || is_proved(b, l->partition);
+	struct seqset *absent = minus(source->present,
+		(const struct seqset *const[]){target->present, l->damaged[RUN_TARGET]}, 2);
+	struct seqset *repeated =
+		minus(target->repeated, (const struct seqset *const[]){source->repeated}, 1);
+	struct seqset *reordered =
+		minus(target->reordered, (const struct seqset *const[]){source->reordered}, 1);
+	uint64_t others = 0;
+	int r = absent && repeated && reordered ? 0 : ERR_NOMEM;
 
-	if (r)
-		return r;
-	there[0] = x->present;
-	extra = x->extra;
-	absent = minus(l->present, there, 2);
-	repeated = minus(x->repeated, (const struct seqset *const[]){l->repeated}, 1);
-	reordered = minus(x->reordered, (const struct seqset *const[]){l->reordered}, 1);
-	r = absent && repeated && reordered ? 0 : ERR_NOMEM;
 	if (r == 0)
 		r = add_ranges(b, comparable && b->plan->complete ? FINDING_LOST : FINDING_PENDING,
 			STAGE_RELAY, l, absent);
 	if (r == 0)
-		r = add_repeats(b, STAGE_RELAY, l, repeated, extra);
+		r = not_the_relays(b, l, &others, e);
+	if (r == 0)
+		r = add_repeats(b, STAGE_RELAY, l, repeated, target->extra - others);
 	if (r == 0)
 		r = add_ranges(b, FINDING_REORDERED, STAGE_RELAY, l, reordered);
 	seqset_free(absent);
@@ -651,72 +787,65 @@ static int judge_behind(struct bench *b, struct side_lane *l, struct behind *x)
 	return r;
 }
 
-static int judge_relay(struct bench *b, struct side_lane *l, const struct seqset *damaged)
-{
-	struct behind x = {seqset_new(), seqset_new(), seqset_new(), seqset_new(), 0};
-	struct seqset *none = seqset_new();
-	int r = x.present && x.repeated && x.reordered && x.damaged && none ? 0 : ERR_NOMEM;
-
-	if (r == 0)
-		r = seqset_union(damaged, none, x.damaged);
-	if (r == 0)
-		r = judge_behind(b, l, &x);
-	seqset_free(x.present);
-	seqset_free(x.repeated);
-	seqset_free(x.reordered);
-	seqset_free(x.damaged);
-	seqset_free(none);
-	return r;
-}
-
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static int take_fenced(const struct pg_rows *row, void *arg, struct err *e)
 {
 	struct bench *b = arg;
-	uint64_t partition = pg_rows_u64(row, 0, 0);
 
-	return seqset_add(b->fenced, partition, partition, NULL)
-		       ? err_set(e, ERR_NOMEM, "out of memory")
-		       : 0;
+	if (b->n_fences == b->cap_fences) {
+		size_t cap = b->cap_fences ? b->cap_fences * 2 : 64;
+		struct relay_fence *more = realloc(b->fence, cap * sizeof(*more));
+
+		if (!more)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		b->fence = more;
+		b->cap_fences = cap;
+	}
+	b->fence[b->n_fences++] =
+		(struct relay_fence){pg_rows_i64(row, 0, 0), pg_rows_i64(row, 0, 1), false};
+	return 0;
 }
 
-/* A damaged position: who it was is in the row, or follows from the acked offset it lies at. */
-static int name_damage(struct bench *b, int64_t partition, int64_t offset,
+/*
+ * A damaged position on the source without a name: it is the absent message that was acked there; of
+ * several the last, by producer, epoch and seq.
+ */
+static void name_damage(struct bench *b, int64_t partition, int64_t offset,
 	struct side_lane **ret_lane, uint64_t *ret_seq)
 {
 	*ret_lane = NULL;
 	for (size_t i = 0; i < b->n_stretches; i++) {
 		const struct stretch *s = &b->stretch[i];
+		struct side_lane *l = &b->lane[s->lane];
 		uint64_t seq;
 
 		if (s->partition != partition || offset < s->first || offset > s->last)
 			continue;
 		seq = s->lo + (uint64_t)(offset - s->first);
-		if (seqset_has(b->lane[s->lane].present, seq))
+		if (seqset_has(l->sight[RUN_SOURCE].present, seq) ||
+			(*ret_lane && (l < *ret_lane || (l == *ret_lane && seq < *ret_seq))))
 			continue;
-		*ret_lane = &b->lane[s->lane];
+		*ret_lane = l;
 		*ret_seq = seq;
 	}
-	return 0;
 }
 
 struct damage_pass {
 	struct bench *b;
-	bool target;
-	struct seqset **behind; /* by lane: damage behind the relay */
+	enum run_side side;
 };
 
 static int take_damage(const struct pg_rows *row, void *arg, struct err *e)
 {
 	struct damage_pass *p = arg;
 	struct bench *b = p->b;
-	enum stage stage = p->target ? STAGE_RELAY : STAGE_BROKER;
-	int64_t partition = pg_rows_i64(row, 0, 0);
+	enum stage stage = p->side == RUN_TARGET ? STAGE_RELAY : STAGE_BROKER;
+	int64_t partition = pg_rows_i64(row, 0, 0), id = 0, epoch = 0, lane = partition;
 	bool named = !pg_rows_is_null(row, 0, 2),
 	     foreign = strcmp(pg_rows_text(row, 0, 6), "foreign") == 0;
+	const struct seqset *known;
 	struct side_lane *l = NULL;
-	int64_t id = 0, epoch = 0, lane = partition;
 	uint64_t seq = 0;
 	int r = 0;
 
@@ -726,20 +855,24 @@ static int take_damage(const struct pg_rows *row, void *arg, struct err *e)
 		lane = pg_rows_i64(row, 0, 4);
 		seq = pg_rows_u64(row, 0, 5);
 		l = lane_of(b, id, epoch, lane);
-	} else if (!p->target) {
-		r = name_damage(b, partition, pg_rows_i64(row, 0, 1), &l, &seq);
+	} else if (p->side == RUN_SOURCE) {
+		name_damage(b, partition, pg_rows_i64(row, 0, 1), &l, &seq);
 		if (l) {
 			id = l->producer_id;
 			epoch = l->epoch;
 			lane = l->partition;
 		}
 	}
-	if (r == 0 && foreign && !l)
+	if (foreign && !l)
 		return 0;
-	if (r == 0 && l && seq)
-		r = seqset_add(p->target ? p->behind[l - b->lane] : l->damaged, seq, seq, NULL);
+	if (p->side == RUN_TARGET && named && l)
+		note_stray(b, l, partition);
+	if (l && seq)
+		r = seqset_add(l->damaged[p->side], seq, seq, NULL);
 	/* behind a relay only what the source had right is the relay's */
-	if (r == 0 && p->target && named && l && seqset_has(l->damaged, seq))
+	if (r == 0 && p->side == RUN_TARGET && named &&
+		(known = findings_seqs(b->out, FINDING_CORRUPTED, STAGE_BROKER, id, epoch, lane)) &&
+		seqset_has(known, seq))
 		return 0;
 	if (r == 0)
 		r = findings_add(b->out, FINDING_CORRUPTED, stage, id, epoch, lane, seq, seq, 1);
@@ -792,71 +925,71 @@ static int load(struct bench *b, struct err *e)
 			false, take_history, b, e);
 	if (r == 0)
 		r = query(b,
-			"select distinct partition from mqaudit.fence where run_id = $1 and judgement = $2 "
-			"and side = 'target' and read is not null",
+			"select partition, read_partition from mqaudit.fence f where run_id = $1 "
+			"and judgement = $2 and side = 'target' and read is not null "
+			"and number = (select max(number) from mqaudit.fence g where g.run_id = f.run_id "
+			"and g.judgement = f.judgement and g.side = f.side and g.partition = f.partition "
+			"and g.read is not null) order by partition",
 			true, take_fenced, b, e);
 	return r;
 }
 
-static int load_damage(struct bench *b, bool target, struct seqset **behind, struct err *e)
+static int load_damage(struct bench *b, enum run_side side, struct err *e)
 {
-	struct damage_pass pass = {b, target, behind};
+	struct damage_pass pass = {b, side};
 
 	return query(b,
-		target ? "select partition, \"offset\", producer_id, epoch, lane, seq, what "
-			 "from mqaudit.witness_corrupted where run_id = $1 and side = 'target' "
-			 "and superseded is null"
-		       : "select partition, \"offset\", producer_id, epoch, lane, seq, what "
-			 "from mqaudit.witness_corrupted where run_id = $1 and side = 'source' "
-			 "and isolation = 'uncommitted' and superseded is null",
+		side == RUN_TARGET
+			? "select partition, \"offset\", producer_id, epoch, lane, seq, what "
+			  "from mqaudit.witness_corrupted where run_id = $1 "
+			  "and side = 'target' and superseded is null"
+			: "select partition, \"offset\", producer_id, epoch, lane, seq, what "
+			  "from mqaudit.witness_corrupted where run_id = $1 "
+			  "and side = 'source' and isolation = 'uncommitted' "
+			  "and superseded is null",
 		false, take_damage, &pass, e);
 }
 
-static int take_target_phantoms(struct bench *b)
+static int take_inconsistent(const struct pg_rows *row, void *arg, struct err *e)
 {
-	struct seqset *none = seqset_new();
-	struct tracker_lane tl;
-	size_t at = 0;
-	int r = none ? 0 : ERR_NOMEM;
+	struct bench *b = arg;
+	enum stage stage =
+		strcmp(pg_rows_text(row, 0, 0), "source") == 0 ? STAGE_BROKER : STAGE_RELAY;
 
-	while (r == 0 && tracker_next_lane(b->plan->target, &at, &tl)) {
-		struct side_lane *l =
-			lane_of(b, tl.ident.producer_id, tl.ident.epoch, tl.ident.lane);
+	return findings_add(
+		       b->out, FINDING_INCONSISTENT, stage, 0, 0, pg_rows_i64(row, 0, 1), 0, 0, 1)
+		       ? err_set(e, ERR_NOMEM, "out of memory")
+		       : 0;
+}
 
-		seqset_clear(none);
-		r = split(b, &tl, tl.extra, bound_of(l, &tl.ident), STAGE_RELAY, true, none);
-	}
-	seqset_free(none);
-	return r;
+static int load_inconsistent(struct bench *b, struct err *e)
+{
+	return query(b,
+		"select distinct side, partition, \"offset\" from mqaudit.witness_inconsistent "
+		"where run_id = $1",
+		false, take_inconsistent, b, e);
 }
 
 static int judge_all(struct bench *b, struct err *e)
 {
-	struct seqset **behind = calloc(b->n_lanes + 1, sizeof(*behind));
-	int r = behind ? 0 : ERR_NOMEM;
+	int r = find_twice(b);
 
-	for (size_t i = 0; r == 0 && i < b->n_lanes; i++) {
-		behind[i] = seqset_new();
-		r = behind[i] ? 0 : ERR_NOMEM;
+	if (r == 0)
+		r = load_inconsistent(b, e);
+
+	for (int side = RUN_SOURCE; r == 0 && side <= (b->plan->target ? RUN_TARGET : RUN_SOURCE);
+		side++) {
+		r = take_side(b, (enum run_side)side, e);
+		if (r == 0)
+			r = load_damage(b, (enum run_side)side, e);
 	}
-	if (r == 0)
-		r = find_twice(b);
-	if (r == 0)
-		r = take_source(b, e);
-	if (r == 0 && load_damage(b, false, NULL, e))
-		r = e->code;
-	if (r == 0 && b->plan->target && load_damage(b, true, behind, e))
-		r = e->code;
+	if (r == 0 && b->plan->target)
+		find_strays(b);
 	for (size_t i = 0; r == 0 && i < b->n_lanes; i++) {
 		r = judge_lane(b, &b->lane[i]);
 		if (r == 0 && b->plan->target)
-			r = judge_relay(b, &b->lane[i], behind[i]);
+			r = judge_relay(b, &b->lane[i], e);
 	}
-	if (r == 0 && b->plan->target)
-		r = take_target_phantoms(b);
-	for (size_t i = 0; behind && i < b->n_lanes; i++)
-		seqset_free(behind[i]);
-	free(behind);
 	if (r && e->code != r)
 		err_set(e, r, "cannot judge in memory: %s", err_code_text(r));
 	return r;
@@ -865,11 +998,11 @@ static int judge_all(struct bench *b, struct err *e)
 int judge_in_memory(
 	struct ledger *l, const struct judge_plan *plan, struct findings **ret, struct err *e)
 {
-	struct bench b = {.plan = plan, .ledger = l, .out = findings_new(), .fenced = seqset_new()};
+	struct bench b = {.plan = plan, .ledger = l, .out = findings_new()};
 	int r;
 
 	err_clear(e);
-	if (!b.out || !b.fenced)
+	if (!b.out)
 		r = err_set(e, ERR_NOMEM, "out of memory");
 	else
 		r = load(&b, e);
@@ -879,7 +1012,7 @@ int judge_in_memory(
 		free_sets(&b.lane[i]);
 	free(b.lane);
 	free(b.stretch);
-	seqset_free(b.fenced);
+	free(b.fence);
 	if (r) {
 		findings_free(b.out);
 		return r;

@@ -23,6 +23,10 @@ MUST_CHECK int findings_add(struct findings *f, enum finding_kind kind, enum sta
 	int64_t producer_id, int64_t epoch, int64_t partition, uint64_t lo, uint64_t hi,
 	uint64_t count);
 
+/* The seqs of a lane that are found to be of a kind at a stage; NULL: none. Borrowed. */
+const struct seqset *findings_seqs(const struct findings *f, enum finding_kind kind,
+	enum stage stage, int64_t producer_id, int64_t epoch, int64_t partition);
+
 /*
  * Are both the same? If not, `text` gets the first difference in words, with a and b called by name.
  */

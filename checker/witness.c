@@ -28,6 +28,7 @@
 #define OLDER_LOOKS 4u
 #define MAX_DOUBTS 8u
 #define OLD_SWEEP_NS (600 * NS_PER_S)
+#define MAX_INCONSISTENT 1000u /* positions of a partition; beyond, each change is a cut */
 
 /* What the reading thread knows of a partition. */
 struct place {
@@ -52,6 +53,8 @@ struct place {
 	size_t n_doubts;
 	int32_t node;                               /* that the last record came from */
 	const struct broker_message *last_in_batch; /* while a batch is taken in */
+	int64_t *inconsistent; /* positions that change without a cut: no anchors, in order */
+	size_t n_inconsistent;
 	struct ladder ladder;
 };
 
@@ -179,6 +182,17 @@ static int find_start_anchor(struct witness *w, int32_t partition, struct err *e
 	return witnessed_set_start_anchor(w->ledger, &w->plan.key, partition, w->owner, &a, e);
 }
 
+static int load_inconsistent(struct witness *w, int32_t partition, struct err *e)
+{
+	struct place *p = &w->place[partition];
+
+	free(p->inconsistent);
+	p->inconsistent = NULL;
+	p->n_inconsistent = 0;
+	return witnessed_inconsistents(
+		w->ledger, &w->plan.key, partition, &p->inconsistent, &p->n_inconsistent, e);
+}
+
 static int claim(struct witness *w, int32_t partition, struct err *e)
 {
 	struct place *p = &w->place[partition];
@@ -198,6 +212,8 @@ static int claim(struct witness *w, int32_t partition, struct err *e)
 	p->suspicious = !at.fresh;
 	if (!at.anchored)
 		r = find_start_anchor(w, partition, e);
+	if (r == 0)
+		r = load_inconsistent(w, partition, e);
 	if (r == 0)
 		r = load_partition(w, partition, e);
 	return r;
@@ -571,6 +587,42 @@ static int settle(struct witness *w, struct err *e)
 	return r;
 }
 
+/* What a position holds tells something about the log only if it is the same each time. */
+static bool is_anchor(const struct place *p, const struct witness_anchor *a)
+{
+	for (size_t i = 0; i < p->n_inconsistent; i++)
+		if (p->inconsistent[i] == a->offset)
+			return false;
+	return a->offset >= 0;
+}
+
+/* A position holds another record than it did: was the log cut, or does it hold now this, now that? */
+static int note_inconsistent(
+	struct witness *w, int32_t partition, int64_t offset, int64_t deadline_ns, struct err *e)
+{
+	struct place *p = &w->place[partition];
+	char subject[40], detail[100];
+	bool yes = false;
+	int r = 0;
+
+	if (p->n_inconsistent < MAX_INCONSISTENT)
+		r = anchor_is_inconsistent(
+			w->looker, partition, offset, deadline_ns - clock_ns(), &yes, e);
+	if (r || !yes)
+		return r;
+	r = settle(w, e);
+	if (r == 0)
+		r = witnessed_inconsistent(w->ledger, &w->plan.key, partition, w->owner, offset, e);
+	snprintf(subject, sizeof(subject), "%s partition %d", run_side_text(w->plan.key.side),
+		partition);
+	snprintf(
+		detail, sizeof(detail), "offset %lld: read twice, two contents", (long long)offset);
+	if (r == 0)
+		r = run_event(w->ledger, w->plan.key.run_id, NULL, clock_wall_ns(), 0,
+			w->plan.source, "inconsistent", subject, detail, NULL, e);
+	return r ? r : load_inconsistent(w, partition, e);
+}
+
 /* The log was cut at or below `differs`: go back to the newest anchor below that still matches. */
 static int go_back(
 	struct witness *w, int32_t partition, int64_t differs, int64_t deadline_ns, struct err *e)
@@ -584,7 +636,7 @@ static int go_back(
 	for (size_t i = p->ladder.n; r == 0 && i > 0; i--) {
 		const struct witness_segment *s = &p->ladder.segment[i - 1];
 
-		if (s->anchor.offset < 0 || s->anchor.offset >= differs)
+		if (!is_anchor(p, &s->anchor) || s->anchor.offset >= differs)
 			continue;
 		r = anchor_matches(
 			w->looker, partition, &s->anchor, deadline_ns - clock_ns(), &same, e);
@@ -593,7 +645,7 @@ static int go_back(
 			break;
 		}
 	}
-	if (r == 0 && !same && p->start_anchor.offset >= 0) {
+	if (r == 0 && !same && is_anchor(p, &p->start_anchor)) {
 		r = anchor_matches(
 			w->looker, partition, &p->start_anchor, deadline_ns - clock_ns(), &same, e);
 		if (r == 0 && !same)
@@ -619,12 +671,12 @@ static int go_back(
 /* The newest anchor that stands in the log still, by offset: what retention removed proves nothing. */
 static const struct witness_anchor *newest_anchor(const struct place *p)
 {
-	if (p->last.offset >= 0)
+	if (is_anchor(p, &p->last))
 		return &p->last;
 	for (size_t i = p->ladder.n; i > 0; i--)
-		if (p->ladder.segment[i - 1].anchor.offset >= 0)
+		if (is_anchor(p, &p->ladder.segment[i - 1].anchor))
 			return &p->ladder.segment[i - 1].anchor;
-	return p->start_anchor.offset >= 0 ? &p->start_anchor : NULL;
+	return is_anchor(p, &p->start_anchor) ? &p->start_anchor : NULL;
 }
 
 /* Look at one anchor; *differs becomes its offset when another record stands there and it is lower. */
@@ -634,7 +686,7 @@ static int look_at(struct witness *w, int32_t partition, const struct witness_an
 	bool same = true;
 	int r = 0;
 
-	if (a->offset >= 0)
+	if (is_anchor(&w->place[partition], a))
 		r = anchor_matches(w->looker, partition, a, deadline_ns - clock_ns(), &same, e);
 	if (r == 0 && !same && (*differs < 0 || a->offset < *differs))
 		*differs = a->offset;
@@ -678,7 +730,9 @@ static int verify_partition(
 
 	if (r == 0 && differs >= 0) {
 		(*cuts)++;
-		r = go_back(w, partition, differs, deadline_ns, e);
+		r = note_inconsistent(w, partition, differs, deadline_ns, e);
+		if (r == 0)
+			r = go_back(w, partition, differs, deadline_ns, e);
 	}
 	if (r == 0) {
 		p->suspicious = false;
@@ -1430,8 +1484,10 @@ void witness_free(struct witness *w)
 		w->plan.ops->reader_close(w->reader);
 	ledger_close(w->ledger);
 	tracker_free(w->tracker);
-	for (size_t i = 0; w->place && i < w->plan.n_partitions; i++)
+	for (size_t i = 0; w->place && i < w->plan.n_partitions; i++) {
 		ladder_clear(&w->place[i].ladder);
+		free(w->place[i].inconsistent);
+	}
 	free(w->place);
 	free(w->parcel.advance);
 	free(w->parcel.row);

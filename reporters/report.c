@@ -166,6 +166,7 @@ static int take_finding(const struct pg_rows *row, void *arg, struct err *e)
 		.why = pg_rows_text(row, 0, 8),
 		.positions = pg_rows_text(row, 0, 9),
 		.positions_omitted = pg_rows_u64(row, 0, 10),
+		.positions_unknown = pg_rows_u64(row, 0, 17),
 		.withdrawn = pg_rows_bool(row, 0, 11),
 		.provisional = pg_rows_bool(row, 0, 12),
 		.first_wall_ns = pg_rows_i64(row, 0, 13) * NS_PER_US,

@@ -26,6 +26,7 @@ struct report_finding {
 	const char *why;
 	const char *positions; /* JSON array, as the report has it */
 	uint64_t positions_omitted;
+	uint64_t positions_unknown; /* no longer known */
 	bool withdrawn;
 	bool provisional;      /* the live tracker's; not judged yet */
 	int64_t first_wall_ns; /* when it was sent; 0: not known */

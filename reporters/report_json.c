@@ -69,8 +69,9 @@ static void put_finding(struct buf *b, const struct report_finding *f)
 		f->producer_id, f->epoch, f->partition, f->lo, f->hi, f->count);
 	buf_str_add(b, *f->positions ? f->positions : "[]");
 	buf_printf(b,
-		", \"positions_omitted\": %" PRIu64 ", \"withdrawn\": %s, \"provisional\": %s",
-		f->positions_omitted, f->withdrawn ? "true" : "false",
+		", \"positions_omitted\": %" PRIu64 ", \"positions_unknown\": %" PRIu64
+		", \"withdrawn\": %s, \"provisional\": %s",
+		f->positions_omitted, f->positions_unknown, f->withdrawn ? "true" : "false",
 		f->provisional ? "true" : "false");
 	put_time(b, "first_time", f->first_wall_ns);
 	put_time(b, "last_time", f->last_wall_ns);

@@ -209,6 +209,7 @@ static void relay_row(const struct writer *w, struct stage_row *row)
 	add_cell(row, report_sum(doc, "corrupted", "relay"), "corrupted", false, "CORRUPTED");
 	add_cell(row, report_sum(doc, "phantom", "relay"), "phantom", false, "PHANTOM");
 	add_cell(row, report_sum(doc, "pending", "relay"), "pending", false, NULL);
+	add_cell(row, count_of(w, "target_foreign"), "foreign", false, NULL);
 }
 
 static void put_cells(const struct writer *w, const struct stage_row *row, const unsigned *width)

@@ -310,6 +310,11 @@ void words_not_proved(const json_t *doc, struct buf *out)
 	buf_str_add(out, "0 copies means: none up to there; what lands later reopens the verdict");
 	if (json_object_size(json_object_get(json_object_get(doc, "stages"), "consume")) == 0)
 		buf_str_add(out, "; what consumers do with the messages was not observed");
+	if (*words_setting(doc, "checker", "relay-lag"))
+		buf_printf(out,
+			"; that the relay brings all it brings within %s is your premise "
+			"(--relay-lag)",
+			words_setting(doc, "checker", "relay-lag"));
 	if (count_faults(doc) == 0)
 		buf_str_add(out, "; no fault was on record during the run");
 }
@@ -416,5 +421,8 @@ void words_why(const struct report_finding *f, struct buf *out)
 			put_positions(f, list, out);
 		}
 	}
+	if (f->positions_unknown && !(gone && f->acked_first >= 0))
+		buf_printf(out, "%s%" PRIu64 " position%s no longer known", out->len ? "; " : "",
+			f->positions_unknown, f->positions_unknown == 1 ? " is" : "s are");
 	json_decref(list);
 }

@@ -31,27 +31,57 @@ int judged_begin(struct ledger *l, int64_t run_id, uint32_t *ret_number, struct 
 	return r;
 }
 
-int judged_fence(struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t number,
-	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read,
+int judged_fence(struct ledger *l, int64_t run_id, const char *side, const struct judged_fence *f,
 	struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 
 	pg_arg_i64(&args, run_id);
-	pg_arg_i64(&args, judgement);
-	pg_arg_u64(&args, number);
+	pg_arg_i64(&args, f->judgement);
+	pg_arg_u64(&args, f->number);
 	pg_arg_text(&args, side);
-	pg_arg_i64(&args, partition);
-	pg_arg_i64(&args, nonce);
-	pg_arg_i64(&args, offset);
-	pg_arg_text(&args, read ? "true" : "false");
+	pg_arg_i64(&args, f->partition);
+	pg_arg_i64(&args, f->nonce);
+	pg_arg_i64(&args, f->offset);
+	if (f->read_partition < 0)
+		pg_arg_text(&args, NULL);
+	else
+		pg_arg_i64(&args, f->read_partition);
 	return pg_query(ledger_pg(l),
 		"insert into mqaudit.fence as f (run_id, judgement, number, side, partition, nonce, \"offset\", "
-		"acked, read) values ($1, $2, $3, $4, $5, $6, $7, case when not $8::bool then clock_timestamp() end, "
-		"case when $8::bool then clock_timestamp() end) "
+		"acked, read, read_partition) values ($1, $2, $3, $4, $5, $6, $7, "
+		"case when $8::int8 is null then clock_timestamp() end, "
+		"case when $8::int8 is not null then clock_timestamp() end, $8::int8) "
 		"on conflict (run_id, judgement, number, side, partition) do update "
-		"set read = coalesce(excluded.read, f.read), acked = coalesce(f.acked, excluded.acked)",
+		"set read = coalesce(excluded.read, f.read), acked = coalesce(f.acked, excluded.acked), "
+		"read_partition = coalesce(excluded.read_partition, f.read_partition)",
 		&args, PG_TIMEOUT, NULL, e);
+}
+
+int judged_relay(struct ledger *l, int64_t run_id, uint32_t judgement, struct judged_relay *ret,
+	struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct pg_rows *rows = NULL;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	pg_arg_i64(&args, run_id);
+	pg_arg_i64(&args, judgement);
+	r = pg_query(ledger_pg(l),
+		"select coalesce(sum(absent) filter (where not fenced), 0)::int8, "
+		"coalesce(sum(absent) filter (where fenced and strayed), 0)::int8, "
+		"coalesce(string_agg(partition::text, ', ' order by partition) "
+		"filter (where fenced and strayed and absent > 0), '') "
+		"from mqaudit.relay_state($1::int8, $2::int4)",
+		&args, 4 * PG_TIMEOUT, &rows, e);
+	if (r)
+		return r;
+	ret->unfenced = pg_rows_u64(rows, 0, 0);
+	ret->strayed = pg_rows_u64(rows, 0, 1);
+	snprintf(ret->partitions, sizeof(ret->partitions), "%s", pg_rows_text(rows, 0, 2));
+	pg_rows_free(rows);
+	return 0;
 }
 
 int judged_health(struct ledger *l, int64_t run_id, struct judged_health *ret, struct err *e)
@@ -206,6 +236,12 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 		{"fences", COUNT(fences)},
 		{"pending", COUNT(pending)},
 		{"target_read", COUNT(target_read)},
+		{"target_distinct", COUNT(target_distinct)},
+		{"target_extra", COUNT(target_extra)},
+		{"target_foreign", COUNT(target_foreign)},
+		{"target_phantom", COUNT(target_phantom)},
+		{"target_corrupted", COUNT(target_corrupted)},
+		{"target_fences", COUNT(target_fences)},
 	};
 #undef COUNT
 	struct pg_args args = PG_ARGS_INIT;
@@ -232,6 +268,39 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 	r = pg_rows_check(rows, e);
 	pg_rows_free(rows);
 	return r;
+}
+
+/* Is a whole the sum of its parts? Says what is not, behind what was said before. */
+static bool sum_holds(
+	const char *whole, uint64_t n, const char *parts, uint64_t sum, char *text, size_t len)
+{
+	size_t at = strlen(text);
+
+	if (n == sum)
+		return true;
+	snprintf(text + at, len - at, "%s%llu %s, but %llu %s", at ? "; " : "",
+		(unsigned long long)n, whole, (unsigned long long)sum, parts);
+	return false;
+}
+
+bool judged_sums_hold(const struct judged_sums *s, char *text, size_t len)
+{
+	bool ok;
+
+	text[0] = '\0';
+	ok = sum_holds("messages intended", s->intended, "outcomes",
+		s->acked + s->unconfirmed + s->refused + s->unknown + s->none + s->unrecorded +
+			s->in_flight,
+		text, len);
+	ok &= sum_holds("records read", s->read, "accounted for",
+		s->distinct + s->extra + s->aborted + s->foreign + s->phantom + s->corrupted +
+			s->fences,
+		text, len);
+	ok &= sum_holds("records read behind the relay", s->target_read, "accounted for",
+		s->target_distinct + s->target_extra + s->target_foreign + s->target_phantom +
+			s->target_corrupted + s->target_fences,
+		text, len);
+	return ok;
 }
 
 struct each_finding {
@@ -272,6 +341,95 @@ int judged_findings(struct ledger *l, int64_t run_id, uint32_t judgement,
 		"select kind, stage, producer_id, epoch, partition, lo, hi, count, why from mqaudit.finding "
 		"where run_id = $1 and judgement = $2 and withdrawn is null",
 		&args, JUDGE_TIMEOUT, give_finding, &to, e);
+}
+
+int judged_places(struct ledger *l, int64_t run_id, uint32_t judgement, size_t max,
+	struct judged_place **ret, size_t *ret_n, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct pg_rows *rows = NULL;
+	struct judged_place *list;
+	int r;
+
+	pg_arg_i64(&args, run_id);
+	pg_arg_i64(&args, judgement);
+	pg_arg_u64(&args, max);
+	r = pg_query(ledger_pg(l),
+		"select f.finding_id, p.place, f.stage = 'relay', (p.value ->> 'partition')::int8, "
+		"f.producer_id, f.epoch, coalesce((p.value ->> 'nonce')::int8, -1), f.partition, "
+		"(p.value ->> 'seq')::int8, (p.value ->> 'from')::int8, (p.value ->> 'to')::int8, "
+		"(p.value ->> 'guess')::int8 "
+		"from mqaudit.finding f "
+		"cross join lateral jsonb_array_elements(f.positions) with ordinality as p (value, place) "
+		"where f.run_id = $1 and f.judgement = $2 and jsonb_path_exists(f.positions, '$[*].from') "
+		"and p.value ? 'from' order by 3, 4, 10, 9 limit $3",
+		&args, JUDGE_TIMEOUT, &rows, e);
+	if (r)
+		return r;
+	*ret_n = (size_t)pg_rows_n(rows);
+	list = calloc(*ret_n + 1, sizeof(*list));
+	for (size_t i = 0; list && i < *ret_n; i++) {
+		int row = (int)i;
+
+		list[i] = (struct judged_place){
+			.finding = pg_rows_i64(rows, row, 0),
+			.place = pg_rows_i64(rows, row, 1),
+			.side = pg_rows_bool(rows, row, 2) ? RUN_TARGET : RUN_SOURCE,
+			.partition = (int32_t)pg_rows_i64(rows, row, 3),
+			.producer_id = (uint32_t)pg_rows_i64(rows, row, 4),
+			.epoch = (uint32_t)pg_rows_i64(rows, row, 5),
+			.nonce = (uint32_t)pg_rows_i64(rows, row, 6),
+			.lane = (uint32_t)pg_rows_i64(rows, row, 7),
+			.seq = pg_rows_u64(rows, row, 8),
+			.from = pg_rows_i64(rows, row, 9),
+			.to = pg_rows_i64(rows, row, 10),
+			.guess = pg_rows_i64(rows, row, 11),
+			/* where it was acked, and is not: nothing is to be found there */
+			.offset = pg_rows_i64(rows, row, 6) < 0 ? JUDGED_GONE : JUDGED_NOT_LOOKED,
+		};
+	}
+	r = pg_rows_check(rows, e);
+	pg_rows_free(rows);
+	if (r == 0 && !list)
+		r = err_set(e, ERR_NOMEM, "out of memory");
+	if (r)
+		free(list);
+	else
+		*ret = list;
+	return r;
+}
+
+int judged_put_places(struct ledger *l, int64_t run_id, uint32_t judgement,
+	const struct judged_place *place, size_t n, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct buf col[3];
+	int r;
+
+	for (int i = 0; i < 3; i++) {
+		buf_init(&col[i], BUF_MAX_DEFAULT);
+		ledger_array_begin(&col[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (place[i].offset == JUDGED_NOT_LOOKED)
+			continue;
+		ledger_array_i64(&col[0], place[i].finding);
+		ledger_array_i64(&col[1], place[i].place);
+		if (place[i].offset == JUDGED_GONE)
+			ledger_array_null(&col[2]);
+		else
+			ledger_array_i64(&col[2], place[i].offset);
+	}
+	pg_arg_i64(&args, run_id);
+	pg_arg_i64(&args, judgement);
+	for (int i = 0; i < 3; i++)
+		pg_arg_text(&args, ledger_array_end(&col[i]));
+	r = pg_query(ledger_pg(l),
+		"select mqaudit.judge_places($1::int8, $2::int4, $3::int8[], $4::int8[], $5::int8[])",
+		&args, JUDGE_TIMEOUT, NULL, e);
+	for (int i = 0; i < 3; i++)
+		buf_release(&col[i]);
+	return r;
 }
 
 int judged_finish(struct ledger *l, int64_t run_id, uint32_t judgement,

@@ -2,6 +2,7 @@
 #define CORE_LEDGER_JUDGED_H
 
 #include "core/ledger/ledger.h"
+#include "core/ledger/run.h"
 #include "core/words.h"
 
 /* Judgements: numbers, fences, the judge in SQL, verdicts. */
@@ -9,10 +10,32 @@
 /* Begin the next judgement of a run. */
 MUST_CHECK int judged_begin(struct ledger *l, int64_t run_id, uint32_t *ret_number, struct err *e);
 
-/* Note a fence: written (acked at offset) or, with side target, read behind a relay. */
-MUST_CHECK int judged_fence(struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t number,
-	const char *side, int32_t partition, uint32_t nonce, int64_t offset, bool read,
-	struct err *e);
+/* A fence of a partition of the source. */
+struct judged_fence {
+	uint32_t judgement;
+	uint64_t number;
+	int32_t partition; /* that it was written to */
+	uint32_t nonce;
+	int64_t offset;         /* where it was acked, or read */
+	int32_t read_partition; /* where it was read; -1: it was written */
+};
+
+/* Note a fence: written, or read on a side ("target": behind a relay). */
+MUST_CHECK int judged_fence(struct ledger *l, int64_t run_id, const char *side,
+	const struct judged_fence *f, struct err *e);
+
+/*
+ * What of the source's log was not read behind the relay although nothing proves yet that it will not
+ * come: the fence of its partition was not read there, or it was, and lanes of that partition are on
+ * other partitions there than their fence.
+ */
+struct judged_relay {
+	uint64_t unfenced; /* messages */
+	uint64_t strayed;
+	char partitions[120]; /* of the source, whose lanes strayed and lack messages: "0, 3" */
+};
+MUST_CHECK int judged_relay(struct ledger *l, int64_t run_id, uint32_t judgement,
+	struct judged_relay *ret, struct err *e);
 
 /*
  * What the probes went through, for the question whether one fence is enough.
@@ -54,10 +77,19 @@ struct judged_sums {
 	uint64_t
 		maybe_intended; /* leased, absent, and only a lost journal knew whether they were sent */
 	uint64_t read, distinct, extra, aborted, foreign, phantom, corrupted, fences, pending;
-	uint64_t target_read;
+	/* behind a relay */
+	uint64_t target_read, target_distinct, target_extra, target_foreign, target_phantom,
+		target_corrupted, target_fences;
 };
 MUST_CHECK int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement,
 	struct judged_sums *ret, struct err *e);
+
+/*
+ * Do the sums hold that counts must satisfy: every intent has one outcome, and every position that was
+ * read, of the source and behind a relay, is of one kind? If not, it is a defect of ours: `text` says
+ * which does not.
+ */
+bool judged_sums_hold(const struct judged_sums *s, char *text, size_t len);
 
 /* One finding, for those who compare or print. Texts live during the call only. */
 struct judged_finding {
@@ -70,6 +102,32 @@ struct judged_finding {
 MUST_CHECK int judged_findings(struct ledger *l, int64_t run_id, uint32_t judgement,
 	int (*each)(const struct judged_finding *f, void *arg, struct err *e), void *arg,
 	struct err *e);
+
+/* A position of a finding that is known only to lie between two others, ends included. */
+struct judged_place {
+	int64_t finding;
+	int64_t place; /* in its list of positions, from 1 on */
+	enum run_side side;
+	int32_t partition;
+	uint32_t producer_id, epoch, nonce, lane;
+	uint64_t seq;
+	int64_t from, to;
+	int64_t guess;  /* where it would be if its lane were spread evenly */
+	int64_t offset; /* to be filled: where it is; or one of these */
+};
+#define JUDGED_GONE INT64_C(-1)       /* it is not there any more */
+#define JUDGED_NOT_LOOKED INT64_C(-2) /* nobody has looked */
+
+/*
+ * The places of a judgement's findings that are to be looked for, at most max, by partition and position,
+ * as JUDGED_NOT_LOOKED. *ret is malloc'ed, the caller's.
+ */
+MUST_CHECK int judged_places(struct ledger *l, int64_t run_id, uint32_t judgement, size_t max,
+	struct judged_place **ret, size_t *ret_n, struct err *e);
+
+/* Put what was found into the findings. Whatever was to be looked for is done with after this. */
+MUST_CHECK int judged_put_places(struct ledger *l, int64_t run_id, uint32_t judgement,
+	const struct judged_place *place, size_t n, struct err *e);
 
 /*
  * Write the verdict down and end the run. reasons: why it is undecided or an error, each with what to do.

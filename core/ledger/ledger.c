@@ -92,6 +92,8 @@ static int migrate_locked(struct pg *pg, const char *hash, struct err *e)
 	if (r == 0)
 		r = pg_exec(pg, SQL_JUDGE_STORE, PG_TIMEOUT, e);
 	if (r == 0)
+		r = pg_exec(pg, SQL_JUDGE_PLACES, PG_TIMEOUT, e);
+	if (r == 0)
 		r = pg_exec(pg, SQL_JUDGE_RELAY, PG_TIMEOUT, e);
 	if (r == 0)
 		r = pg_exec(pg, SQL_JUDGE, PG_TIMEOUT, e);
@@ -129,7 +131,8 @@ static int check_schema(struct ledger *l, struct err *e)
 	snprintf(hash, sizeof(hash), "%016llx",
 		(unsigned long long)(text_hash(SQL_FUNCTIONS) ^ text_hash(SQL_VIEWS) * 3 ^
 				     text_hash(SQL_JUDGE) * 5 ^ text_hash(SQL_JUDGE_RELAY) * 7 ^
-				     text_hash(SQL_JUDGE_STORE) * 11));
+				     text_hash(SQL_JUDGE_STORE) * 11 ^
+				     text_hash(SQL_JUDGE_PLACES) * 13));
 	r = read_meta(l->pg, "schema_version", version, sizeof(version), e);
 	if (r == 0)
 		r = read_meta(l->pg, "functions", functions, sizeof(functions), e);

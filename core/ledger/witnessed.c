@@ -543,6 +543,54 @@ int witnessed_begin_generation(struct ledger *l, const struct witness_key *k, in
 	return r;
 }
 
+int witnessed_inconsistent(struct ledger *l, const struct witness_key *k, int32_t partition,
+	int64_t owner, int64_t offset, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+
+	args_key(&args, k);
+	pg_arg_i64(&args, partition);
+	pg_arg_i64(&args, owner);
+	pg_arg_i64(&args, offset);
+	return change_one(l,
+		"insert into mqaudit.witness_inconsistent as i (run_id, side, isolation, partition, "
+		"\"offset\", generation) select run_id, side, isolation, partition, $6::int8, generation "
+		"from mqaudit.witness_position where " KEY_WHERE
+		" and partition = $4 and owner = $5 "
+		"on conflict (run_id, side, isolation, partition, \"offset\") "
+		"do update set generation = i.generation",
+		&args, e);
+}
+
+int witnessed_inconsistents(struct ledger *l, const struct witness_key *k, int32_t partition,
+	int64_t **ret, size_t *ret_n, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct pg_rows *rows = NULL;
+	int64_t *list;
+	size_t n;
+	int r;
+
+	args_key(&args, k);
+	pg_arg_i64(&args, partition);
+	r = pg_query(ledger_pg(l),
+		"select \"offset\" from mqaudit.witness_inconsistent where " KEY_WHERE
+		" and partition = $4 order by 1",
+		&args, PG_TIMEOUT, &rows, e);
+	if (r)
+		return r;
+	n = (size_t)pg_rows_n(rows);
+	list = calloc(n + 1, sizeof(*list));
+	for (size_t i = 0; list && i < n; i++)
+		list[i] = pg_rows_i64(rows, (int)i, 0);
+	pg_rows_free(rows);
+	if (!list)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
 int witnessed_fold_outcomes(struct ledger *l, int64_t run_id, int seconds, struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT, run = PG_ARGS_INIT;

@@ -173,6 +173,17 @@ MUST_CHECK int witnessed_begin_generation(struct ledger *l, const struct witness
 	int64_t owner, const struct witness_generation *g, struct err *e);
 
 /*
+ * Note that a position gave two contents although nothing hints at a cut; once is enough. As the others
+ * here, only for its owner: ERR_LOST_OWNERSHIP.
+ */
+MUST_CHECK int witnessed_inconsistent(struct ledger *l, const struct witness_key *k,
+	int32_t partition, int64_t owner, int64_t offset, struct err *e);
+
+/* Those of a partition, in order; *ret is malloc'ed, the caller's. */
+MUST_CHECK int witnessed_inconsistents(struct ledger *l, const struct witness_key *k,
+	int32_t partition, int64_t **ret, size_t *ret_n, struct err *e);
+
+/*
  * Make fewer rows of what is acknowledged, read and older than this, and of samples of rate and latency
  * older than ten minutes, and give the space of all that was
  * folded back to the tables (VACUUM: a large ledger of others is read once, without locking anybody out).

@@ -86,6 +86,20 @@ is "transactions: PASS" "$? $(report txn .verdict)" "0 PASS"
 is "what was aborted is refused and counted, not lost" \
 	"$(report txn '"\(.counts.acked) \(.counts.refused) \(.counts.distinct) \(.counts.aborted)"')" "70 30 70 30"
 
+# Messages that nobody intended, in transactions of which every second is aborted: five of each lane's seqs
+# are committed, then five aborted. What was aborted is no copy of anything; the rest is found, by both judges.
+"$mq" probe "$(url ghosts)" --run ghosts --create-topic 2:3 -n 400 --transaction 10:abort-every=2 \
+	--plant "phantom=12;seed=3" -q >"$work/ghosts.plan" 2>&1
+"$mq" check "$(url ghosts)" --run ghosts -q >"$work/ghosts.txt" 2>&1
+is "phantoms in transactions: FAIL, both judges agree" "$? $(report ghosts '"\(.verdict) \(.agreed)"')" "1 FAIL true"
+committed=$(sed -n 's/^planted //p' "$work/ghosts.plan" |
+	jq -r 'select(((.seq % 1000000000000 - 1) / 5 | floor) % 2 == 0) | "\(.producer_id).\(.epoch).\(.partition).\(.seq)"' | sort)
+n=$(wc -l <<<"$committed")
+ok "some were committed" [ "$n" -gt 0 ]
+ok "and some aborted" [ "$n" -lt 12 ]
+is "found are those that were committed, by name" "$(identities ghosts phantom)" "$committed"
+is "the others are among the aborted" "$(report ghosts '"\(.counts.aborted + .counts.phantom) \(.counts.distinct)"')" "212 200"
+
 # ---- the judges disagree -------------------------------------------------------------------------
 "$mq" probe "$(url plant)" --run plant --create-topic 1:3 -n 1000 -q >/dev/null 2>&1
 sql() { psql -qAt "$("$mq" ledger status --format json | jq -r .conninfo)" -c "$1"; }

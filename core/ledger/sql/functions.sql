@@ -216,6 +216,47 @@ begin
 	drop table prov_now;
 end $$;
 
+-- Where the fences of a judgement came out behind the relay: the last one of each partition.
+create or replace function mqaudit.relay_fences(p_run int8, p_judgement int4) returns table (
+	partition int8, read_partition int8)
+language sql stable as $$
+	select distinct on (f.partition) f.partition, f.read_partition
+	from mqaudit.fence f
+	where f.run_id = p_run and f.judgement = p_judgement and f.side = 'target' and f.read is not null
+	order by f.partition, f.number desc
+$$;
+
+-- How the relay stands while its fences are waited for, by partition of the source: messages on the
+-- source's log that were not read behind it, and whether the fence proves anything for them.
+create or replace function mqaudit.relay_state(p_run int8, p_judgement int4) returns table (
+	partition int8, absent int8, fenced bool, strayed bool)
+language sql stable as $$
+	with seen as (
+		select w.side, w.producer_id, w.epoch, w.nonce, w.lane, w.partition,
+		       range_agg(int8range(w.lo, w.hi, '[]')) as seqs
+		from mqaudit.witness w join mqaudit.run r using (run_id)
+		where w.run_id = p_run and w.superseded is null
+		  and w.isolation = case when r.transactional and w.side = 'source' then 'committed'
+		                         else 'uncommitted' end::mqaudit.isolation_kind
+		group by 1, 2, 3, 4, 5, 6
+		union all
+		select c.side, c.producer_id, c.epoch, c.nonce, c.lane, c.partition,
+		       range_agg(int8range(c.seq, c.seq, '[]'))
+		from mqaudit.witness_corrupted c
+		where c.run_id = p_run and c.superseded is null and c.side = 'target' and c.producer_id is not null
+		group by 1, 2, 3, 4, 5, 6
+	), lane as (
+		select producer_id, epoch, nonce, lane,
+		       coalesce(range_agg(seqs) filter (where side = 'source'), '{}')
+		         - coalesce(range_agg(seqs) filter (where side = 'target'), '{}') as absent,
+		       coalesce(bool_or(s.partition <> f.read_partition) filter (where side = 'target'), false) as strayed,
+		       bool_or(f.partition is not null) as fenced
+		from seen s left join mqaudit.relay_fences(p_run, p_judgement) f on f.partition = s.lane
+		group by 1, 2, 3, 4
+	)
+	select lane, sum(mqaudit.card(absent))::int8, bool_or(fenced), bool_or(strayed) from lane group by 1
+$$;
+
 -- name: views
 
 create or replace view mqaudit.verdict as

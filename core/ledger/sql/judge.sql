@@ -58,7 +58,7 @@ begin
 	v_compact := exists (select from mqaudit.setting where run_id = p_run and scope = 'topic'
 	                     and name = 'cleanup.policy' and value like '%compact%');
 
-	drop table if exists j_lane, j_row, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
+	drop table if exists j_lane, j_row, j_sum, j_phantom, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
 
 	create temp table j_lane on commit drop as select * from mqaudit.judge_lanes(p_run);
 
@@ -67,7 +67,8 @@ begin
 
 	create temp table j_row on commit drop as
 	select w.side, w.isolation, w.partition as read_partition, w.producer_id, w.epoch, w.lane as partition,
-	       w.nonce, w.attempt, w.lo, w.hi, w.first_offset, w.last_offset,
+	       w.nonce, w.attempt, w.lo, w.hi, w.hi as row_hi, w.first_offset, w.last_offset,
+	       -- a range keeps its first and last position; each between only if nothing else lies there
 	       w.last_offset - w.first_offset = w.hi - w.lo as exact,
 	       -- above what a closed, shipped journal intended (journal gone: above the lease)
 	       case when l.producer_id is null or l.nonce <> w.nonce then 0
@@ -80,19 +81,38 @@ begin
 	left join j_lane l on l.producer_id = w.producer_id and l.epoch = w.epoch and l.partition = w.lane
 	where w.run_id = p_run and w.superseded is null;
 
+	-- positions by log, before anything is taken out of it: what the counts must come to
+	create temp table j_sum on commit drop as
+	select side, isolation, sum(hi - lo + 1)::int8 as positions from j_row group by 1, 2;
+
 	create temp table j_find (
 		kind text, stage text, producer_id int8, epoch int8, partition int8,
 		lo int8, hi int8, count int8, why text) on commit drop;
 
+	-- with transactions, what was not committed is no copy of anything
+	create temp table j_phantom on commit drop as
+	select side, read_partition, producer_id, epoch, partition, nonce, greatest(lo, bound + 1) as lo, hi,
+	       lo as row_lo, row_hi, first_offset, last_offset, exact,
+	       case when bound = 0 then 'no such start of this producer' else 'never intended: above the last intent' end as why
+	from j_row
+	where hi > bound and isolation = case when v_transactional and side = 'source' then 'committed'
+	                                      else 'uncommitted' end::mqaudit.isolation_kind;
+
 	insert into j_find
-	select 'phantom', case side when 'source' then 'broker' else 'relay' end, producer_id, epoch, partition,
-	       greatest(lo, bound + 1), hi, hi - greatest(lo, bound + 1) + 1,
-	       case when bound = 0 then 'no such start of this producer' else 'never intended: above the last intent' end
-	from j_row where hi > bound and (side = 'target' or isolation = 'uncommitted');
+	select 'phantom', 'broker', producer_id, epoch, partition, lo, hi, hi - lo + 1, why
+	from j_phantom where side = 'source';
+	-- what the source had already is not the relay's
+	insert into j_find
+	select 'phantom', 'relay', p.producer_id, p.epoch, p.partition, lower(r), upper(r) - 1, upper(r) - lower(r), p.why
+	from j_phantom p
+	cross join lateral unnest(mqaudit.span(p.lo, p.hi) - coalesce((
+		select range_agg(int8range(a.lo, a.hi, '[]')) from j_phantom a
+		where a.side = 'source' and a.producer_id = p.producer_id and a.epoch = p.epoch
+		  and a.partition = p.partition), '{}')) r
+	where p.side = 'target';
 
 	delete from j_row where lo > bound;
-	update j_row set hi = bound, last_offset = case when exact then first_offset + (bound - lo) else last_offset end
-	where hi > bound;
+	update j_row set hi = bound where hi > bound;
 
 	-- committed reading alone says what is a copy, where there are transactions
 	create temp table j_seen on commit drop as
@@ -162,18 +182,24 @@ begin
 	where c.run_id = p_run and c.superseded is null and c.isolation = 'uncommitted';
 
 	-- a damaged header (or what looks foreign) is named when it lies at the acked offset of a message
-	-- that is otherwise absent
-	update j_damage d set producer_id = o.producer_id, epoch = o.epoch, partition = o.partition,
-	       seq = o.lo + (d."offset" - o.first_offset), nonce = l.nonce,
-	       what = case d.what when 'foreign' then 'header' else d.what end
-	from mqaudit.outcome o
-	join j_lane l on l.producer_id = o.producer_id and l.epoch = o.epoch and l.partition = o.partition
-	left join j_seen s on s.side = 'source' and s.producer_id = o.producer_id and s.epoch = o.epoch
-	                  and s.partition = o.partition
-	where d.producer_id is null and d.side = 'source' and o.run_id = p_run and o.outcome = 'acked'
-	  and o.partition = d.read_partition and d."offset" between o.first_offset and o.last_offset
-	  and o.last_offset - o.first_offset = o.hi - o.lo
-	  and not coalesce(s.present, '{}') @> (o.lo + (d."offset" - o.first_offset));
+	-- that is otherwise absent: of several the last, by producer, epoch and seq
+	update j_damage d set producer_id = n.producer_id, epoch = n.epoch, partition = n.partition,
+	       seq = n.seq, nonce = n.nonce, what = case d.what when 'foreign' then 'header' else d.what end
+	from (
+		select distinct on (d.read_partition, d."offset") d.read_partition, d."offset",
+		       o.producer_id, o.epoch, o.partition, o.lo + (d."offset" - o.first_offset) as seq, l.nonce
+		from j_damage d
+		join mqaudit.outcome o on o.partition = d.read_partition
+		     and d."offset" between o.first_offset and o.last_offset
+		join j_lane l on l.producer_id = o.producer_id and l.epoch = o.epoch and l.partition = o.partition
+		left join j_seen s on s.side = 'source' and s.producer_id = o.producer_id and s.epoch = o.epoch
+		                  and s.partition = o.partition
+		where d.producer_id is null and d.side = 'source' and o.run_id = p_run and o.outcome = 'acked'
+		  and o.last_offset - o.first_offset = o.hi - o.lo
+		  and not coalesce(s.present, '{}') @> (o.lo + (d."offset" - o.first_offset))
+		order by 1, 2, 3 desc, 4 desc, 6 desc) n
+	where d.producer_id is null and d.side = 'source' and d.read_partition = n.read_partition
+	  and d."offset" = n."offset";
 	delete from j_damage where what = 'foreign';
 
 	-- ---------------------------------------------------------------------------------------
@@ -350,6 +376,11 @@ begin
 	select 'corrupted', 'broker', 0, 0, read_partition, 0, 0, count(*), 'unnamed: the header is damaged'
 	from j_damage where side = 'source' and producer_id is null group by 5;
 
+	insert into j_find
+	select 'inconsistent', case side when 'source' then 'broker' else 'relay' end, 0, 0, partition, 0, 0,
+	       count(distinct "offset"), 'read twice, two contents, and nothing hinted at a cut between'
+	from mqaudit.witness_inconsistent where run_id = p_run group by side, partition;
+
 	if v_target then
 		perform mqaudit.judge_relay(p_run, p_judgement);
 	end if;
@@ -369,31 +400,46 @@ end $$;
 create or replace function mqaudit.judge_relay(p_run int8, p_judgement int4) returns void
 language plpgsql as $$
 begin
-	-- a lane is comparable when the fence of its A partition was read in B, on the one B partition that
-	-- the whole lane stayed on (or the user bounded the relay)
+	-- what is absent in B is lost when the fence of its A partition was read in B and every lane of that
+	-- A partition stayed on the fence's B partition: then all that was before it has come. Else only when
+	-- the user bounded the relay
 	insert into j_find
 	with fenced as (
-		select distinct f.partition from mqaudit.fence f
-		where f.run_id = p_run and f.judgement = p_judgement and f.side = 'target' and f.read is not null
+		select partition, read_partition from mqaudit.relay_fences(p_run, p_judgement)
+	), strayed as (
+		select distinct f.partition
+		from fenced f join (
+			select partition, read_partition from j_row where side = 'target'
+			union all
+			select d.partition, d.read_partition
+			from j_damage d join j_lane l on l.producer_id = d.producer_id and l.epoch = d.epoch
+			     and l.partition = d.partition
+			where d.side = 'target') s using (partition)
+		where s.read_partition <> f.read_partition
 	), bounded as (
-		select exists (select from mqaudit.setting where run_id = p_run and scope = 'checker'
-		               and name = 'relay-lag' and value <> '') as yes
+		select (select value from mqaudit.setting where run_id = p_run and scope = 'checker'
+		        and name = 'relay-lag' and value <> '') as lag
 	), damaged as (
 		select producer_id, epoch, partition, range_agg(int8range(seq, seq, '[]')) as damaged
 		from j_damage where side = 'target' and producer_id is not null group by 1, 2, 3
 	), c as (
 		select o.producer_id, o.epoch, o.partition,
 		       o.present - coalesce(t.present, '{}') - coalesce(d.damaged, '{}') as absent,
-		       b.yes or o.partition in (select partition from fenced) as comparable
+		       o.partition in (select partition from fenced) as fenced,
+		       o.partition in (select partition from strayed) as strayed, b.lag
 		from j_offset o
 		cross join bounded b
 		left join j_seen t on t.side = 'target' and t.producer_id = o.producer_id and t.epoch = o.epoch
 		     and t.partition = o.partition
 		left join damaged d on d.producer_id = o.producer_id and d.epoch = o.epoch and d.partition = o.partition
 	)
-	select case when comparable then 'lost' else 'pending' end, 'relay', producer_id, epoch, partition,
-	       lower(r), upper(r) - 1, upper(r) - lower(r),
-	       case when comparable then 'on the source''s log, not behind the relay'
+	select case when fenced and not strayed or lag is not null then 'lost' else 'pending' end, 'relay',
+	       producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
+	       case when fenced and not strayed then 'on the source''s log, not behind the relay'
+	            when lag is not null then 'on the source''s log, not behind the relay within ' || lag
+	                                      || ', which was said to be its bound (--relay-lag)'
+	            when fenced then 'not behind the relay; its partition''s lanes are not all where their fence is, '
+	                             'so it may still come'
 	            else 'not behind the relay yet; its fence was not read there' end
 	from c, unnest(absent) r;
 
@@ -430,6 +476,37 @@ begin
 	from j_damage where side = 'target' and producer_id is null group by 5;
 end $$;
 
+-- name: judge_places
+
+-- What was looked for is put into its findings: p_offset at place p_place of finding p_finding, or, where that
+-- is null, it is no longer known. What was not looked for is not listed.
+create or replace function mqaudit.judge_places(
+	p_run int8, p_judgement int4, p_finding int8[], p_place int8[], p_offset int8[]) returns void
+language sql as $$
+	with looked as (
+		select * from unnest(p_finding, p_place, p_offset) as u (finding_id, place, "offset")
+	), listed as (
+		select f.finding_id, p.place, p.value, l.finding_id is not null as looked_for, l."offset"
+		from mqaudit.finding f
+		cross join lateral jsonb_array_elements(f.positions) with ordinality as p (value, place)
+		left join looked l on l.finding_id = f.finding_id and l.place = p.place
+		where f.run_id = p_run and f.judgement = p_judgement and jsonb_path_exists(f.positions, '$[*].from')
+	), done as (
+		select finding_id,
+		       coalesce(jsonb_agg(case when value ? 'from'
+		                          then jsonb_build_object('partition', value -> 'partition', 'offset', "offset",
+		                                                  'seq', value -> 'seq', 'copy', value -> 'copy')
+		                          else value end order by place)
+		                filter (where not value ? 'from' or "offset" is not null), '[]') as positions,
+		       count(*) filter (where value ? 'from' and looked_for and "offset" is null) as forgotten,
+		       count(*) filter (where value ? 'from' and not looked_for) as not_looked_for
+		from listed group by 1
+	)
+	update mqaudit.finding f set positions = d.positions, forgotten = d.forgotten,
+	       omitted = f.omitted + d.not_looked_for
+	from done d where f.finding_id = d.finding_id
+$$;
+
 -- name: judge_store
 
 -- Findings of this judgement with times and positions; counts; what the live tracker had said and is not
@@ -457,43 +534,69 @@ begin
 		       max(o.last_offset - greatest(o.hi - f.hi, 0))
 		         filter (where o.outcome = 'acked' and o.last_offset - o.first_offset = o.hi - o.lo) as acked_last
 		from mqaudit.outcome o
-		where o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+		-- of a phantom nothing was ever sent, whatever its seq is
+		where f.kind <> 'phantom' and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
 		  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi
 	) t on true
 	left join lateral (
-		select jsonb_agg(jsonb_build_object('partition', y.partition, 'offset', y.at, 'seq', y.seq,
-		                                    'copy', y.copy) order by y.seq, y.copy) filter (where y.k <= 100) as positions,
-		       count(*) as n
+		with e as materialized (
+			-- where it was acked
+			select o.partition, null::int8 as nonce, greatest(o.lo, f.lo) as lo, least(o.hi, f.hi) as hi,
+			       o.lo as row_lo, o.hi as row_hi, o.first_offset, o.last_offset,
+			       o.last_offset - o.first_offset = o.hi - o.lo as exact
+			from mqaudit.outcome o
+			where f.kind in ('lost', 'unread', 'expired') and f.stage in ('broker', 'produce')
+			  and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+			  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi and o.first_offset is not null
+			union all
+			-- where the copies are
+			select r.read_partition, r.nonce, greatest(r.lo, f.lo), least(r.hi, f.hi), r.lo, r.row_hi,
+			       r.first_offset, r.last_offset, r.exact
+			from j_row r
+			where f.kind in ('duplicated', 'reordered', 'false-refusal')
+			  and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			  and r.isolation = case when p_transactional and f.stage <> 'relay' then 'committed'
+			                         else 'uncommitted' end::mqaudit.isolation_kind
+			  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
+			  and r.hi >= f.lo and r.lo <= f.hi
+			union all
+			select r.read_partition, r.nonce, greatest(r.lo, f.lo), least(r.hi, f.hi), r.row_lo, r.row_hi,
+			       r.first_offset, r.last_offset, r.exact
+			from j_phantom r
+			where f.kind = 'phantom' and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
+			  and r.hi >= f.lo and r.lo <= f.hi
+			union all
+			select distinct i.partition, null::int8, 0::int8, 0::int8, 0::int8, 0::int8, i."offset", i."offset", true
+			from mqaudit.witness_inconsistent i
+			where f.kind = 'inconsistent' and i.run_id = p_run and i.partition = f.partition
+			  and i.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			union all
+			select d.read_partition, null, coalesce(d.seq, 0), coalesce(d.seq, 0), coalesce(d.seq, 0),
+			       coalesce(d.seq, 0), d."offset", d."offset", true
+			from j_damage d
+			where f.kind = 'corrupted'
+			  and d.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
+			  and ((f.producer_id = 0 and d.producer_id is null and d.read_partition = f.partition)
+			       or (d.producer_id = f.producer_id and d.epoch = f.epoch and d.partition = f.partition
+			           and d.seq between f.lo and f.hi))
+		)
+		-- where nothing is known but between which positions it lies, these: to be looked for there
+		select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('partition', y.partition, 'offset', y.at, 'seq', y.seq,
+		                 'copy', y.copy) || case when y.at is null then jsonb_build_object('nonce', y.nonce,
+		                 'from', y.first_offset + (y.seq - y.row_lo), 'to', y.last_offset - (y.row_hi - y.seq),
+		                 'guess', y.first_offset + ((y.last_offset - y.first_offset)::numeric * (y.seq - y.row_lo)
+		                                            / greatest(y.row_hi - y.row_lo, 1))::int8)
+		                 else '{}' end) order by y.k) filter (where y.k <= 100) as positions,
+		       (select sum(e.hi - e.lo + 1) from e) as n
 		from (
-			select z.*, row_number() over (partition by z.seq order by z.partition, z.at) as copy,
-			       row_number() over (order by z.seq, z.partition, z.at) as k
-			from (
-				-- where it was acked
-				select o.partition, o.first_offset + (s - o.lo) as at, s as seq
-				from mqaudit.outcome o, generate_series(greatest(o.lo, f.lo), least(o.hi, f.hi, greatest(o.lo, f.lo) + 100)) s
-				where f.kind in ('lost', 'unread', 'expired') and f.stage in ('broker', 'produce')
-				  and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
-				  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi
-				  and o.last_offset - o.first_offset = o.hi - o.lo
-				union all
-				-- where the copies are
-				select r.read_partition, r.first_offset + (s - r.lo), s
-				from j_row r, generate_series(greatest(r.lo, f.lo), least(r.hi, f.hi, greatest(r.lo, f.lo) + 100)) s
-				where f.kind in ('duplicated', 'reordered', 'false-refusal', 'phantom') and r.exact
-				  and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
-				  and r.isolation = case when p_transactional and f.stage <> 'relay' then 'committed'
-				                         else 'uncommitted' end::mqaudit.isolation_kind
-				  and r.producer_id = f.producer_id and r.epoch = f.epoch and r.partition = f.partition
-				  and r.hi >= f.lo and r.lo <= f.hi
-				union all
-				select d.read_partition, d."offset", coalesce(d.seq, 0)
-				from j_damage d
-				where f.kind = 'corrupted'
-				  and d.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
-				  and ((f.producer_id = 0 and d.producer_id is null and d.read_partition = f.partition)
-				       or (d.producer_id = f.producer_id and d.epoch = f.epoch and d.partition = f.partition
-				           and d.seq between f.lo and f.hi))
-			) z
+			select e.*, s as seq,
+			       case when e.exact then e.first_offset + (s - e.row_lo)
+			            when s = e.row_lo then e.first_offset
+			            when s = e.row_hi then e.last_offset end as at,
+			       row_number() over (partition by s order by e.partition, e.first_offset) as copy,
+			       row_number() over (order by s, e.partition, e.first_offset) as k
+			from e, generate_series(e.lo, least(e.hi, e.lo + 99)) s
 		) y
 	) x on true;
 
@@ -535,16 +638,16 @@ begin
 				       coalesce(sum(corrupted), 0)::int8 as corrupted
 				from mqaudit.segment where run_id = p_run and side = 'source' and isolation = 'uncommitted'
 				  and superseded is null
-			), named as (
-				select count(*) filter (where what = 'header' and producer_id is not null) as n
-				from j_damage where side = 'source'
 			), c as (
 				select coalesce(sum(mqaudit.card(present)), 0)::int8 as distinct_n,
 				       coalesce(sum(positions), 0)::int8 as positions
 				from j_seen where side = 'source'
 			), u as (
-				select coalesce(sum(hi - lo + 1), 0)::int8 as positions from j_row
-				where side = 'source' and isolation = 'uncommitted'
+				-- in the log, and not committed
+				select coalesce((select positions from j_sum where side = 'source' and isolation = 'uncommitted'), 0)
+				       - coalesce((select positions from j_sum where side = 'source'
+				                   and isolation = case when p_transactional then 'committed'
+				                                        else 'uncommitted' end::mqaudit.isolation_kind), 0) as aborted
 			), f as (
 				select coalesce(sum(count) filter (where kind = 'lost'), 0)::int8 as lost,
 				       coalesce(sum(count) filter (where kind = 'expired'), 0)::int8 as expired,
@@ -557,22 +660,32 @@ begin
 				       coalesce(sum(count) filter (where kind = 'pending'), 0)::int8 as pending
 				from j_find
 			), t as (
-				select coalesce(sum(records), 0)::int8 as read from mqaudit.segment
-				where run_id = p_run and side = 'target' and superseded is null
+				select coalesce(sum(records), 0)::int8 as read, coalesce(sum(foreigners), 0)::int8 as foreigners,
+				       coalesce(sum(fences), 0)::int8 as fences, coalesce(sum(corrupted), 0)::int8 as corrupted
+				from mqaudit.segment
+				where run_id = p_run and side = 'target' and isolation = 'uncommitted' and superseded is null
+			), tc as (
+				select coalesce(sum(mqaudit.card(present)), 0)::int8 as distinct_n,
+				       coalesce(sum(positions), 0)::int8 as positions,
+				       (select coalesce(sum(hi - lo + 1), 0)::int8 from j_phantom where side = 'target') as phantom
+				from j_seen where side = 'target'
 			)
 			select jsonb_build_object(
 				'intended', o.intended, 'acked', o.acked, 'unconfirmed', o.unconfirmed, 'refused', o.refused,
 				'unknown', o.unknown, 'none', o.none, 'unrecorded', o.unrecorded, 'in_flight', o.in_flight,
 				'unrecorded_absent', o.unrecorded_absent, 'maybe_intended', o.maybe_intended,
 				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n,
-				'aborted', u.positions - c.positions, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
+				'aborted', u.aborted, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
 				'phantom', f.phantom, 'corrupted', f.corrupted, 'fences', s.fences,
 				'pending', f.pending, 'redelivered', 0, 'lost', f.lost, 'expired', f.expired,
 				'duplicated', f.duplicated, 'reordered', f.reordered, 'unread', f.unread,
 				'unacknowledged', f.unacknowledged, 'ours', s.ours, 'target_read', t.read,
+				'target_distinct', tc.distinct_n, 'target_extra', tc.positions - tc.distinct_n,
+				'target_foreign', t.foreigners, 'target_phantom', tc.phantom,
+				'target_corrupted', t.corrupted, 'target_fences', t.fences,
 				'withdrawn', (select coalesce(sum(count), 0) from mqaudit.finding
 				              where run_id = p_run and withdrawn is not null))
-			from o, s, c, u, f, t, named),
+			from o, s, c, u, f, t, tc),
 		lanes = coalesce((
 			select jsonb_agg(jsonb_build_object(
 				'producer_id', l.producer_id, 'epoch', l.epoch, 'partition', l.partition,

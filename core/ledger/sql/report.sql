@@ -10,13 +10,14 @@ with run as (
 	from mqaudit.finding f
 	where f.run_id = $1 and f.withdrawn is null and f.judgement is not distinct from (select judgement from j)
 	group by 1, 2
-), seen as (
-	select producer_id, epoch, lane as partition, range_agg(int8range(lo, hi, '[]')) as present,
+), sighted as (
+	select side, producer_id, epoch, lane as partition, range_agg(int8range(lo, hi, '[]')) as present,
 	       sum(hi - lo + 1)::int8 as positions
 	from mqaudit.witness
-	where run_id = $1 and side = 'source' and isolation = 'uncommitted' and superseded is null
-	  and not exists (select from j)
-	group by 1, 2, 3
+	where run_id = $1 and isolation = 'uncommitted' and superseded is null and not exists (select from j)
+	group by 1, 2, 3, 4
+), seen as (
+	select * from sighted where side = 'source'
 ), lane as (
 	select l.*, coalesce(s.present, '{}') as present
 	from mqaudit.judge_lanes($1) l left join seen s using (producer_id, epoch, partition)
@@ -26,6 +27,16 @@ with run as (
 	       coalesce(sum(fences), 0)::int8 as fences, coalesce(sum(corrupted), 0)::int8 as corrupted
 	from mqaudit.segment
 	where run_id = $1 and side = 'source' and isolation = 'uncommitted' and superseded is null
+), behind as (
+	-- what was read behind a relay, as far as nothing has been judged
+	select jsonb_build_object('target_read', coalesce(sum(records), 0)::int8,
+		'target_distinct', (select coalesce(sum(mqaudit.card(present)), 0)::int8 from sighted where side = 'target'),
+		'target_extra', (select coalesce(sum(positions - mqaudit.card(present)), 0)::int8
+		                 from sighted where side = 'target'),
+		'target_foreign', coalesce(sum(foreigners), 0)::int8, 'target_phantom', 0,
+		'target_corrupted', coalesce(sum(corrupted), 0)::int8, 'target_fences', coalesce(sum(fences), 0)::int8) as counts
+	from mqaudit.segment
+	where run_id = $1 and side = 'target' and isolation = 'uncommitted' and superseded is null
 ), live as (
 	-- not judged yet: what is on record so far
 	select jsonb_build_object(
@@ -46,6 +57,7 @@ with run as (
 		'fences', (select fences from segment),
 		'withdrawn', (select coalesce(sum(count), 0)::int8 from mqaudit.finding
 		              where run_id = $1 and withdrawn is not null))
+		|| (select counts from behind)
 		|| (select jsonb_object_agg(k, coalesce((select sum(n) from sums where kind = k), 0)::int8)
 		    from unnest(array['lost', 'expired', 'duplicated', 'reordered', 'unread', 'unacknowledged']) k) as counts
 	from lane
@@ -96,7 +108,8 @@ select jsonb_build_object(
 		'consume', coalesce((select jsonb_object_agg(kind, n) from sums where stage = 'consume'), '{}'))
 		|| case when run.target is null then '{}' else jsonb_build_object('relay',
 			coalesce((select jsonb_object_agg(kind, n) from sums where stage = 'relay'), '{}')
-			|| jsonb_build_object('on_log', counts -> 'distinct', 'read', coalesce(counts -> 'target_read', '0')))
+			|| jsonb_build_object('on_log', counts -> 'distinct', 'read', coalesce(counts -> 'target_read', '0'),
+			'distinct', coalesce(counts -> 'target_distinct', '0')))
 		   end from c),
 	'lanes', coalesce((select lanes from j), (
 		select jsonb_agg(jsonb_build_object('producer_id', producer_id, 'epoch', epoch, 'partition', partition,
@@ -114,7 +127,8 @@ select jsonb_build_object(
 		'at', mqaudit.iso(at), 'why', why) order by at, side, isolation, partition)
 		from mqaudit.generation where run_id = $1 and cause <> 'start'), '[]'),
 	'fences', coalesce((select jsonb_agg(jsonb_build_object('side', side, 'partition', partition, 'number', number,
-		'offset', "offset", 'acked', mqaudit.iso(acked), 'read', mqaudit.iso(read)) order by number, side, partition)
+		'offset', "offset", 'acked', mqaudit.iso(acked), 'read', mqaudit.iso(read),
+		'read_partition', read_partition) order by number, side, partition)
 		from mqaudit.fence where run_id = $1 and judgement = (select judgement from j)), '[]'),
 	'producers', coalesce((select jsonb_agg(jsonb_build_object('producer_id', producer_id, 'epoch', epoch, 'host', host,
 		'pid', pid, 'started', mqaudit.iso(started), 'ended', mqaudit.iso(ended), 'end_cause', end_cause,
@@ -159,7 +173,7 @@ select kind, stage, producer_id, epoch, partition, lo, hi, count,
        positions, omitted,
        withdrawn is not null, judgement is null,
        (extract(epoch from first_time) * 1000000)::int8, (extract(epoch from last_time) * 1000000)::int8,
-       coalesce(acked_first, -1), coalesce(acked_last, -1)
+       coalesce(acked_first, -1), coalesce(acked_last, -1), forgotten
 from mqaudit.finding f
 where run_id = $1 and (($3::bool and withdrawn is not null)
                        or (withdrawn is null and judgement is not distinct from $2::int4))

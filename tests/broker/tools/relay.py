@@ -7,6 +7,10 @@ Kinds: drop, repeat, swap, flip (a payload byte), cut (payload, header stays), b
 foreign. Each message suffers at most one. With `beside`, B's records carry their envelope in a header named
 mqaudit instead of in front of the payload. Ends when every partition's fence went through, or after SECONDS.
 Prints what it planted as JSON lines; message identities are producer.epoch.partition.seq.
+
+In place of a count: only=P (plant in partition P only), nofence=1 (fences are not passed on), move=SEQ
+(partition 0's messages from that seq on go to partition 1), hold=SECONDS (what is moved, but for its first
+hundred, comes so much later than the last fence).
 """
 import json
 import random
@@ -39,9 +43,13 @@ def main():
     form = beside if sys.argv[7:] == ["beside"] else lambda v: (v, [])
     rng = random.Random(int(seed))
     want = []
+    mode = {"only": None, "nofence": None, "move": None, "hold": None}
     for part in filter(None, spec.split(",")):
         kind, count = part.split("=")
-        want += [kind] * int(count)
+        if kind in mode:
+            mode[kind] = int(count)
+        else:
+            want += [kind] * int(count)
     rng.shuffle(want)
     c = Consumer({"bootstrap.servers": bootstrap, "group.id": "relay", "enable.auto.commit": False,
                   "auto.offset.reset": "error"})
@@ -54,7 +62,15 @@ def main():
     since = {i: 0 for i in parts}
     end = time.time() + float(seconds)
 
-    def out(partition, key, value):
+    late = []
+
+    def out(partition, key, value, moved=False):
+        if mode["move"] and partition == 0 and not moved and value[:4] == b"MQA1" and not value[5] & 1 \
+                and struct.unpack(">Q", value[32:40])[0] >= mode["move"]:
+            if mode["hold"] and struct.unpack(">Q", value[32:40])[0] >= mode["move"] + 100:
+                late.append((key, value))
+                return
+            partition = 1
         while True:
             try:
                 payload, headers = form(value)
@@ -76,7 +92,8 @@ def main():
         if ours and v[5] & 1:
             if part in held:
                 out(part, *held.pop(part))
-            out(part, key, v)
+            if not mode["nofence"]:
+                out(part, key, v)
             fenced.add(part)
             continue
         if part in held:
@@ -86,7 +103,8 @@ def main():
             continue
         since[part] += 1
         # far enough from the last one, so that faults do not touch each other
-        if not ours or not want or since[part] < 5 or rng.random() > 0.05:
+        if not ours or not want or since[part] < 5 or rng.random() > 0.05 or \
+                mode["only"] not in (part, None):
             out(part, key, v)
             continue
         kind = want.pop()
@@ -115,6 +133,11 @@ def main():
             out(part, key, v)
             plant(kind, part, v)
     p.flush(30)
+    if late:
+        time.sleep(mode["hold"])
+        for key, v in late:
+            out(1, key, v, moved=True)
+        p.flush(30)
     c.close()
     if want:
         sys.exit(f"could not plant {want}")

@@ -1,0 +1,749 @@
+/*
+ * Both judges on random logs in a real ledger, for judges_test.sh:
+ *
+ *     judges SEED CASES
+ *
+ * Each case is a run with lanes, outcomes and logs (a source, with and without transactions; a target
+ * behind a relay) into which losses, repeats, disorder, damage, phantoms and strays are drawn. The
+ * evidence is written as a witness writes it, in pieces that are folded. Then the two judges must come
+ * to the same findings, the sums must hold, and what a third judge counts here, the simple way,
+ * message by message, must be what they say. Prints "NAME NUMBER" lines: how much of each there was.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checker/judge.h"
+#include "checker/ladder.h"
+#include "core/clock.h"
+#include "core/ledger/judged.h"
+#include "core/ledger/produced.h"
+#include "core/ledger/run.h"
+#include "core/ledger/witnessed.h"
+#include "core/log.h"
+#include "core/rng.h"
+
+#define PARTS 3
+#define PRODUCERS 2
+#define LANES (PARTS * PRODUCERS)
+#define MAX_SEQ 40
+#define MAX_RECORDS 600
+#define MESSAGE_LEN 72
+#define OWNER 4711
+
+enum damage { WHOLE, PAYLOAD, HEADER };
+
+struct record {
+	bool fence, foreign, aborted;
+	enum damage damage;
+	struct tracker_ident ident;
+	uint64_t seq;
+	int64_t offset;
+	uint64_t order; /* sort key while a log is made */
+};
+
+struct plog {
+	struct record r[MAX_RECORDS];
+	size_t n;
+};
+
+struct lane {
+	struct tracker_ident ident;
+	uint64_t n;
+	enum outcome outcome[MAX_SEQ + 1];
+	int64_t offset[MAX_SEQ + 1];
+};
+
+/* What is counted here, message by message; and of how much all cases were made. */
+struct tally {
+	uint64_t phantom[2], duplicated[2], relay_lost, relay_pending;
+	uint64_t aborted, foreign, corrupted;
+};
+
+struct test {
+	struct ledger *l;
+	struct rng rng;
+	struct run run;
+	uint32_t epoch[PRODUCERS];
+	struct lane lane[LANES];
+	struct plog log[2][PARTS];
+	struct tracker *tracker[3];
+	int64_t fence_at
+		[PARTS]; /* partition behind the relay where a fence came out; -1: nowhere */
+	bool transactional, relayed, bounded, complete;
+	struct tally sum;
+};
+
+static bool chance(struct test *t, unsigned percent)
+{
+	return rng_below(&t->rng, 100) < percent;
+}
+
+/* ---- making a case --------------------------------------------------------------------------- */
+
+static void put(struct plog *p, const struct record *r)
+{
+	if (p->n < MAX_RECORDS)
+		p->r[p->n++] = *r;
+}
+
+static int compare_order(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void settle_offsets(struct test *t, struct plog *p)
+{
+	int64_t at = 0;
+
+	qsort(p->r, p->n, sizeof(p->r[0]), compare_order);
+	for (size_t i = 0; i < p->n; i++) {
+		p->r[i].offset = at;
+		at += chance(t, 5) ? 2 : 1;
+	}
+}
+
+static enum damage draw_damage(struct test *t)
+{
+	return chance(t, 95) ? WHOLE : chance(t, 50) ? PAYLOAD : HEADER;
+}
+
+/* Put a message where it belongs, or, rarely, elsewhere: late, twice, on another partition. */
+static void store(struct test *t, int side, uint32_t partition, struct record r, unsigned faults)
+{
+	uint32_t at = chance(t, faults / 4) ? (uint32_t)rng_below(&t->rng, PARTS) : partition;
+
+	if (chance(t, faults))
+		r.order += rng_below(&t->rng, 60);
+	put(&t->log[side][at], &r);
+	while (chance(t, faults)) {
+		r.order += rng_below(&t->rng, 200);
+		r.damage = WHOLE;
+		put(&t->log[side][chance(t, 10) ? rng_below(&t->rng, PARTS) : at], &r);
+	}
+}
+
+static void draw_lane(struct test *t, struct lane *l, unsigned faults)
+{
+	for (uint64_t seq = 1; seq <= l->n; seq++) {
+		static const struct {
+			enum outcome outcome;
+			unsigned percent, stored;
+		} row[] = {{OUTCOME_ACKED, 85, 95}, {OUTCOME_UNKNOWN, 5, 50},
+			{OUTCOME_REFUSED, 4, 20}, {OUTCOME_UNCONFIRMED, 3, 70},
+			{OUTCOME_NONE, 100, 50}};
+		size_t i = 0;
+
+		while (!chance(t, row[i].percent))
+			i++;
+		l->outcome[seq] = row[i].outcome;
+		l->offset[seq] = -1;
+		if (chance(t, row[i].stored))
+			store(t, 0, l->ident.lane,
+				(struct record){.ident = l->ident,
+					.seq = seq,
+					.damage = draw_damage(t),
+					.aborted = t->transactional && chance(t, 15),
+					.order = seq * 10 + l->ident.producer_id},
+				faults);
+	}
+}
+
+/* Messages that nobody intended: above the end, of another start, of a producer that there is not. */
+static void draw_phantoms(struct test *t, int side)
+{
+	for (size_t i = 0; i < LANES; i++) {
+		struct record r = {.ident = t->lane[i].ident,
+			.seq = t->lane[i].n + 1 + rng_below(&t->rng, 5),
+			.aborted = t->transactional && side == 0 && chance(t, 30),
+			.order = rng_below(&t->rng, 500)};
+
+		if (!chance(t, 15))
+			continue;
+		if (chance(t, 30)) {
+			r.ident.nonce++;
+			r.seq = 1 + rng_below(&t->rng, MAX_SEQ);
+		} else if (chance(t, 20)) {
+			r.ident.producer_id = 99;
+		}
+		store(t, side, r.ident.lane, r, 10);
+	}
+}
+
+static void draw_others(struct test *t, int side)
+{
+	for (uint32_t p = 0; p < PARTS; p++) {
+		while (chance(t, 30)) {
+			struct record r = {.foreign = true, .order = rng_below(&t->rng, 500)};
+
+			put(&t->log[side][p], &r);
+		}
+	}
+}
+
+/* Where messages were acked: where their first copy is; or anywhere, if there is none. */
+static void draw_offsets(struct test *t)
+{
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &t->lane[i];
+		const struct plog *p = &t->log[0][l->ident.lane];
+
+		for (size_t k = p->n; k > 0; k--) {
+			const struct record *r = &p->r[k - 1];
+
+			if (!r->foreign && r->ident.producer_id == l->ident.producer_id &&
+				r->ident.nonce == l->ident.nonce && r->seq <= l->n)
+				l->offset[r->seq] = r->offset;
+		}
+		for (uint64_t seq = 1; seq <= l->n; seq++)
+			if (l->offset[seq] < 0 && chance(t, 70))
+				l->offset[seq] = (int64_t)rng_below(&t->rng, p->n + 10);
+	}
+}
+
+/* The relay: drops, repeats, swaps, damages and leads astray. */
+static void draw_target(struct test *t, unsigned faults)
+{
+	for (uint32_t p = 0; p < PARTS; p++) {
+		const struct plog *from = &t->log[0][p];
+		bool calm = chance(t, 50);
+
+		for (size_t i = 0; i < from->n; i++) {
+			struct record r = from->r[i];
+
+			if (r.aborted || chance(t, faults))
+				continue;
+			r.order = i * 10;
+			if (chance(t, faults / 3) && r.damage == WHOLE)
+				r.damage = draw_damage(t);
+			if (calm)
+				put(&t->log[1][p], &r);
+			else
+				store(t, 1, p, r, faults);
+		}
+		t->fence_at[p] = -1;
+		if (chance(t, 75)) {
+			t->fence_at[p] = chance(t, 85) ? p : rng_below(&t->rng, PARTS);
+			put(&t->log[1][t->fence_at[p]],
+				&(struct record){.fence = true, .order = 100000, .ident = {0}});
+		}
+	}
+	draw_phantoms(t, 1);
+	draw_others(t, 1);
+}
+
+static void draw_case(struct test *t)
+{
+	unsigned faults = (unsigned)rng_below(&t->rng, 4) * 4;
+
+	memset(t->log, 0, sizeof(t->log));
+	for (uint32_t i = 0; i < LANES; i++) {
+		struct lane *l = &t->lane[i];
+
+		*l = (struct lane){.ident = {i / PARTS + 1, t->epoch[i / PARTS], 7, i % PARTS},
+			.n = rng_below(&t->rng, MAX_SEQ + 1)};
+		draw_lane(t, l, faults);
+	}
+	draw_phantoms(t, 0);
+	draw_others(t, 0);
+	for (uint32_t p = 0; p < PARTS; p++) {
+		put(&t->log[0][p], &(struct record){.fence = true, .order = 100000});
+		settle_offsets(t, &t->log[0][p]);
+	}
+	draw_offsets(t);
+	if (t->relayed)
+		draw_target(t, faults);
+	for (uint32_t p = 0; t->relayed && p < PARTS; p++)
+		settle_offsets(t, &t->log[1][p]);
+}
+
+/* ---- the ledger ------------------------------------------------------------------------------ */
+
+static int make_run(struct test *t, uint64_t number, struct err *e)
+{
+	int64_t starts[PARTS] = {0};
+	char name[40];
+	bool made;
+	struct run_spec spec = {.name = name,
+		.destination = "kafka://nowhere:1/a",
+		.broker = "kafka",
+		.target = t->relayed ? "kafka://nowhere:1/b" : NULL,
+		.promise = "exactly-once,ordered",
+		.keys = "none",
+		.transactional = t->transactional,
+		.source_start = starts,
+		.n_source = PARTS,
+		.target_start = t->relayed ? starts : NULL,
+		.n_target = t->relayed ? PARTS : 0};
+	int r;
+
+	snprintf(name, sizeof(name), "case-%" PRIu64, number);
+	r = run_make(t->l, &spec, &t->run, &made, e);
+	for (uint32_t i = 0; r == 0 && i < PRODUCERS; i++) {
+		struct produced_start start = {.run_id = t->run.id,
+			.producer_id = i + 1,
+			.nonce = 7,
+			.host = "h",
+			.boot_id = "b",
+			.pid = 1};
+
+		r = produced_start(t->l, &start, &t->epoch[i], e);
+	}
+	return r;
+}
+
+static int ship(struct test *t, struct err *e)
+{
+	struct produced_outcome outcome[LANES * MAX_SEQ];
+	struct produced_lane lane[LANES];
+	struct produced_producer producer[PRODUCERS];
+	struct produced_shipment s = {.run_id = t->run.id,
+		.producer = producer,
+		.n_producers = PRODUCERS,
+		.outcome = outcome,
+		.lane = lane,
+		.n_lanes = LANES};
+	int64_t now = clock_wall_ns();
+
+	for (uint32_t i = 0; i < PRODUCERS; i++)
+		producer[i] = (struct produced_producer){.producer_id = i + 1,
+			.epoch = t->epoch[i],
+			.shipment = 1,
+			.shipped = 1,
+			.end_cause = "finished",
+			.journal_state = "complete"};
+	for (uint32_t i = 0; i < LANES; i++) {
+		const struct lane *l = &t->lane[i];
+
+		lane[i] = (struct produced_lane){
+			i / PARTS, (int32_t)l->ident.lane, l->n ? 1 : 0, l->n, now, now, l->n + 8};
+		for (uint64_t seq = 1; seq <= l->n; seq++) {
+			if (l->outcome[seq] == OUTCOME_NONE)
+				continue;
+			outcome[s.n_outcomes++] = (struct produced_outcome){.producer = i / PARTS,
+				.partition = (int32_t)l->ident.lane,
+				.outcome = l->outcome[seq],
+				.node = 1,
+				.lo = seq,
+				.hi = seq,
+				.first_offset =
+					l->outcome[seq] == OUTCOME_ACKED ? l->offset[seq] : -1,
+				.first_wall_ns = now,
+				.last_wall_ns = now};
+		}
+	}
+	return produced_ship(t->l, &s, e);
+}
+
+/* What a witness has of one partition. */
+struct reading {
+	struct test *t;
+	struct witness_key key;
+	struct tracker *tracker;
+	struct ladder ladder;
+	int32_t partition;
+	int64_t segment;
+	int32_t generation;
+};
+
+static int feed(struct reading *d, const struct record *r)
+{
+	uint8_t message[MESSAGE_LEN];
+	struct envelope env = {.flags = r->fence ? ENVELOPE_FLAG_FENCE : 0,
+		.run_id = (uint64_t)d->t->run.id + r->foreign,
+		.producer_id = r->ident.producer_id,
+		.epoch = r->ident.epoch,
+		.nonce = r->ident.nonce,
+		.partition = r->ident.lane,
+		.seq = r->seq ? r->seq : 1,
+		.length = MESSAGE_LEN};
+	enum tracker_kind kind;
+
+	memset(message, 'x', sizeof(message));
+	envelope_encode(&env, envelope_payload_hash(message + ENVELOPE_LEN, 8), message);
+	if (r->damage == PAYLOAD)
+		message[70] ^= 1;
+	if (r->damage == HEADER)
+		message[40] ^= 1;
+	return tracker_record(
+		d->tracker, d->partition, r->offset, message, sizeof(message), &kind, NULL);
+}
+
+/* Write what was read since the last time, as a witness does. */
+static int commit(struct reading *d, int64_t end, struct err *e)
+{
+	struct witness_row row[MAX_RECORDS];
+	struct witness_damage damage[MAX_RECORDS];
+	struct witness_fold fold[LADDER_MAX_FOLDS];
+	struct tracker_segment s;
+	size_t folds = ladder_fold(&d->ladder, d->partition, fold, LADDER_MAX_FOLDS);
+	int r = tracker_take(d->tracker, d->partition, end, &s);
+
+	if (r)
+		return err_set(e, r, "out of memory");
+	struct witness_advance a = {d->partition, d->generation, end, 0, end,
+		{.segment = ++d->segment,
+			.generation = d->generation,
+			.first_offset = s.first_offset,
+			.end_offset = end,
+			.anchor = {-1, 0},
+			.records = (int64_t)s.records,
+			.ours = (int64_t)s.ours,
+			.foreigners = (int64_t)s.foreigners,
+			.fences = (int64_t)s.fences,
+			.corrupted = (int64_t)s.corrupted}};
+	struct witness_commit c = {
+		d->key, OWNER, &a, 1, row, s.n_runs, damage, s.n_damages, fold, folds, NULL, NULL};
+
+	for (size_t i = 0; i < s.n_runs; i++)
+		row[i] = (struct witness_row){d->partition, s.run[i].ident.producer_id,
+			s.run[i].ident.epoch, s.run[i].ident.nonce, s.run[i].ident.lane,
+			s.run[i].attempt, s.run[i].lo, s.run[i].hi, s.run[i].first_offset,
+			s.run[i].last_offset};
+	for (size_t i = 0; i < s.n_damages; i++)
+		damage[i] = (struct witness_damage){d->partition, s.damage[i].named,
+			s.damage[i].ident.producer_id, s.damage[i].ident.epoch,
+			s.damage[i].ident.nonce, s.damage[i].ident.lane, s.damage[i].seq,
+			s.damage[i].offset, s.damage[i].what};
+	r = witnessed_commit(d->t->l, &c, e);
+	if (r == 0)
+		r = ladder_push(&d->ladder, &a.segment, true);
+	tracker_segment_release(&s);
+	return r;
+}
+
+static int read_partition(struct reading *d, const struct plog *p, struct err *e)
+{
+	struct witness_position at = {0};
+	int64_t end = 0;
+	int r = witnessed_claim(d->t->l, &d->key, d->partition, 0, OWNER, &at, e);
+
+	d->generation = at.generation;
+	d->segment = at.segment;
+	for (size_t i = 0; r == 0 && i < p->n; i++) {
+		if (d->key.isolation == ISOLATION_COMMITTED && p->r[i].aborted)
+			continue;
+		r = feed(d, &p->r[i]) ? err_set(e, ERR_NOMEM, "out of memory") : 0;
+		end = p->r[i].offset + 1;
+		if (r == 0 && chance(d->t, 10))
+			r = commit(d, end, e);
+	}
+	if (r == 0)
+		r = commit(d, end + 1, e);
+	ladder_clear(&d->ladder);
+	return r;
+}
+
+static int read_log(
+	struct test *t, int i, enum run_side side, enum isolation isolation, struct err *e)
+{
+	int r = 0;
+
+	t->tracker[i] = tracker_new((uint64_t)t->run.id);
+	if (!t->tracker[i])
+		return err_set(e, ERR_NOMEM, "out of memory");
+	for (int32_t p = 0; r == 0 && p < PARTS; p++) {
+		struct reading d = {.t = t,
+			.key = {t->run.id, side, isolation},
+			.tracker = t->tracker[i],
+			.partition = p};
+
+		r = read_partition(&d, &t->log[side][p], e);
+	}
+	return r;
+}
+
+static int note_fences(struct test *t, uint32_t judgement, struct err *e)
+{
+	static const char *const names[] = {"relay-lag"}, *const values[] = {"5 s"};
+	int r = 0;
+
+	for (int32_t p = 0; r == 0 && p < PARTS; p++) {
+		struct judged_fence f = {judgement, 1, p, 9, 1000, (int32_t)t->fence_at[p]};
+
+		if (t->fence_at[p] >= 0)
+			r = judged_fence(t->l, t->run.id, "target", &f, e);
+	}
+	if (r == 0 && t->bounded)
+		r = run_put_settings(t->l, t->run.id, "checker", names, values, 1, e);
+	return r;
+}
+
+/* ---- the third judge ------------------------------------------------------------------------- */
+
+static const struct lane *lane_of(const struct test *t, const struct record *r, bool with_nonce)
+{
+	for (size_t i = 0; i < LANES; i++) {
+		const struct tracker_ident *a = &t->lane[i].ident;
+
+		if (a->producer_id == r->ident.producer_id && a->epoch == r->ident.epoch &&
+			a->lane == r->ident.lane && (!with_nonce || a->nonce == r->ident.nonce))
+			return &t->lane[i];
+	}
+	return NULL;
+}
+
+static bool is_phantom(const struct test *t, const struct record *r)
+{
+	const struct lane *l = lane_of(t, r, true);
+
+	return !l || r->seq > l->n;
+}
+
+static bool counts(const struct record *r)
+{
+	return !r->fence && !r->foreign && !r->aborted && r->damage == WHOLE;
+}
+
+/* Copies of a message of a lane on a side; *ret_damaged: one of them with a damaged payload. */
+static uint64_t copies(
+	const struct test *t, int side, const struct lane *l, uint64_t seq, bool *ret_damaged)
+{
+	uint64_t n = 0;
+
+	*ret_damaged = false;
+	for (uint32_t p = 0; p < PARTS; p++) {
+		for (size_t i = 0; i < t->log[side][p].n; i++) {
+			const struct record *r = &t->log[side][p].r[i];
+
+			if (r->fence || r->foreign || r->seq != seq)
+				continue;
+			n += counts(r) && lane_of(t, r, true) == l;
+			*ret_damaged |= r->damage == PAYLOAD && lane_of(t, r, false) == l;
+		}
+	}
+	return n;
+}
+
+static bool source_has_phantom(const struct test *t, const struct record *x)
+{
+	for (uint32_t p = 0; p < PARTS; p++) {
+		for (size_t i = 0; i < t->log[0][p].n; i++) {
+			const struct record *r = &t->log[0][p].r[i];
+
+			if (counts(r) && is_phantom(t, r) && r->seq == x->seq &&
+				r->ident.producer_id == x->ident.producer_id &&
+				r->ident.epoch == x->ident.epoch && r->ident.lane == x->ident.lane)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_proved(const struct test *t, uint32_t partition)
+{
+	if (t->fence_at[partition] < 0)
+		return false;
+	for (uint32_t p = 0; p < PARTS; p++) {
+		for (size_t i = 0; i < t->log[1][p].n; i++) {
+			const struct record *r = &t->log[1][p].r[i];
+
+			if (r->fence || r->foreign || r->damage == HEADER ||
+				r->ident.lane != partition || p == t->fence_at[partition])
+				continue;
+			if (r->damage == PAYLOAD ? lane_of(t, r, false) != NULL : !is_phantom(t, r))
+				return false;
+		}
+	}
+	return true;
+}
+
+static void count_records(const struct test *t, struct tally *ret)
+{
+	for (int side = 0; side < 2; side++) {
+		for (uint32_t p = 0; p < PARTS; p++) {
+			for (size_t i = 0; i < t->log[side][p].n; i++) {
+				const struct record *r = &t->log[side][p].r[i];
+				bool phantom = counts(r) && is_phantom(t, r);
+
+				ret->phantom[side] +=
+					phantom && (side == 0 || !source_has_phantom(t, r));
+				if (side == 1)
+					continue;
+				ret->aborted += r->aborted && r->damage == WHOLE;
+				ret->foreign += r->foreign;
+				ret->corrupted += r->damage != WHOLE;
+			}
+		}
+	}
+}
+
+static void count_lanes(const struct test *t, struct tally *ret)
+{
+	for (size_t i = 0; i < LANES; i++) {
+		const struct lane *l = &t->lane[i];
+		bool sure =
+			t->relayed && t->complete && (t->bounded || is_proved(t, l->ident.lane));
+
+		for (uint64_t seq = 1; seq <= l->n; seq++) {
+			bool damaged;
+			uint64_t a = copies(t, 0, l, seq, &damaged), b;
+
+			ret->duplicated[0] += a > 1 ? a - 1 : 0;
+			if (!t->relayed)
+				continue;
+			b = copies(t, 1, l, seq, &damaged);
+			ret->duplicated[1] += a < 2 && b > 1 ? b - 1 : 0;
+			if (a && !b && !damaged)
+				*(sure ? &ret->relay_lost : &ret->relay_pending) += 1;
+		}
+	}
+}
+
+/* ---- one case -------------------------------------------------------------------------------- */
+
+static int differs(const char *what, uint64_t judged, uint64_t counted, struct err *e)
+{
+	return judged == counted
+		       ? 0
+		       : err_set(e, ERR_DEFECT, "%s: judged %" PRIu64 ", counted %" PRIu64, what,
+				 judged, counted);
+}
+
+static int compare_tally(
+	struct test *t, const struct judged_sums *s, const struct tally *want, struct err *e)
+{
+	int r = differs("phantom", s->count[FINDING_PHANTOM][STAGE_BROKER], want->phantom[0], e);
+
+	if (r == 0)
+		r = differs("phantom behind", s->count[FINDING_PHANTOM][STAGE_RELAY],
+			want->phantom[1], e);
+	if (r == 0)
+		r = differs("duplicated", s->count[FINDING_DUPLICATED][STAGE_PRODUCE],
+			want->duplicated[0], e);
+	if (r == 0)
+		r = differs("duplicated behind", s->count[FINDING_DUPLICATED][STAGE_RELAY],
+			want->duplicated[1], e);
+	if (r == 0)
+		r = differs(
+			"lost behind", s->count[FINDING_LOST][STAGE_RELAY], want->relay_lost, e);
+	if (r == 0)
+		r = differs("pending behind", s->count[FINDING_PENDING][STAGE_RELAY],
+			want->relay_pending, e);
+	if (r == 0)
+		r = differs("aborted", s->aborted, want->aborted, e);
+	t->sum.phantom[0] += want->phantom[0];
+	t->sum.phantom[1] += want->phantom[1];
+	t->sum.duplicated[0] += want->duplicated[0];
+	t->sum.duplicated[1] += want->duplicated[1];
+	t->sum.relay_lost += want->relay_lost;
+	t->sum.relay_pending += want->relay_pending;
+	t->sum.aborted += want->aborted;
+	t->sum.foreign += want->foreign;
+	t->sum.corrupted += want->corrupted;
+	return r;
+}
+
+static int take_finding(const struct judged_finding *f, void *arg, struct err *e)
+{
+	return findings_add(arg, f->kind, f->stage, f->producer_id, f->epoch, f->partition, f->lo,
+		       f->hi, f->count)
+		       ? err_set(e, ERR_NOMEM, "out of memory")
+		       : 0;
+}
+
+static int judge(struct test *t, uint32_t judgement, struct err *e)
+{
+	struct judge_plan plan = {.run_id = t->run.id,
+		.judgement = judgement,
+		.complete = t->complete,
+		.transactional = t->transactional,
+		.source = t->tracker[0],
+		.committed = t->tracker[1],
+		.target = t->tracker[2],
+		.relay_bounded = t->bounded};
+	struct findings *sql = findings_new(), *memory = NULL;
+	struct judged_sums sums;
+	struct tally want = {0};
+	char text[600];
+	int r = judged_compute(t->l, t->run.id, judgement, t->complete, e);
+
+	if (r == 0)
+		r = judged_findings(t->l, t->run.id, judgement, take_finding, sql, e);
+	if (r == 0)
+		r = judge_in_memory(t->l, &plan, &memory, e);
+	if (r == 0 && !findings_equal(memory, "memory", sql, "sql", text, sizeof(text)))
+		r = err_set(e, ERR_DEFECT, "the judges disagree: %s", text);
+	if (r == 0)
+		r = judged_sums(t->l, t->run.id, judgement, &sums, e);
+	if (r == 0 && !judged_sums_hold(&sums, text, sizeof(text)))
+		r = err_set(e, ERR_DEFECT, "sums: %s", text);
+	count_records(t, &want);
+	count_lanes(t, &want);
+	if (r == 0)
+		r = compare_tally(t, &sums, &want, e);
+	findings_free(sql);
+	findings_free(memory);
+	return r;
+}
+
+static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *e)
+{
+	uint32_t judgement;
+	int r;
+
+	rng_init(&t->rng, seed * 1000003 + number);
+	t->transactional = chance(t, 35);
+	t->relayed = chance(t, 60);
+	t->bounded = t->relayed && chance(t, 15);
+	t->complete = chance(t, 85);
+	r = make_run(t, number, e);
+	if (r)
+		return r;
+	draw_case(t);
+	r = ship(t, e);
+	if (r == 0)
+		r = read_log(t, 0, RUN_SOURCE, ISOLATION_UNCOMMITTED, e);
+	if (r == 0 && t->transactional)
+		r = read_log(t, 1, RUN_SOURCE, ISOLATION_COMMITTED, e);
+	if (r == 0 && t->relayed)
+		r = read_log(t, 2, RUN_TARGET, ISOLATION_UNCOMMITTED, e);
+	if (r == 0)
+		r = judged_begin(t->l, t->run.id, &judgement, e);
+	if (r == 0 && t->relayed)
+		r = note_fences(t, judgement, e);
+	if (r == 0)
+		r = judge(t, judgement, e);
+	if (r)
+		err_wrap(e, "case %" PRIu64 "%s%s%s%s", number,
+			t->transactional ? ", transactional" : "", t->relayed ? ", relayed" : "",
+			t->bounded ? ", bounded" : "", t->complete ? "" : ", incomplete");
+	for (int i = 0; i < 3; i++) {
+		tracker_free(t->tracker[i]);
+		t->tracker[i] = NULL;
+	}
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct test *t = calloc(1, sizeof(*t));
+	struct err e = {0};
+	uint64_t seed, cases, n = 0;
+	int r;
+
+	if (argc != 3 || !t) {
+		fprintf(stderr, "usage: judges SEED CASES\n");
+		return 2;
+	}
+	seed = strtoull(argv[1], NULL, 10);
+	cases = strtoull(argv[2], NULL, 10);
+	r = ledger_open(NULL, &t->l, &e);
+	for (; r == 0 && n < cases; n++)
+		r = one_case(t, seed, n, &e);
+	if (r)
+		err_print(&e);
+	printf("cases %" PRIu64 "\nphantom %" PRIu64 "\nphantom_behind %" PRIu64
+	       "\nduplicated %" PRIu64 "\nduplicated_behind %" PRIu64 "\nlost_behind %" PRIu64
+	       "\npending_behind %" PRIu64 "\naborted %" PRIu64 "\nforeign %" PRIu64
+	       "\ncorrupted %" PRIu64 "\n",
+		n, t->sum.phantom[0], t->sum.phantom[1], t->sum.duplicated[0], t->sum.duplicated[1],
+		t->sum.relay_lost, t->sum.relay_pending, t->sum.aborted, t->sum.foreign,
+		t->sum.corrupted);
+	ledger_close(t->l);
+	free(t);
+	return r ? 3 : 0;
+}
