@@ -395,8 +395,16 @@ static int commit(struct reading *d, int64_t end, struct err *e)
 			.foreigners = (int64_t)s.foreigners,
 			.fences = (int64_t)s.fences,
 			.corrupted = (int64_t)s.corrupted}};
-	struct witness_commit c = {
-		d->key, OWNER, &a, 1, row, s.n_runs, damage, s.n_damages, fold, folds, NULL, NULL};
+	struct witness_commit c = {.key = d->key,
+		.owner = OWNER,
+		.advance = &a,
+		.n_advances = 1,
+		.row = row,
+		.n_rows = s.n_runs,
+		.damage = damage,
+		.n_damages = s.n_damages,
+		.fold = fold,
+		.n_folds = folds};
 
 	for (size_t i = 0; i < s.n_runs; i++)
 		row[i] = (struct witness_row){d->partition, s.run[i].ident.producer_id,
