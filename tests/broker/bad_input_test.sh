@@ -70,6 +70,13 @@ refused "another replication" 2 "replicated 1 times, not 3" run "$(url kept)" --
 ends "the same number of partitions is fine" 0 run "$(url kept)" --create-topic 1 --run again "${few[@]}"
 refused "a partition that is not there" 2 "there is no partition 7" run "$(url kept)" --partitions 0,7 "${few[@]}"
 hinted 'partitions 0 to 0'
+in_lab sh -c "kafka-topics --bootstrap-server $(bootstrap) --create --topic theirs --partitions 1 &&
+	echo hello | kcat -b $(bootstrap) -P -t theirs" >"$work/theirs" 2>&1 || bail "theirs: $(tail -1 "$work/theirs")"
+refused "a topic that others use" 3 "last records of 'theirs', partition 0, are not mqaudit's" \
+	run "$(url theirs)" "${few[@]}"
+hinted 'topic of its own for the audit, or say --shared'
+ends "... unless that is meant" 0 run "$(url theirs)" --run shared --shared "${few[@]}"
+is "... then the others' records are left out of it" "$(report shared '"\(.verdict) \(.fenced)"')" "PASS false"
 refused "more replicas than brokers" 2 "cannot create topic 'three'.*only 1 broker" \
 	run "$(url three)" --create-topic 1:3 "${few[@]}"
 refused "a topic setting that is none" 2 "cannot create topic 'set'.*no.such" \
@@ -97,6 +104,7 @@ ok "... and the report says what to do" contains "$(tr -s "\n " " " <<<"$out")" 
 ends "messages larger than the broker takes" 4 run "$(url kept)" --run larger -s 2M -n 3 --timeout 3s -q \
 	-X message.max.bytes=5000000
 is "... are refused too" "$(report larger '"\(.verdict) \(.counts.refused)"')" "NODATA 3"
+ends "the smallest message" 0 run "$(url kept)" --run small -s 64 "${few[@]}"
 ends "no message at all" 4 run "$(url kept)" --run zero -n 0 -q
 is "... is NODATA" "$(report zero .verdict)" NODATA
 
@@ -162,6 +170,14 @@ hinted 'newer mqaudit'
 is "... which is left as it was" "$(in_ledger "$(with dbname newer)" \
 	"select value from mqaudit.meta where name = 'schema_version'")" 999
 refused "no run of these began" 3 "no run 'elsewhere'" report elsewhere
+
+# ---- a report that nobody gets -------------------------------------------------------------------
+"$mq" report kept >/dev/full 2>"$work/err"
+is "a report on a full disk: exit code" "$?" 3
+is "... says so, once" "$(cat "$work/err")" "mqaudit: error: cannot write the report: No space left on device"
+refused "a report's file that cannot be made is known before a message is sent" 3 "cannot write '/nonexistent/x'" \
+	run "$(url kept)" --run unreported --output json=/nonexistent/x "${few[@]}"
+refused "... and there is no run" 3 "no run 'unreported'" report unreported
 
 # ---- Ctrl-C --------------------------------------------------------------------------------------
 RANDOM=${SEED:-$$}
