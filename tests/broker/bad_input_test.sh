@@ -157,6 +157,36 @@ refused "a ledger's host that is none" 3 'nohost.invalid' "${to_ledger[@]}" post
 refused "a database that is not there" 3 'database "nosuch" does not exist' "${to_ledger[@]}" "$(with dbname nosuch)"
 hinted 'createdb'
 refused "a user that is none" 3 'role "nosuch" does not exist' "${to_ledger[@]}" "$(with user nosuch)"
+# A server that says that it is PostgreSQL 14.9: the greeting of the protocol, and no more.
+python3 -u -c '
+import socket, struct
+def message(kind, body):
+    return kind + struct.pack("!i", len(body) + 4) + body
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1])
+while True:
+    c, _ = s.accept()
+    while True:
+        length, code = struct.unpack("!ii", c.recv(8, socket.MSG_WAITALL))
+        c.recv(length - 8, socket.MSG_WAITALL)
+        if code == 196608:
+            break
+        c.sendall(b"N")
+    said = {b"server_version": b"14.9", b"in_hot_standby": b"off", b"default_transaction_read_only": b"off"}
+    c.sendall(message(b"R", struct.pack("!i", 0)))
+    for name in said:
+        c.sendall(message(b"S", name + b"\0" + said[name] + b"\0"))
+    c.sendall(message(b"Z", b"I"))
+    c.recv(1)
+    c.close()
+' >"$work/old" 2>"$work/old.err" &
+old=$!
+trap 'kill "$silent" "$old" 2>/dev/null; cleanup' EXIT
+is_up() { [ -s "$work/old" ]; }
+wait_until 10 is_up || bail "no old server"
+refused "a server that is too old" 3 "is PostgreSQL 14.9, and 15 or later is needed" \
+	"${to_ledger[@]}" "postgresql://me@127.0.0.1:$(<"$work/old")/x"
+hinted 'starts a server of its own'
 in_ledger "$embedded" "create role weak login"
 refused "a user without permission on the ledger" 3 'permission denied for schema mqaudit' \
 	"${to_ledger[@]}" "$(with user weak)"

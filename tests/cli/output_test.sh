@@ -35,8 +35,7 @@ ok "started without standard descriptors, it works" wait_until 4 at_work "$pid"
 for fd in 0 1 2; do
 	is "... descriptor $fd is no file or socket of its own" "$(target "$pid" "$fd")" /dev/null
 done
-kill -9 "$pid"
-wait "$pid" 2>/dev/null
+{ kill -KILL "$pid"; wait "$pid"; } 2>/dev/null
 
 note terminals
 esc=$'\033'
