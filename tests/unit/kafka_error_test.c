@@ -39,6 +39,8 @@ static void the_reason_is_told_without_its_noise(void **state)
 			"it failed: Failed to resolve 'no:9092': no such name", "name of the host"},
 		{"h:1/bootstrap: check security.protocol",
 			"it failed: h:1: check security.protocol", "another security.protocol"},
+		{"ssl://h:1/1: Send failed: Broken pipe",
+			"it failed: h:1: Send failed: Broken pipe", "another security.protocol"},
 		{"1/1 brokers are down", "it failed: 1/1 brokers are down", NULL},
 		{"ssl://", "it failed: ssl://", NULL},
 		{"://x/: ", "it failed: x: ", NULL},
