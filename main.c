@@ -213,7 +213,7 @@ int main(int argc, char **argv)
 	command = opt_find(all, N_COMMANDS, argc - 1, argv + 1, &words);
 	if (!command)
 		return close_output(without_command(all, argc, argv));
-	r = opt_parse(command, argc - 1 - words, argv + 1 + words, &cl, &e);
+	r = opt_parse(all, N_COMMANDS, command, argc - 1 - words, argv + 1 + words, &cl, &e);
 	if (r) {
 		err_print(&e);
 		r = EXIT_USAGE;
@@ -221,8 +221,6 @@ int main(int argc, char **argv)
 		opt_help(command, stdout);
 		r = EXIT_PASS;
 	} else {
-		cl.all = all;
-		cl.n_all = N_COMMANDS;
 		log_set_level(cl.quiet ? LOG_WARN : cl.verbose ? LOG_DEBUG : LOG_NOTE);
 		r = command->run(&cl);
 	}

@@ -252,6 +252,8 @@ static int find_twice(struct bench *b)
 {
 	int r = 0;
 
+	if (b->n_stretches == 0)
+		return 0;
 	qsort(b->stretch, b->n_stretches, sizeof(*b->stretch), compare_stretches);
 	for (size_t i = 0; i < b->n_stretches; i++) {
 		const struct stretch *x = &b->stretch[i];

@@ -203,6 +203,16 @@ struct ini_state {
 	uint8_t from_file[MAX_ROWS];
 };
 
+/* The section of another command is passed over; one of none at all is a slip of the pen. */
+static int check_section(struct ini_state *st, const char *section)
+{
+	for (size_t i = 0; i < st->cl->n_all; i++)
+		if (!st->cl->all[i].hidden && strcmp(st->cl->all[i].name, section) == 0)
+			return 1;
+	st->rc = err_set(st->e, ERR_USAGE, "section '%s' is named as no command", section);
+	return 0;
+}
+
 /* One line of the config file, called by inih; 0 means that it is wrong. */
 static int ini_line(void *user, const char *section, const char *name, const char *value)
 {
@@ -214,7 +224,7 @@ static int ini_line(void *user, const char *section, const char *name, const cha
 	if (st->rc)
 		return 0;
 	if (*section && strcmp(section, c->name) != 0)
-		return 1;
+		return check_section(st, section);
 	for (size_t i = 0; i < count_rows(c); i++) {
 		if (c->opts[i].hidden || strcmp(c->opts[i].name, name) != 0)
 			continue;
@@ -523,8 +533,8 @@ static int parse_others(struct cmdline *cl, struct err *e)
 	return r;
 }
 
-int opt_parse(
-	const struct command *command, int argc, char **argv, struct cmdline *cl, struct err *e)
+int opt_parse(const struct command *all, size_t n_all, const struct command *command, int argc,
+	char **argv, struct cmdline *cl, struct err *e)
 {
 	/* getopt skips argv[0]: the caller passes the command's words away, so shift by one */
 	char **shifted = NULL;
@@ -532,6 +542,8 @@ int opt_parse(
 
 	memset(cl, 0, sizeof(*cl));
 	cl->command = command;
+	cl->all = all;
+	cl->n_all = n_all;
 	cl->opts = calloc(1, command->opts_size ? command->opts_size : 1);
 	cl->given = calloc(count_rows(command) + 1, 1);
 	shifted = calloc((size_t)argc + 2, sizeof(*shifted));

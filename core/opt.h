@@ -62,7 +62,7 @@ struct command {
 /* A parsed command line: given to command->run, freed by opt_release(). */
 struct cmdline {
 	const struct command *command;
-	const struct command *all; /* the table that the command came from, for help and man page */
+	const struct command *all; /* the table that the command came from */
 	size_t n_all;
 	void *opts; /* the command's struct, filled */
 	int argc;   /* positional arguments */
@@ -78,14 +78,15 @@ struct cmdline {
 };
 
 /*
- * Parse argv (what stands behind the command's name) for a command.
+ * Parse argv (what stands behind the command's name) for a command, one of a table of all: a config file
+ * has sections for any of them, and for nothing else.
  *
  * Values are copied where they do not live in argv or the environment. A list that a flag, the
  * environment or the config file gives replaces its default. After --help nothing more is looked at. Returns 0, ERR_USAGE, ERR_NOMEM or, for an
  * unreadable --config, ERR_NOTFOUND. cl must be released also after a failure.
  */
-MUST_CHECK int opt_parse(
-	const struct command *command, int argc, char **argv, struct cmdline *cl, struct err *e);
+MUST_CHECK int opt_parse(const struct command *all, size_t n_all, const struct command *command,
+	int argc, char **argv, struct cmdline *cl, struct err *e);
 void opt_release(struct cmdline *cl);
 
 /*

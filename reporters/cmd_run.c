@@ -585,6 +585,13 @@ static int conclude(struct everyday *d, int code, struct err *e)
 			d->probe.exit_code);
 		return EXIT_ERROR;
 	}
+	if (code != verdict) {
+		log_error("the checker ended with exit code %d, which is not the report's: it may "
+			  "have died before its verdict",
+			code);
+		log_hint("mqaudit check %s --run %s judges the run", d->url, d->probe_status.run);
+		return EXIT_ERROR;
+	}
 	return verdict;
 }
 

@@ -75,7 +75,9 @@ int destination_open(const char *text, const struct destination_opts *o, struct 
 	ret->producer = props_new();
 	ret->consumer = props_new();
 	ret->fence = props_new();
-	if (!told || !ret->producer || !ret->consumer || !ret->fence)
+	if (o->timeout_ns <= 0)
+		r = err_set(e, ERR_USAGE, "--timeout 0 gives the broker no time to answer");
+	else if (!told || !ret->producer || !ret->consumer || !ret->fence)
 		r = err_set(e, ERR_NOMEM, "out of memory");
 	else
 		r = url_parse(text, &ret->url, e);

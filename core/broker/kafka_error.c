@@ -102,13 +102,20 @@ static void hint_for_denial(int code, const char *reason, struct err *e)
 	}
 }
 
+/* A broker that is spoken to in the wrong way hangs up; the library does not always guess why. */
+static bool ended_by_broker(const char *reason)
+{
+	return strstr(reason, "security.protocol") || strstr(reason, "Disconnected") ||
+	       strstr(reason, "Broken pipe") || strstr(reason, "reset by peer");
+}
+
 static void hint_for_absence(const char *reason, struct err *e)
 {
 	if (strstr(reason, "Failed to resolve"))
 		err_hint(e, "check the name of the host");
-	else if (strstr(reason, "security.protocol"))
+	else if (ended_by_broker(reason))
 		err_hint(e,
-			"the listener wants another security.protocol, or credentials: set them "
+			"the listener may want another security.protocol, or credentials: set them "
 			"with -X or in --producer-config FILE");
 	else if (strstr(reason, "refused"))
 		err_hint(e, "check host and port, and that a broker runs there");

@@ -70,6 +70,13 @@ refused "another replication" 2 "replicated 1 times, not 3" run "$(url kept)" --
 ends "the same number of partitions is fine" 0 run "$(url kept)" --create-topic 1 --run again "${few[@]}"
 refused "a partition that is not there" 2 "there is no partition 7" run "$(url kept)" --partitions 0,7 "${few[@]}"
 hinted 'partitions 0 to 0'
+in_lab sh -c "kafka-topics --bootstrap-server $(bootstrap) --create --topic theirs --partitions 1 &&
+	echo hello | kcat -b $(bootstrap) -P -t theirs" >"$work/theirs" 2>&1 || bail "theirs: $(tail -1 "$work/theirs")"
+refused "a topic that others use" 3 "last records of 'theirs', partition 0, are not mqaudit's" \
+	run "$(url theirs)" "${few[@]}"
+hinted 'topic of its own for the audit, or say --shared'
+ends "... unless that is meant" 0 run "$(url theirs)" --run shared --shared "${few[@]}"
+is "... then the others' records are left out of it" "$(report shared '"\(.verdict) \(.fenced)"')" "PASS false"
 refused "more replicas than brokers" 2 "cannot create topic 'three'.*only 1 broker" \
 	run "$(url three)" --create-topic 1:3 "${few[@]}"
 refused "a topic setting that is none" 2 "cannot create topic 'set'.*no.such" \
@@ -97,6 +104,7 @@ ok "... and the report says what to do" contains "$(tr -s "\n " " " <<<"$out")" 
 ends "messages larger than the broker takes" 4 run "$(url kept)" --run larger -s 2M -n 3 --timeout 3s -q \
 	-X message.max.bytes=5000000
 is "... are refused too" "$(report larger '"\(.verdict) \(.counts.refused)"')" "NODATA 3"
+ends "the smallest message" 0 run "$(url kept)" --run small -s 64 "${few[@]}"
 ends "no message at all" 4 run "$(url kept)" --run zero -n 0 -q
 is "... is NODATA" "$(report zero .verdict)" NODATA
 
@@ -149,6 +157,36 @@ refused "a ledger's host that is none" 3 'nohost.invalid' "${to_ledger[@]}" post
 refused "a database that is not there" 3 'database "nosuch" does not exist' "${to_ledger[@]}" "$(with dbname nosuch)"
 hinted 'createdb'
 refused "a user that is none" 3 'role "nosuch" does not exist' "${to_ledger[@]}" "$(with user nosuch)"
+# A server that says that it is PostgreSQL 14.9: the greeting of the protocol, and no more.
+python3 -u -c '
+import socket, struct
+def message(kind, body):
+    return kind + struct.pack("!i", len(body) + 4) + body
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1])
+while True:
+    c, _ = s.accept()
+    while True:
+        length, code = struct.unpack("!ii", c.recv(8, socket.MSG_WAITALL))
+        c.recv(length - 8, socket.MSG_WAITALL)
+        if code == 196608:
+            break
+        c.sendall(b"N")
+    said = {b"server_version": b"14.9", b"in_hot_standby": b"off", b"default_transaction_read_only": b"off"}
+    c.sendall(message(b"R", struct.pack("!i", 0)))
+    for name in said:
+        c.sendall(message(b"S", name + b"\0" + said[name] + b"\0"))
+    c.sendall(message(b"Z", b"I"))
+    c.recv(1)
+    c.close()
+' >"$work/old" 2>"$work/old.err" &
+old=$!
+trap 'kill "$silent" "$old" 2>/dev/null; cleanup' EXIT
+is_up() { [ -s "$work/old" ]; }
+wait_until 10 is_up || bail "no old server"
+refused "a server that is too old" 3 "is PostgreSQL 14.9, and 15 or later is needed" \
+	"${to_ledger[@]}" "postgresql://me@127.0.0.1:$(<"$work/old")/x"
+hinted 'starts a server of its own'
 in_ledger "$embedded" "create role weak login"
 refused "a user without permission on the ledger" 3 'permission denied for schema mqaudit' \
 	"${to_ledger[@]}" "$(with user weak)"
@@ -162,6 +200,14 @@ hinted 'newer mqaudit'
 is "... which is left as it was" "$(in_ledger "$(with dbname newer)" \
 	"select value from mqaudit.meta where name = 'schema_version'")" 999
 refused "no run of these began" 3 "no run 'elsewhere'" report elsewhere
+
+# ---- a report that nobody gets -------------------------------------------------------------------
+"$mq" report kept >/dev/full 2>"$work/err"
+is "a report on a full disk: exit code" "$?" 3
+is "... says so, once" "$(cat "$work/err")" "mqaudit: error: cannot write the report: No space left on device"
+refused "a report's file that cannot be made is known before a message is sent" 3 "cannot write '/nonexistent/x'" \
+	run "$(url kept)" --run unreported --output json=/nonexistent/x "${few[@]}"
+refused "... and there is no run" 3 "no run 'unreported'" report unreported
 
 # ---- Ctrl-C --------------------------------------------------------------------------------------
 RANDOM=${SEED:-$$}
@@ -260,11 +306,11 @@ refused "another certificate authority" 3 'certificate verify failed' \
 hinted 'check ssl.ca.location'
 refused "a certificate authority's file that is not there" 2 'ssl.ca.location' \
 	"${alice[@]}" "$(as alice "s|^ssl.ca.location=.*|ssl.ca.location=$work/none.pem|")"
-refused "SASL without TLS" 3 'security.protocol' "${alice[@]}" "$(as alice 's/SASL_SSL/SASL_PLAINTEXT/')"
+refused "SASL without TLS" 3 'failed: [0-9.]+:9092: .*(Disconnected|Broken pipe|reset)' "${alice[@]}" "$(as alice 's/SASL_SSL/SASL_PLAINTEXT/')"
 hinted 'another security.protocol'
-refused "TLS without SASL" 3 'security.protocol' "${alice[@]}" "$(as alice 's/SASL_SSL/SSL/')"
+refused "TLS without SASL" 3 'failed: [0-9.]+:9092: .*(Disconnected|Broken pipe|reset)' "${alice[@]}" "$(as alice 's/SASL_SSL/SSL/')"
 hinted 'another security.protocol, or credentials'
-refused "a plain client to a TLS port" 3 'security.protocol' \
+refused "a plain client to a TLS port" 3 'failed: [0-9.]+:9092: .*(Disconnected|Broken pipe|reset)' \
 	lab exec kafka --lab "$lab" -- "$mq" run "kafka://$(bootstrap)/alice-1" "${few[@]}"
 hinted 'another security.protocol'
 

@@ -35,8 +35,7 @@ ok "started without standard descriptors, it works" wait_until 4 at_work "$pid"
 for fd in 0 1 2; do
 	is "... descriptor $fd is no file or socket of its own" "$(target "$pid" "$fd")" /dev/null
 done
-kill -9 "$pid"
-wait "$pid" 2>/dev/null
+{ kill -KILL "$pid"; wait "$pid"; } 2>/dev/null
 
 note terminals
 esc=$'\033'
@@ -82,14 +81,14 @@ if command -v tmux >/dev/null; then
 	sizes="20x40 80x24 40x5"
 	for size in $sizes; do
 		terminal -f /dev/null new-session -d -s "s$size" -x "${size%x*}" -y "${size#*x}" \
-			"TERM=screen '$mq' ${progress[*]/400ms/1500ms}; : >'$work/done.$size'; exec sleep 60"
+			"TERM=screen '$mq' ${progress[*]/400ms/3s}; : >'$work/done.$size'; exec sleep 60"
 	done
 	for size in $sizes; do
-		ok "terminal $size: progress" wait_until 3 shows "$size" '^starting'
+		ok "terminal $size: progress" wait_until 5 shows "$size" '^starting'
 		is "... its block once" "$(screen "$size" | grep -c '^starting')" 1
 	done
 	for size in $sizes; do
-		ok "terminal $size: the end comes" wait_until 5 test -e "$work/done.$size"
+		ok "terminal $size: the end comes" wait_until 10 test -e "$work/done.$size"
 		ok "... with the hint" wait_until 2 shows "$size" 'a broker runs there'
 		is "... and no block is left" "$(screen "$size" | grep -c '^starting\|probe connecting')" 0
 	done

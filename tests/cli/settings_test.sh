@@ -79,6 +79,9 @@ ok "the section beats what stands above" contains "$err" "fileX"
 given - "[probe]\nnonsense = 1" "${probe[@]}"
 is "an unknown name in the section: exit code" "$code" 2
 ok "... is named, with file and line" contains "$err" "'$conf', line 2: 'probe' has no option 'nonsense'"
+given - "[check]\nsettle = 1s\n[prboe]\nkeys = fileX" "${probe[@]}"
+is "a section of no command: exit code" "$code" 2
+ok "... is named" contains "$err" "line 4: section 'prboe' is named as no command"
 given - "[probe]\nno equals sign" "${probe[@]}"
 is "a line that is none: exit code" "$code" 2
 ok "... is named" contains "$err" "line 2: not 'name = value'"

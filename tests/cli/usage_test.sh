@@ -71,6 +71,7 @@ hinted 'at least 64'
 usage 'too many, at most 64 MiB' probe "$no_broker" --size 65M
 usage 'rate 0 would never send' probe "$no_broker" -r 0
 usage 'duration 0 would send nothing' probe "$no_broker" -d 0
+usage 'timeout 0 gives the broker no time' probe "$no_broker" --timeout 0
 usage '0 is not in 1 to 1000' probe "$no_broker" --producers 0
 usage '1001 is not in 1 to 1000' probe "$no_broker" --producers 1001
 usage '4294967296 is not in 1 to 4294967295' probe "$no_broker" --producer-id 4294967296
@@ -145,6 +146,13 @@ usage 'relay-lag is about a relay' run "$no_broker" --relay-lag 1s
 hinted '--check URL'
 usage 'assume-dead needs --run' recover --assume-dead
 usage 'verbose and --quiet cannot both be' runs -v -q
+
+note what is echoed
+for bad in $'\e[31mred' $'a\rb' $'\x07'; do
+	run "$bad"
+	is "control characters in what was typed: exit code" "$code" 2
+	is "... do not reach the terminal" "$(tr -d '\n\40-\176' <<<"$err")" ''
+done
 
 note what is right so far fails later, and otherwise
 refused "a destination where nothing listens" 3 'refused' probe "$no_broker" --timeout 1s

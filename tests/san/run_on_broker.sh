@@ -70,6 +70,10 @@ suite() { # FLAVOUR
 	result $? "$1: transactions end, and are aborted"
 	exits 0 "$mq" check "$topic" --run "txn-$id"
 	result $? "$1: they are judged PASS"
+	exits 4 "$mq" run "$topic" --run "none-$id" -n 0
+	result $? "$1: a run without a message has no data"
+	exits 4 "$mq" run "$topic" --run "large-$id" -n 3 --size 2M
+	result $? "$1: nor has one whose messages are all refused"
 	exits 2 "$mq" probe "$topic" --rate 0
 	result $? "$1: wrong use is refused"
 	exits 3 "$mq" probe kafka://127.0.0.1:1/none -n 1 --timeout 2s

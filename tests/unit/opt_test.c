@@ -123,7 +123,8 @@ static int parse(const char *const *words)
 	while (words[argc])
 		argc++;
 	err_clear(&e);
-	return opt_parse(&commands[0], argc, (char **)(uintptr_t)words, &cl, &e);
+	return opt_parse(
+		commands, N_COMMANDS, &commands[0], argc, (char **)(uintptr_t)words, &cl, &e);
 }
 
 static const struct opts *given(void)
@@ -321,6 +322,13 @@ static void a_bad_environment_or_file_is_named(void **state)
 	write_config("[run]\nbogus = 1\n");
 	assert_int_equal(PARSE("url", "--config", config), ERR_USAGE);
 	assert_contains(e.msg, "'run' has no option 'bogus'");
+	opt_release(&cl);
+
+	/* with a section that nobody has, what stands in it would be ignored without a word */
+	write_config("count = 1\n[lab up]\nx = 1\n[rnu]\ncount = 2\n");
+	assert_int_equal(PARSE("url", "--config", config), ERR_USAGE);
+	assert_contains(e.msg, "line 5");
+	assert_contains(e.msg, "'rnu' is named as no command");
 	opt_release(&cl);
 
 	write_config("[run]\nno equals sign\n");
@@ -674,7 +682,8 @@ static void what_is_forwarded_is_read_to_the_same(void **state)
 	assert_int_equal(opt_forward(&cl, &commands[0], &args, &n, &e), 0);
 	opt_release(&cl);
 	assert_int_equal(
-		opt_parse(&commands[0], (int)n - 1, args + 1, &cl, &e), ERR_USAGE); /* no URL */
+		opt_parse(commands, N_COMMANDS, &commands[0], (int)n - 1, args + 1, &cl, &e),
+		ERR_USAGE); /* no URL */
 	assert_int_equal(given()->flag, first.flag);
 	assert_int_equal(given()->other, first.other);
 	assert_string_equal(given()->text, "--x");
