@@ -160,8 +160,7 @@ test: ## install what is missing, then the whole suite, on real brokers
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory check
-	$(Q)$(MAKE) --no-print-directory ledger-test
-	$(Q)$(MAKE) --no-print-directory broker-test
+	$(Q)$(MAKE) --no-print-directory -j2 ledger-test broker-test
 
 broker-test: $(B)/mqaudit ## the audit end to end, on a real Kafka cluster
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))

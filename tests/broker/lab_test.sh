@@ -9,9 +9,9 @@ cd "$(dirname "$0")/../.." || exit 1
 mq=$(realpath "${MQAUDIT:-build/mqaudit}")
 export MQAUDIT_STATE=$tap_dir/state
 unset MQAUDIT_LAB MQAUDIT_DIST KAFKA_HOME
-[ "$(id -u)" -eq 0 ] || skip_all "needs root, for network namespaces"
-for program in kcat jq nft java; do
-	command -v "$program" >/dev/null || skip_all "needs $program"
+[ "$(id -u)" -eq 0 ] || bail "needs root, for network namespaces"
+for program in kcat jq nft java pgrep; do
+	command -v "$program" >/dev/null || bail "needs $program"
 done
 
 clean_up() {
@@ -29,10 +29,9 @@ status() { "$mq" lab status kafka --format json "$@" 2>/dev/null; }
 # Processes of our labs: whose command line names our state folder or our guard. Zombies have none.
 processes() {
 	local p
-	for p in /proc/[0-9]*; do
-		tr '\0' ' ' 2>/dev/null <"$p/cmdline" | grep -qF "$MQAUDIT_STATE/lab" && echo "${p#/proc/}"
-		tr '\0' '\n' 2>/dev/null <"$p/environ" | grep -qxF "MQAUDIT_STATE=$MQAUDIT_STATE" &&
-			tr '\0' ' ' 2>/dev/null <"$p/cmdline" | grep -q 'lab guard' && echo "${p#/proc/}"
+	pgrep -f -- "$MQAUDIT_STATE/lab"
+	for p in $(pgrep -f 'lab guard'); do
+		tr '\0' '\n' 2>/dev/null <"/proc/$p/environ" | grep -qxF "MQAUDIT_STATE=$MQAUDIT_STATE" && echo "$p"
 	done 2>/dev/null
 }
 claims() { # subnets that our labs hold
@@ -245,10 +244,7 @@ kill_up_when() { # CONDITION GUARD_TOO
 	wait_until 30 "$1" || return 1
 	subnet=$(claims)
 	if [ "$2" = guard_too ]; then
-		guard=$(for p in /proc/[0-9]*; do
-			tr '\0' ' ' 2>/dev/null <"$p/cmdline" |
-				grep -q "lab guard kafka .*--until-pid $up " && echo "${p#/proc/}"
-		done)
+		guard=$(pgrep -f "lab guard kafka .*--until-pid $up( |\$)")
 		[ -n "$guard" ] || return 1
 	fi
 	# shellcheck disable=SC2086 # none or one
