@@ -162,6 +162,13 @@ test: ## install what is missing, then the whole suite, on real brokers
 	$(Q)$(MAKE) --no-print-directory check
 	$(Q)$(MAKE) --no-print-directory -j2 ledger-test broker-test
 
+# Hours: what a release is tried with. MINUTES: of the storm and of the soak.
+test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test three times, faults at random
+	$(Q)$(MAKE) --no-print-directory test
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit KILLS=20 prove --timer --exec bash tests/broker/kill_test.sh
+	$(Q)for i in 1 2; do $(MAKE) --no-print-directory broker-test || exit 1; done
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer -v --exec bash tests/full/*_test.sh
+
 broker-test: $(B)/mqaudit ## the audit end to end, on a real Kafka cluster
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
 
