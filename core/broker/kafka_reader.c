@@ -185,6 +185,36 @@ static bool is_unheard_of(rd_kafka_resp_err_t code)
 	       code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
+/*
+ * The first or the next offset of a partition. Not by rd_kafka_query_watermark_offsets(): that one waits
+ * without end for a node that takes connections and does not answer, whatever its timeout says.
+ */
+static rd_kafka_resp_err_t ask_offset(
+	struct broker_reader *rd, int32_t partition, int64_t which, int64_t *ret, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *tp =
+		rd_kafka_topic_partition_list_add(list, rd->client.topic_name, partition);
+	rd_kafka_resp_err_t code;
+
+	tp->offset = which; /* in place of a time */
+	code = rd_kafka_offsets_for_times(rd->client.rk, list, timeout_ms);
+	if (!code)
+		code = tp->err;
+	*ret = tp->offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return code;
+}
+
+static rd_kafka_resp_err_t ask_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
+	int64_t *ret_high, int timeout_ms)
+{
+	rd_kafka_resp_err_t code =
+		ask_offset(rd, partition, RD_KAFKA_OFFSET_BEGINNING, ret_low, timeout_ms);
+
+	return code ? code : ask_offset(rd, partition, RD_KAFKA_OFFSET_END, ret_high, timeout_ms);
+}
+
 int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
 	int64_t *ret_high, struct err *e)
 {
@@ -194,8 +224,7 @@ int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *re
 	for (;;) {
 		int left = clock_left_ms(deadline_ns);
 
-		code = rd_kafka_query_watermark_offsets(rd->client.rk, rd->client.topic_name,
-			partition, ret_low, ret_high, left < 3000 ? left : 3000);
+		code = ask_bounds(rd, partition, ret_low, ret_high, left < 3000 ? left : 3000);
 		if (!code)
 			return 0;
 		kafka_client_serve(&rd->client);
