@@ -559,9 +559,9 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 }
 
 /* Every node that a probe was connected to must answer: none may hold back what it was sent. */
-static int nodes_answer(struct check *c, bool *ret_ok, struct err *e)
+static int nodes_answer(struct check *c, int64_t timeout_ns, bool *ret_ok, struct err *e)
 {
-	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	int64_t deadline_ns = clock_ns() + timeout_ns;
 	struct broker_config config = c->source.config;
 	struct judged_node *node = NULL;
 	size_t n = 0, at = 0;
@@ -623,9 +623,12 @@ static int lab_is_whole(struct check *c, struct err *e)
 		for (size_t i = 0; i < lab->n_nodes; i++)
 			if (lab->node[i].state != LABFILE_NODE_RUNNING)
 				add_reason(c,
-					"node %s of the lab is %s: mqaudit lab heal, then check again",
+					"node %s of the lab is %s: %smqaudit lab heal, then check again",
 					lab->node[i].name,
-					labfile_node_state_text(lab->node[i].state));
+					labfile_node_state_text(lab->node[i].state),
+					lab->node[i].state == LABFILE_NODE_FROZEN
+						? "thaw it by SIGCONT or "
+						: "");
 		labfile_free(lab);
 	}
 	if (n)
@@ -807,11 +810,14 @@ static int reach_the_end(struct check *c, bool *ret_complete, struct err *e)
 	} else {
 		r = fence_round(c, number, &ok, e);
 		if (r == 0 && ok && !health.healthy) {
-			r = nodes_answer(c, &answers, e);
+			r = nodes_answer(c, c->o->fence_timeout_ns, &answers, e);
 			if (r == 0)
 				r = settle(c, e);
 			if (r == 0)
 				r = fence_round(c, ++number, &ok, e);
+		} else if (r == 0 && !ok && !health.healthy) {
+			/* no time is left, but whose fault it is can be said */
+			r = nodes_answer(c, 0, &answers, e);
 		}
 		c->fenced = ok;
 		if (r == 0 && ok)
