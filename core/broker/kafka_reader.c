@@ -6,7 +6,6 @@
 #include "core/clock.h"
 
 #define MAX_BATCH 1000
-#define NEWS_NS (5 * NS_PER_S) /* until every node has heard of a topic that was just made */
 
 struct broker_reader {
 	struct kafka_client client;
@@ -178,6 +177,7 @@ static void refresh(struct broker_reader *rd, int64_t deadline_ns)
 	clock_sleep_ns(50 * NS_PER_MS);
 }
 
+/* A node that has just started, or a topic that was just made: asked again, it will know. */
 static bool is_unheard_of(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
@@ -218,7 +218,7 @@ static rd_kafka_resp_err_t ask_bounds(struct broker_reader *rd, int32_t partitio
 int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
 	int64_t *ret_high, struct err *e)
 {
-	int64_t began_ns = clock_ns(), deadline_ns = began_ns + rd->client.timeout_ns;
+	int64_t deadline_ns = clock_ns() + rd->client.timeout_ns;
 	rd_kafka_resp_err_t code;
 
 	for (;;) {
@@ -230,9 +230,9 @@ int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *re
 		kafka_client_serve(&rd->client);
 		kafka_error(
 			&rd->client, code, "the question for the log's first and last offset", e);
-		if (clock_ns() >= deadline_ns ||
-			(e->code != ERR_BROKER_AWAY &&
-				!(is_unheard_of(code) && clock_ns() < began_ns + NEWS_NS)))
+		if (is_unheard_of(code))
+			e->code = ERR_BROKER_AWAY;
+		if (clock_ns() >= deadline_ns || e->code != ERR_BROKER_AWAY)
 			return e->code;
 		refresh(rd, deadline_ns);
 	}
