@@ -56,6 +56,7 @@ struct check {
 	int64_t orphaned_ns; /* when the `run` that started us was found gone; 0: it is not */
 	bool ledger_away;
 	bool fenced;
+	uint64_t fence_number;     /* of the last fence that was read */
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
@@ -535,7 +536,8 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 			e->msg);
 		return 0;
 	}
-	while (r == 0 && cuts > 0) {
+	/* a hint may have led back behind the fence between its reading and the verification */
+	while (r == 0 && (cuts > 0 || fences_missing(c, W_SOURCE, number) > 0)) {
 		r = wait_for_fences(c, W_SOURCE, number, deadline_ns, &missing, e);
 		if (r == 0 && missing) {
 			add_reason(c,
@@ -554,6 +556,7 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	}
 	if (r == 0)
 		r = note_fences_read(c, W_SOURCE, number, e);
+	c->fence_number = number;
 	*ret_ok = r == 0;
 	return r;
 }
@@ -686,9 +689,12 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 			clock_sleep_ns(10 * NS_PER_MS);
 		}
 	}
-	free(end);
 	if (r == 0)
 		r = witness_verify(c->witness[W_SOURCE], c->o->fence_timeout_ns, &cuts, e);
+	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++)
+		cuts += c->start[RUN_SOURCE][i] >= 0 &&
+			witness_committed(c->witness[W_SOURCE], (int32_t)i) < end[i];
+	free(end);
 	if (is_undecided(r)) {
 		add_reason(c, "the log was not read to its end: %s", e->msg);
 		return 0;
@@ -1010,6 +1016,11 @@ static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 		r = reach_the_end(c, &complete, e);
 	if (r == 0)
 		r = stop_witnesses(c, e);
+	/* what was found while the rest was waited for: the log is not read to its end again */
+	if (r == 0 && complete && c->fenced && fences_missing(c, W_SOURCE, c->fence_number) > 0) {
+		add_reason(c, "the log was cut after its end was read; check again");
+		complete = false;
+	}
 	if (r == 0)
 		r = conclude(c, complete, ret, e);
 	return r;
