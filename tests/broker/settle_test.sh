@@ -57,7 +57,6 @@ is "frozen: the probe ends in order" $? 0
 ok "frozen: kafka2 still" in_state "$frozen" T
 in_lab "$mq" check "$(plain_url away)" --run away --fence-timeout 12s -q >"$work/away.check" 2>&1
 is "frozen: UNDECIDED" "$? $(report away '"\(.verdict) \(.agreed)"')" "4 UNDECIDED true"
-address=$(node kafka2 address)
 note "frozen: $(report away '.reasons | join(" | ")')"
 ok "frozen: a reason names the node and says what to do" report_is away \
 	'.reasons | map(select(test("node 2 at '"$(node kafka2 address)"':.* does not answer.*bring the node back and check again"))) | length == 1'
