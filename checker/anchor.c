@@ -99,31 +99,31 @@ static int first_record(struct anchor_reader *a, int32_t partition, int64_t offs
 	return r;
 }
 
+int anchor_log_start(struct anchor_reader *a, int32_t partition, int64_t *ret, struct err *e)
+{
+	int64_t high;
+
+	return a->ops->reader_bounds(a->reader, partition, ret, &high, e);
+}
+
 int anchor_matches(struct anchor_reader *a, int32_t partition, const struct witness_anchor *anchor,
 	int64_t timeout_ns, bool *ret, struct err *e)
 {
 	int64_t deadline = clock_ns() + timeout_ns, low, high;
 	struct found found;
-	int r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
+	int r = first_record(a, partition, anchor->offset, deadline, &found, e);
 
-	if (r)
-		return r;
-	if (anchor->offset < low) {
-		*ret = true;
-		return 0;
-	}
-	if (anchor->offset >= high) {
-		*ret = false;
-		return 0;
-	}
-	r = first_record(a, partition, anchor->offset, deadline, &found, e);
-	if (r)
-		return r;
-	if (found.record && found.anchor.offset == anchor->offset)
+	if (r == 0 && found.record && found.anchor.offset == anchor->offset) {
 		*ret = found.anchor.digest == anchor->digest;
-	else
-		*ret = true; /* a hole: compaction took it, a truncation would have put another there */
-	return 0;
+		return 0;
+	}
+	/* the question for the log's ends takes longer than a look, so it is asked only now */
+	if (r == 0)
+		r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
+	/* below the start, or a hole: compaction took it, a truncation would have put another there */
+	if (r == 0)
+		*ret = anchor->offset < high;
+	return r;
 }
 
 /* Read a position twice. *ret: both times there was a record, and not the same one. */
@@ -209,9 +209,12 @@ int anchor_last_before(struct anchor_reader *a, int32_t partition, int64_t offse
 	struct broker_message m;
 	struct err ignored;
 	bool done = false;
-	int r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
+	int r;
 
 	*ret = (struct witness_anchor){-1, 0};
+	if (offset <= 0)
+		return 0;
+	r = a->ops->reader_bounds(a->reader, partition, &low, &high, e);
 	if (r || low >= offset)
 		return r;
 	r = a->ops->reader_start(

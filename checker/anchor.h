@@ -20,6 +20,13 @@ MUST_CHECK int anchor_reader_open(const struct broker_ops *ops, const struct bro
 void anchor_reader_close(struct anchor_reader *a);
 
 /*
+ * Where a partition's log begins now. Soon answered: a reader that reads on asks for more all the time, and
+ * the node answers one question after the other. Blocks up to the broker's timeout; as reader_bounds().
+ */
+MUST_CHECK int anchor_log_start(
+	struct anchor_reader *a, int32_t partition, int64_t *ret, struct err *e);
+
+/*
  * Does the log hold the same record at the anchor's offset still? A position below the log's start, or
  * one that compaction emptied, says nothing against it: *ret is true. A position at or behind the end, or
  * another record: false.

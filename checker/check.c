@@ -61,6 +61,7 @@ struct check {
 	int64_t orphaned_ns; /* when the `run` that started us was found gone; 0: it is not */
 	bool ledger_away;
 	bool fenced;
+	uint64_t fence_number;     /* of the last fence that was read */
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
@@ -581,7 +582,8 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 				  "replicas; --fence-timeout gives it longer");
 		return 0;
 	}
-	while (r == 0 && cuts > 0) {
+	/* a hint may have led back behind the fence between its reading and the verification */
+	while (r == 0 && (cuts > 0 || fences_missing(c, W_SOURCE, number) > 0)) {
 		r = wait_for_fences(c, W_SOURCE, number, deadline_ns, &missing, e);
 		if (r == 0 && missing) {
 			add_reason(c,
@@ -600,14 +602,15 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	}
 	if (r == 0)
 		r = note_fences_read(c, W_SOURCE, number, e);
+	c->fence_number = number;
 	*ret_ok = r == 0;
 	return r;
 }
 
 /* Every node that a probe was connected to must answer: none may hold back what it was sent. */
-static int nodes_answer(struct check *c, bool *ret_ok, struct err *e)
+static int nodes_answer(struct check *c, int64_t timeout_ns, bool *ret_ok, struct err *e)
 {
-	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	int64_t deadline_ns = clock_ns() + timeout_ns;
 	struct broker_config config = c->source.config;
 	struct judged_node *node = NULL;
 	size_t n = 0, at = 0;
@@ -669,9 +672,12 @@ static int lab_is_whole(struct check *c, struct err *e)
 		for (size_t i = 0; i < lab->n_nodes; i++)
 			if (lab->node[i].state != LABFILE_NODE_RUNNING)
 				add_reason(c,
-					"node %s of the lab is %s: mqaudit lab heal, then check again",
+					"node %s of the lab is %s: %smqaudit lab heal, then check again",
 					lab->node[i].name,
-					labfile_node_state_text(lab->node[i].state));
+					labfile_node_state_text(lab->node[i].state),
+					lab->node[i].state == LABFILE_NODE_FROZEN
+						? "thaw it by SIGCONT or "
+						: "");
 		labfile_free(lab);
 	}
 	if (n)
@@ -729,9 +735,12 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 			clock_sleep_ns(10 * NS_PER_MS);
 		}
 	}
-	free(end);
 	if (r == 0)
 		r = witness_verify(c->witness[W_SOURCE], c->o->fence_timeout_ns, &cuts, e);
+	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++)
+		cuts += c->start[RUN_SOURCE][i] >= 0 &&
+			witness_committed(c->witness[W_SOURCE], (int32_t)i) < end[i];
+	free(end);
 	if (is_undecided(r)) {
 		add_reason(c, "the log was not read to its end: %s", e->msg);
 		return 0;
@@ -907,11 +916,14 @@ static int reach_the_end(struct check *c, bool *ret_complete, struct err *e)
 	} else {
 		r = fence_round(c, number, &ok, e);
 		if (r == 0 && ok && !health.healthy) {
-			r = nodes_answer(c, &answers, e);
+			r = nodes_answer(c, c->o->fence_timeout_ns, &answers, e);
 			if (r == 0)
 				r = settle(c, e);
 			if (r == 0)
 				r = fence_round(c, ++number, &ok, e);
+		} else if (r == 0 && !ok && !health.healthy) {
+			/* no time is left, but whose fault it is can be said */
+			r = nodes_answer(c, 0, &answers, e);
 		}
 		c->fenced = ok;
 		if (r == 0 && ok)
@@ -1134,6 +1146,11 @@ static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 		r = reach_the_end(c, &complete, e);
 	if (r == 0)
 		r = stop_witnesses(c, e);
+	/* what was found while the rest was waited for: the log is not read to its end again */
+	if (r == 0 && complete && c->fenced && fences_missing(c, W_SOURCE, c->fence_number) > 0) {
+		add_reason(c, "the log was cut after its end was read; check again");
+		complete = false;
+	}
 	if (r == 0)
 		r = conclude(c, complete, ret, e);
 	return r;

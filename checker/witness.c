@@ -562,7 +562,9 @@ static int new_generation(struct witness *w, int32_t partition, int64_t from_off
 	p->next_offset = p->taken_offset = next_offset;
 	pthread_mutex_lock(&w->mutex);
 	p->committed = next_offset;
-	forget_fences(w, partition, next_offset);
+	/* a sweep reads again what was there; what a cut took may be gone */
+	if (strcmp(cause, "cut") == 0)
+		forget_fences(w, partition, next_offset);
 	pthread_mutex_unlock(&w->mutex);
 	snprintf(subject, sizeof(subject), "%s partition %d", run_side_text(w->plan.key.side),
 		partition);
@@ -927,12 +929,9 @@ static int log_starts(struct witness *w, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < w->plan.n_partitions; i++) {
-		int64_t high;
-
 		if (!w->place[i].used)
 			continue;
-		r = w->plan.ops->reader_bounds(
-			w->reader, (int32_t)i, &w->place[i].log_start, &high, e);
+		r = anchor_log_start(w->looker, (int32_t)i, &w->place[i].log_start, e);
 		w->request_starts[i] = w->place[i].log_start;
 	}
 	return r;
@@ -967,8 +966,13 @@ static int note_fence(struct witness *w, const struct broker_message *m, const s
 /* What comes now may stand in another log than what was read before. Of many doubts the first count. */
 static void doubt(struct place *p, bool surely)
 {
-	struct witness_anchor a = p->last_in_batch ? anchor_of(p->last_in_batch) : p->last;
+	const struct witness_anchor *newest = newest_anchor(p);
+	struct witness_anchor a = {-1, 0};
 
+	if (p->last_in_batch)
+		a = anchor_of(p->last_in_batch);
+	else if (newest)
+		a = *newest;
 	if (a.offset < 0 || (p->n_doubts == MAX_DOUBTS && !surely))
 		return;
 	if (p->n_doubts == MAX_DOUBTS)

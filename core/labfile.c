@@ -570,6 +570,11 @@ void labfile_refresh(struct labfile *file)
 		if ((node->state == LABFILE_NODE_RUNNING || node->state == LABFILE_NODE_FROZEN) &&
 			!labfile_node_alive(file, node))
 			node->state = LABFILE_NODE_DIED;
+		/* whoever froze or thawed it */
+		if (node->state == LABFILE_NODE_RUNNING && proc_stopped(node->pid))
+			node->state = LABFILE_NODE_FROZEN;
+		else if (node->state == LABFILE_NODE_FROZEN && !proc_stopped(node->pid))
+			node->state = LABFILE_NODE_RUNNING;
 	}
 }
 

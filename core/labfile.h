@@ -44,7 +44,7 @@ enum labfile_state {
 	X(RUNNING, "running")                                                                      \
 	X(STOPPING, "stopping") /* asked to end in order */                                        \
 	X(KILLED, "killed")     /* by a fault */                                                   \
-	X(FROZEN, "frozen")     /* by a fault */                                                   \
+	X(FROZEN, "frozen")     /* SIGSTOP */                                                      \
 	X(DIED, "died")         /* said to run, but its process is gone: by labfile_refresh() */
 
 enum labfile_node_state {

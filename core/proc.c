@@ -520,6 +520,13 @@ bool proc_alive(pid_t pid, uint64_t start_time)
 	return start && state != 'Z' && state != 'X' && (start_time == 0 || start == start_time);
 }
 
+bool proc_stopped(pid_t pid)
+{
+	char state = 0;
+
+	return pid > 0 && read_stat(pid, &state) && (state == 'T' || state == 't');
+}
+
 bool proc_signal(pid_t pid, uint64_t start_time, int sig)
 {
 	int fd = pid > 0 ? pidfd_open(pid, 0) : -1;

@@ -73,6 +73,9 @@ uint64_t proc_start_time(pid_t pid);
 /* Is pid alive (a zombie is not), and still the one that started at start_time (0: any)? */
 bool proc_alive(pid_t pid, uint64_t start_time);
 
+/* Does pid stand still, by SIGSTOP or under a debugger? Right after the signal it may not yet. */
+bool proc_stopped(pid_t pid);
+
 /* Send a signal if it is still that process. Returns false when it is gone. */
 bool proc_signal(pid_t pid, uint64_t start_time, int sig);
 

@@ -7,7 +7,6 @@
 #include "core/envelope.h"
 
 #define MAX_BATCH 1000
-#define NEWS_NS (5 * NS_PER_S) /* until every node has heard of a topic that was just made */
 
 struct broker_reader {
 	struct kafka_client client;
@@ -213,6 +212,7 @@ static rd_kafka_resp_err_t why_unknown(struct broker_reader *rd, rd_kafka_resp_e
 	return code;
 }
 
+/* A node that has just started, or a topic that was just made: asked again, it will know. */
 static bool is_unheard_of(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
@@ -220,19 +220,48 @@ static bool is_unheard_of(rd_kafka_resp_err_t code)
 	       code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
+/*
+ * The first or the next offset of a partition. Not by rd_kafka_query_watermark_offsets(): that one waits
+ * without end for a node that takes connections and does not answer, whatever its timeout says.
+ */
+static rd_kafka_resp_err_t ask_offset(
+	struct broker_reader *rd, int32_t partition, int64_t which, int64_t *ret, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *tp =
+		rd_kafka_topic_partition_list_add(list, rd->client.topic_name, partition);
+	rd_kafka_resp_err_t code;
+
+	tp->offset = which; /* in place of a time */
+	code = rd_kafka_offsets_for_times(rd->client.rk, list, timeout_ms);
+	if (!code)
+		code = tp->err;
+	*ret = tp->offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return code;
+}
+
+static rd_kafka_resp_err_t ask_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
+	int64_t *ret_high, int timeout_ms)
+{
+	rd_kafka_resp_err_t code =
+		ask_offset(rd, partition, RD_KAFKA_OFFSET_BEGINNING, ret_low, timeout_ms);
+
+	return code ? code : ask_offset(rd, partition, RD_KAFKA_OFFSET_END, ret_high, timeout_ms);
+}
+
 int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *ret_low,
 	int64_t *ret_high, struct err *e)
 {
 	static const char what[] = "the question for the log's first and last offset";
-	int64_t began_ns = clock_ns(), deadline_ns = began_ns + rd->client.timeout_ns;
+	int64_t deadline_ns = clock_ns() + rd->client.timeout_ns;
 	rd_kafka_resp_err_t code;
 	int r;
 
 	for (;;) {
 		int left = clock_left_ms(deadline_ns);
 
-		code = rd_kafka_query_watermark_offsets(rd->client.rk, rd->client.topic_name,
-			partition, ret_low, ret_high, left < 3000 ? left : 3000);
+		code = ask_bounds(rd, partition, ret_low, ret_high, left < 3000 ? left : 3000);
 		if (!code)
 			return 0;
 		kafka_client_serve(&rd->client);
@@ -244,9 +273,9 @@ int kafka_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t *re
 			err_hint(e,
 				"readers use --consumer-config when it is given; the user needs "
 				"Describe and Read on the topic (kafka-acls)");
-		if (clock_ns() >= deadline_ns ||
-			(r != ERR_BROKER_AWAY &&
-				!(is_unheard_of(code) && clock_ns() < began_ns + NEWS_NS)))
+		if (is_unheard_of(code))
+			r = e->code = ERR_BROKER_AWAY;
+		if (clock_ns() >= deadline_ns || r != ERR_BROKER_AWAY)
 			return r;
 		refresh(rd, deadline_ns);
 	}

@@ -46,7 +46,7 @@ runner=$!
 ok "later: gets going" wait_until 60 acked_of later 10000
 ok "later: the disk is full now" fill
 at=$(report later .counts.acked)
-ok "later: the run goes on" wait_until 30 acked_of later $((at + 40000))
+ok "later: the run goes on" wait_until 30 acked_of later $((at + 20000))
 is "later: it is full still" "$(df --output=avail "$journals" | tail -1 | tr -d ' ')" 0
 kill -INT "$runner"
 wait "$runner"

@@ -209,6 +209,10 @@ static void a_reused_pid_or_another_boot_is_no_living_node(void **unused)
 	labfile_refresh(f);
 	assert_int_equal(f->node[0].state, LABFILE_NODE_DIED);
 	assert_int_equal(f->node[1].state, LABFILE_NODE_RUNNING);
+	/* this process does not stand still, whatever was written down */
+	f->node[1].state = LABFILE_NODE_FROZEN;
+	labfile_refresh(f);
+	assert_int_equal(f->node[1].state, LABFILE_NODE_RUNNING);
 	snprintf(f->boot_id, sizeof(f->boot_id), "another");
 	assert_false(labfile_node_alive(f, &f->node[1]));
 	labfile_free(f);
