@@ -102,6 +102,13 @@ is "no fence comes through: what is absent is pending, exactly that" "$(found no
 one_relay bounded 25 "nofence=1" --relay-lag 4s
 is "bounded, and all came: PASS" "$code $(verdict bounded) $(sums bounded)" "0 PASS true "
 ok "bounded: the premise is among the limits" grep -q "within 4.0 s is your premise" <("$mq" report bounded | tr -s ' \n' ' ')
+check bounded --no-fence --settle 1s
+is "nothing is absent: no fence is needed to say so" "$code $(verdict bounded) $(report bounded .fenced)" "0 PASS true false"
+check moved --no-fence --settle 1s --fence-timeout 3s
+is "something is absent, and no fence: undecided" "$code $(verdict moved) $(sums moved)" "4 UNDECIDED true pending relay 6"
+is "no fence: the reason says so" "$(report moved '[.reasons[] | test("^6 messages .* without a fence")] | tostring')" "[true]"
+check moved --no-fence --settle 1s --relay-lag 2s
+is "no fence, but a bound: lost" "$code $(verdict moved) $(sums moved)" "1 FAIL true lost relay 6"
 check bounded --fence-timeout 3s
 is "the same without the bound: undecided" "$code $(verdict bounded)" "4 UNDECIDED true"
 done_testing

@@ -44,8 +44,9 @@ language sql stable as $$
 $$;
 
 -- p_complete: everything up to the fence was read. Without it only what is proved gone is lost (cut from
--- the log after it was seen, or its offset acked again); the rest is pending.
-create or replace function mqaudit.judge(p_run int8, p_judgement int4, p_complete bool) returns void
+-- the log after it was seen, or its offset acked again); the rest is pending. p_behind: all that is behind a
+-- relay was read as well; without it nothing is lost there.
+create or replace function mqaudit.judge(p_run int8, p_judgement int4, p_complete bool, p_behind bool) returns void
 language plpgsql as $$
 declare
 	v_transactional bool;
@@ -385,6 +386,9 @@ begin
 		perform mqaudit.judge_relay(p_run, p_judgement);
 	end if;
 
+	if not p_behind then
+		update j_find set kind = 'pending' where kind = 'lost' and stage = 'relay';
+	end if;
 	if not p_complete then
 		update j_find set kind = 'pending'
 		where kind = 'unacknowledged'
@@ -669,7 +673,7 @@ begin
 				'unknown', o.unknown, 'none', o.none, 'unrecorded', o.unrecorded, 'in_flight', o.in_flight,
 				'unrecorded_absent', o.unrecorded_absent,
 				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n,
-				'aborted', u.aborted, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
+				'aborted', greatest(u.aborted, 0), 'foreign', s.foreigners - (f.corrupted - s.corrupted),
 				'phantom', f.phantom, 'corrupted', f.corrupted, 'fences', s.fences,
 				'pending', f.pending, 'redelivered', 0, 'lost', f.lost, 'expired', f.expired,
 				'duplicated', f.duplicated, 'reordered', f.reordered, 'unread', f.unread,
