@@ -73,6 +73,8 @@ is "a lane that moved: the reason names its partition" \
 	"$(report moved '[.reasons[] | test("^6 messages .* lanes of partition 0 are there on other partitions")] | tostring')" "[true]"
 is "a lane that moved: and its fences' places are told" \
 	"$(report moved '[.fences[] | select(.side == "target") | .read_partition] | tostring')" "[0,1]"
+one=$(planted moved drop | head -1)
+ok "explain says that it may still come" grep -q "Nothing proves that it will not come" <("$mq" explain moved "$one" | tr -s ' \n' ' ')
 check moved --relay-lag 3s
 is "the user bounds the relay: lost" "$code $(verdict moved)" "1 FAIL true"
 is "the user bounds the relay: exactly those" "$(found moved lost relay)" "$(planted moved drop)"

@@ -59,6 +59,7 @@ struct lane {
 struct tally {
 	uint64_t phantom[2], duplicated[2], relay_lost, relay_pending;
 	uint64_t aborted, foreign, corrupted;
+	uint64_t placed, between; /* positions of findings */
 };
 
 /* What happened to a log after it was read for the first time. */
@@ -741,6 +742,47 @@ static int compare_tally(
 	return r;
 }
 
+/* Is there, at a place that a finding names or between two, the message that it is about? */
+static int check_place(const struct pg_rows *row, void *arg, struct err *e)
+{
+	struct test *t = arg;
+	int side = strcmp(pg_rows_text(row, 0, 0), "relay") == 0;
+	int64_t from = pg_rows_i64(row, 0, 6), to = pg_rows_i64(row, 0, 7);
+	const struct plog *p = &t->log[side][pg_rows_i64(row, 0, 4)];
+
+	t->sum.placed += from == to;
+	t->sum.between += from != to;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct record *r = &p->r[i];
+
+		if (counts(r) && r->offset >= from && r->offset <= to &&
+			r->ident.producer_id == pg_rows_i64(row, 0, 1) &&
+			r->ident.epoch == pg_rows_i64(row, 0, 2) &&
+			r->ident.lane == pg_rows_i64(row, 0, 3) && r->seq == pg_rows_u64(row, 0, 5))
+			return 0;
+	}
+	return err_set(e, ERR_DEFECT,
+		"%s: nothing of seq %" PRIu64 " between %" PRId64 " and %" PRId64
+		" of partition %" PRId64,
+		pg_rows_text(row, 0, 0), pg_rows_u64(row, 0, 5), from, to, pg_rows_i64(row, 0, 4));
+}
+
+static int check_places(struct test *t, uint32_t judgement, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+
+	pg_arg_i64(&args, t->run.id);
+	pg_arg_i64(&args, judgement);
+	return pg_query_each(ledger_pg(t->l),
+		"select f.stage, f.producer_id, f.epoch, f.partition, (p ->> 'partition')::int8, "
+		"(p ->> 'seq')::int8, coalesce(p ->> 'offset', p ->> 'from')::int8, "
+		"coalesce(p ->> 'offset', p ->> 'to')::int8 "
+		"from mqaudit.finding f, jsonb_array_elements(f.positions) p "
+		"where f.run_id = $1 and f.judgement = $2 "
+		"and f.kind in ('duplicated', 'reordered', 'false-refusal', 'phantom')",
+		&args, PG_TIMEOUT, check_place, t, e);
+}
+
 static int take_finding(const struct judged_finding *f, void *arg, struct err *e)
 {
 	return findings_add(arg, f->kind, f->stage, f->producer_id, f->epoch, f->partition, f->lo,
@@ -776,6 +818,8 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 		r = judged_sums(t->l, t->run.id, judgement, &sums, e);
 	if (r == 0 && !judged_sums_hold(&sums, text, sizeof(text)))
 		r = err_set(e, ERR_DEFECT, "sums: %s", text);
+	if (r == 0)
+		r = check_places(t, judgement, e);
 	if (r == 0 && !t->eventful) {
 		count_records(t, &want);
 		count_lanes(t, &want);
@@ -853,10 +897,10 @@ int main(int argc, char **argv)
 	printf("cases %" PRIu64 "\nphantom %" PRIu64 "\nphantom_behind %" PRIu64
 	       "\nduplicated %" PRIu64 "\nduplicated_behind %" PRIu64 "\nlost_behind %" PRIu64
 	       "\npending_behind %" PRIu64 "\naborted %" PRIu64 "\nforeign %" PRIu64
-	       "\ncorrupted %" PRIu64 "\n",
+	       "\ncorrupted %" PRIu64 "\nplaced %" PRIu64 "\nbetween %" PRIu64 "\n",
 		n, t->sum.phantom[0], t->sum.phantom[1], t->sum.duplicated[0], t->sum.duplicated[1],
 		t->sum.relay_lost, t->sum.relay_pending, t->sum.aborted, t->sum.foreign,
-		t->sum.corrupted);
+		t->sum.corrupted, t->sum.placed, t->sum.between);
 	for (int k = 0; k < FINDING_N; k++)
 		if (t->found[k])
 			printf("found_%s %" PRIu64 "\n", finding_text((enum finding_kind)k),
