@@ -1079,10 +1079,10 @@ static int find_places(struct check *c, struct err *e)
 	show(c);
 	for (int side = RUN_SOURCE; side <= RUN_TARGET; side++) {
 		const struct destination *d = side == RUN_SOURCE ? &c->source : &c->target;
-		struct places_plan plan = {d->ops, &d->config,
-			side == RUN_SOURCE && c->run.transactional ? BROKER_COMMITTED
-								   : BROKER_UNCOMMITTED,
-			(uint64_t)c->run.id};
+		struct witness_key key = {c->run.id, (enum run_side)side,
+			c->run.transactional ? ISOLATION_COMMITTED : ISOLATION_UNCOMMITTED};
+		struct places_plan plan = {
+			d->ops, &d->config, witness_reads(&key), (uint64_t)c->run.id};
 		size_t from = at;
 
 		while (at < n && place[at].side == (enum run_side)side)

@@ -90,6 +90,12 @@ is "exactly those" "$(found proved lost relay)" "$(planted proved drop)"
 one_relay late 23 "move=800,hold=3" --fence-timeout 30s
 is "what is moved and late is waited for" "$code $(verdict late) $(sums late)" "0 PASS true "
 
+# ---- a relay that aborts some of its transactions and does them again -----------------------------
+one_relay txn 26 "drop=6,repeat=5,txn=50"
+is "what the relay aborted is no copy" "$code $(verdict txn) $(sums txn)" "1 FAIL true duplicated relay 5, lost relay 6"
+is "the dropped and the repeated, exactly" "$(found txn lost relay) $(found txn duplicated relay)" \
+	"$(planted txn drop) $(planted txn repeat)"
+
 # ---- no fence comes through ----------------------------------------------------------------------
 # Three messages are missing from the source as well: that is proved, whatever the relay does.
 probe_options=(--plant "drop=3;seed=5")
