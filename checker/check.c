@@ -31,6 +31,7 @@
 #define FOLD_AGE_S 10
 #define TICK_NS (50 * NS_PER_MS)
 #define RELAY_LOOK_NS (500 * NS_PER_MS)
+#define VERIFY_NS (5 * NS_PER_S)
 #define PLACES_NS (10 * NS_PER_S) /* to look for positions of findings */
 #define MAX_PLACES 5000u
 #define MAX_REASONS 32
@@ -62,6 +63,7 @@ struct check {
 	bool ledger_away;
 	bool fenced;
 	uint64_t fence_number;     /* of the last fence that was read */
+	bool behind;               /* all that is behind the relay was read */
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
@@ -561,11 +563,28 @@ static bool is_undecided(int code)
 	       code == ERR_BROKER;
 }
 
+/* Read up to the fences (or as far as they come), and until what was read before is still there. */
+static int read_to_fences(struct check *c, enum witness_index i, uint64_t number,
+	int64_t deadline_ns, size_t *ret_missing, struct err *e)
+{
+	uint64_t cuts;
+	int r;
+
+	do {
+		cuts = 0;
+		r = wait_for_fences(c, i, number, deadline_ns, ret_missing, e);
+		if (r || *ret_missing)
+			return r;
+		r = witness_verify(c->witness[i], deadline_ns - clock_ns() + NS_PER_S, &cuts, e);
+		/* a hint may have led back behind the fence between its reading and the verification */
+	} while (r == 0 && (cuts > 0 || fences_missing(c, i, number) > 0));
+	return r;
+}
+
 /* Write a fence, read it, and make sure that what was read before it is still there. */
 static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct err *e)
 {
 	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
-	uint64_t cuts = 1;
 	size_t missing = 0;
 	int r;
 
@@ -582,23 +601,18 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 				  "replicas; --fence-timeout gives it longer");
 		return 0;
 	}
-	/* a hint may have led back behind the fence between its reading and the verification */
-	while (r == 0 && (cuts > 0 || fences_missing(c, W_SOURCE, number) > 0)) {
-		r = wait_for_fences(c, W_SOURCE, number, deadline_ns, &missing, e);
-		if (r == 0 && missing) {
-			add_reason(c,
-				"the fence of %zu partitions was written but not read in time; "
-				"--fence-timeout gives it longer",
-				missing);
-			return 0;
-		}
-		if (r == 0)
-			r = witness_verify(c->witness[W_SOURCE],
-				deadline_ns - clock_ns() + NS_PER_S, &cuts, e);
-		if (is_undecided(r)) {
-			add_reason(c, "what was read could not be verified: %s", e->msg);
-			return 0;
-		}
+	if (r == 0)
+		r = read_to_fences(c, W_SOURCE, number, deadline_ns, &missing, e);
+	if (is_undecided(r)) {
+		add_reason(c, "what was read could not be verified: %s", e->msg);
+		return 0;
+	}
+	if (r == 0 && missing) {
+		add_reason(c,
+			"the fence of %zu partitions was written but not read in time; "
+			"--fence-timeout gives it longer",
+			missing);
+		return 0;
 	}
 	if (r == 0)
 		r = note_fences_read(c, W_SOURCE, number, e);
@@ -699,77 +713,116 @@ static int settle(struct check *c, struct err *e)
 	return r;
 }
 
-/* Without the right to write: the end of the log as it is after the settle time. */
-static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
+/* Where the logs of a side end now, by partition; malloc'ed, the caller's. */
+static int ask_ends(struct check *c, enum run_side side, int64_t **ret, struct err *e)
 {
-	int64_t deadline_ns;
-	int64_t *end = NULL;
-	uint64_t cuts = 0;
+	const struct destination *d = side == RUN_TARGET ? &c->target : &c->source;
+	int64_t *end = calloc(c->n_start[side] + 1, sizeof(*end)), low;
 	struct broker_reader *reader = NULL;
-	int r = settle(c, e);
+	int r = end ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 
-	*ret_ok = false;
-	deadline_ns = clock_ns() + c->o->fence_timeout_ns;
-	end = calloc(c->n_start[RUN_SOURCE], sizeof(*end));
-	if (r == 0 && !end)
-		r = err_set(e, ERR_NOMEM, "out of memory");
 	if (r == 0)
-		r = c->source.ops->reader_open(
-			&c->source.config, BROKER_UNCOMMITTED, true, &reader, e);
-	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++) {
-		int64_t low;
-
-		if (c->start[RUN_SOURCE][i] >= 0)
-			r = c->source.ops->reader_bounds(reader, (int32_t)i, &low, &end[i], e);
-	}
+		r = d->ops->reader_open(&d->config, BROKER_UNCOMMITTED, true, &reader, e);
+	for (size_t i = 0; r == 0 && i < c->n_start[side]; i++)
+		if (c->start[side][i] >= 0)
+			r = d->ops->reader_bounds(reader, (int32_t)i, &low, &end[i], e);
 	if (reader)
-		c->source.ops->reader_close(reader);
-	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++) {
-		while (r == 0 && c->start[RUN_SOURCE][i] >= 0 &&
-			witness_committed(c->witness[W_SOURCE], (int32_t)i) < end[i]) {
+		d->ops->reader_close(reader);
+	if (r)
+		free(end);
+	else
+		*ret = end;
+	return r;
+}
+
+/* Wait until a witness has read up to where its logs end now, and what it read is still there. */
+static int read_to_ends(struct check *c, enum witness_index i, int64_t deadline_ns,
+	uint64_t *ret_cuts, struct err *e)
+{
+	enum run_side side = i == W_TARGET ? RUN_TARGET : RUN_SOURCE;
+	int64_t *end = NULL;
+	int r = ask_ends(c, side, &end, e);
+
+	*ret_cuts = 0;
+	for (size_t p = 0; r == 0 && p < c->n_start[side]; p++) {
+		while (r == 0 && c->start[side][p] >= 0 &&
+			witness_committed(c->witness[i], (int32_t)p) < end[p]) {
 			r = tend(c, e);
 			if (r == 0 && clock_ns() >= deadline_ns)
 				r = err_set(e, ERR_TIMEOUT,
-					"partition %zu was not read to offset %lld in time", i,
-					(long long)end[i]);
+					"partition %zu was not read to offset %lld in time", p,
+					(long long)end[p]);
 			clock_sleep_ns(10 * NS_PER_MS);
 		}
 	}
 	if (r == 0)
-		r = witness_verify(c->witness[W_SOURCE], c->o->fence_timeout_ns, &cuts, e);
-	for (size_t i = 0; r == 0 && i < c->n_start[RUN_SOURCE]; i++)
-		cuts += c->start[RUN_SOURCE][i] >= 0 &&
-			witness_committed(c->witness[W_SOURCE], (int32_t)i) < end[i];
+		r = witness_verify(c->witness[i], c->o->fence_timeout_ns, ret_cuts, e);
+	/* a hint may have led back behind the end before that */
+	for (size_t p = 0; r == 0 && p < c->n_start[side]; p++)
+		*ret_cuts += c->start[side][p] >= 0 &&
+			     witness_committed(c->witness[i], (int32_t)p) < end[p];
 	free(end);
+	return r;
+}
+
+/* How long a transaction may stay open, and a little. */
+static int stable_wait(struct check *c, int64_t *ret_ns, struct err *e)
+{
+	char text[64];
+	int64_t timeout_ms = 60000;
+	int r;
+
+	UNTIL_ANSWERED(c, r,
+		run_get_setting(c->ledger, c->run.id, "client", "transaction.timeout.ms", text,
+			sizeof(text), e));
+	if (r == 0 && text[0])
+		timeout_ms = strtoll(text, NULL, 10);
+	*ret_ns = timeout_ms * NS_PER_MS + 20 * NS_PER_S;
+	return r;
+}
+
+/* Without the right to write: the end of the log as it is after the settle time. */
+static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
+{
+	uint64_t cuts = 0, more = 0;
+	int64_t wait_ns;
+	int r = settle(c, e);
+
+	*ret_ok = false;
+	if (r == 0)
+		r = read_to_ends(c, W_SOURCE, clock_ns() + c->o->fence_timeout_ns, &cuts, e);
+	if (r == 0 && c->witness[W_COMMITTED]) {
+		r = stable_wait(c, &wait_ns, e);
+		if (r == 0)
+			r = read_to_ends(c, W_COMMITTED, clock_ns() + wait_ns, &more, e);
+	}
 	if (is_undecided(r)) {
 		add_reason(c, "the log was not read to its end: %s", e->msg);
 		return 0;
 	}
-	if (r == 0 && cuts)
+	if (r == 0 && cuts + more)
 		add_reason(c, "the log was cut while its end was read; check again");
-	*ret_ok = r == 0 && cuts == 0;
+	*ret_ok = r == 0 && cuts + more == 0;
 	return r;
 }
 
 /* Transactions: the last stable offset must have passed the fence. */
 static int wait_for_stable(struct check *c, uint64_t number, struct err *e)
 {
-	char text[64];
-	int64_t timeout_ms = 60000;
+	int64_t wait_ns;
 	size_t missing;
 	int r;
 
 	if (!c->run.transactional || !c->witness[W_COMMITTED])
 		return 0;
 	c->phase = "transactions";
-	UNTIL_ANSWERED(c, r,
-		run_get_setting(c->ledger, c->run.id, "client", "transaction.timeout.ms", text,
-			sizeof(text), e));
-	if (r == 0 && text[0])
-		timeout_ms = strtoll(text, NULL, 10);
+	r = stable_wait(c, &wait_ns, e);
 	if (r == 0)
-		r = wait_for_fences(c, W_COMMITTED, number,
-			clock_ns() + timeout_ms * NS_PER_MS + 20 * NS_PER_S, &missing, e);
+		r = read_to_fences(c, W_COMMITTED, number, clock_ns() + wait_ns, &missing, e);
+	if (is_undecided(r)) {
+		add_reason(c, "what was read committed could not be verified: %s", e->msg);
+		return 0;
+	}
 	if (r == 0 && missing)
 		add_reason(c,
 			"a transaction is still open on %zu partitions: the last stable offset has not "
@@ -833,6 +886,7 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 	int64_t wait_ns = c->o->relay_lag_ns ? c->o->relay_lag_ns : c->o->fence_timeout_ns;
 	int64_t deadline_ns = clock_ns() + wait_ns;
 	struct judged_relay state = {0};
+	uint64_t cuts = 0;
 	size_t missing = 0;
 	int r = 0;
 
@@ -840,11 +894,21 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 		return 0;
 	c->phase = "relay";
 	if (number)
-		r = wait_for_fences(c, W_TARGET, number, deadline_ns, &missing, e);
+		r = read_to_fences(c, W_TARGET, number, deadline_ns, &missing, e);
 	if (r == 0 && number)
 		r = note_fences_read(c, W_TARGET, number, e);
 	if (r == 0)
 		r = wait_for_strays(c, deadline_ns, &state, e);
+	/* what is not known by its fence is absent only if all that is there was read */
+	if (r == 0 && (missing || !number || state.strayed))
+		r = read_to_ends(c, W_TARGET, clock_ns() + c->o->fence_timeout_ns, &cuts, e);
+	if (is_undecided(r)) {
+		add_reason(c, "what is behind the relay was not read to its end: %s", e->msg);
+		return 0;
+	}
+	if (r == 0 && cuts)
+		add_reason(c, "the log behind the relay was cut while it was read; check again");
+	c->behind = r == 0 && cuts == 0;
 	if (r == 0 && !c->o->relay_lag_ns)
 		say_relay(c, number != 0, missing, &state);
 	return r;
@@ -967,6 +1031,7 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 		.run_id = c->run.id,
 		.judgement = c->judgement,
 		.complete = complete,
+		.behind = c->behind,
 		.transactional = c->run.transactional,
 		.source = witness_tracker(c->witness[W_SOURCE]),
 		.committed =
@@ -987,8 +1052,8 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 				sizeof(policy), e));
 	plan.compacted = r == 0 && strstr(policy, "compact") != NULL;
 	if (r == 0)
-		UNTIL_ANSWERED(
-			c, r, judged_compute(c->ledger, c->run.id, c->judgement, complete, e));
+		UNTIL_ANSWERED(c, r,
+			judged_compute(c->ledger, c->run.id, c->judgement, complete, c->behind, e));
 	if (r == 0)
 		r = judged_findings(c->ledger, c->run.id, c->judgement, take_sql_finding, sql, e);
 	if (r == 0)
@@ -1081,10 +1146,10 @@ static int find_places(struct check *c, struct err *e)
 	show(c);
 	for (int side = RUN_SOURCE; side <= RUN_TARGET; side++) {
 		const struct destination *d = side == RUN_SOURCE ? &c->source : &c->target;
-		struct places_plan plan = {d->ops, &d->config,
-			side == RUN_SOURCE && c->run.transactional ? BROKER_COMMITTED
-								   : BROKER_UNCOMMITTED,
-			(uint64_t)c->run.id};
+		struct witness_key key = {c->run.id, (enum run_side)side,
+			c->run.transactional ? ISOLATION_COMMITTED : ISOLATION_UNCOMMITTED};
+		struct places_plan plan = {
+			d->ops, &d->config, witness_reads(&key), (uint64_t)c->run.id};
 		size_t from = at;
 
 		while (at < n && place[at].side == (enum run_side)side)

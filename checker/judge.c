@@ -764,7 +764,8 @@ static int not_the_relays(struct bench *b, const struct side_lane *l, uint64_t *
 static int judge_relay(struct bench *b, struct side_lane *l, struct err *e)
 {
 	const struct sight *source = &l->sight[RUN_SOURCE], *target = &l->sight[RUN_TARGET];
-	bool comparable = b->plan->relay_bounded || is_proved(b, l->partition);
+	bool comparable = b->plan->complete && b->plan->behind &&
+			  (b->plan->relay_bounded || is_proved(b, l->partition));
 	struct seqset *absent = minus(source->present,
 		(const struct seqset *const[]){target->present, l->damaged[RUN_TARGET]}, 2);
 	struct seqset *repeated =
@@ -775,8 +776,8 @@ static int judge_relay(struct bench *b, struct side_lane *l, struct err *e)
 	int r = absent && repeated && reordered ? 0 : ERR_NOMEM;
 
 	if (r == 0)
-		r = add_ranges(b, comparable && b->plan->complete ? FINDING_LOST : FINDING_PENDING,
-			STAGE_RELAY, l, absent);
+		r = add_ranges(
+			b, comparable ? FINDING_LOST : FINDING_PENDING, STAGE_RELAY, l, absent);
 	if (r == 0)
 		r = not_the_relays(b, l, &others, e);
 	if (r == 0)

@@ -42,6 +42,7 @@ struct judge_plan {
 	struct tracker *source;    /* everything on the log */
 	struct tracker *committed; /* with transactions: what was committed; else NULL */
 	struct tracker *target;    /* behind a relay; else NULL */
+	bool behind;               /* all that is behind the relay was read */
 	bool relay_bounded;        /* --relay-lag */
 };
 

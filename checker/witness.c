@@ -1283,6 +1283,13 @@ static void *read_main(void *arg)
 
 /* ---- from outside ---------------------------------------------------------------------------- */
 
+enum broker_isolation witness_reads(const struct witness_key *key)
+{
+	return key->isolation == ISOLATION_COMMITTED || key->side == RUN_TARGET
+		       ? BROKER_COMMITTED
+		       : BROKER_UNCOMMITTED;
+}
+
 static int prepare(struct witness *w, struct err *e)
 {
 	size_t n = w->plan.n_partitions;
@@ -1295,10 +1302,8 @@ static int prepare(struct witness *w, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	r = ledger_open(w->plan.ledger_url, &w->ledger, e);
 	if (r == 0)
-		r = w->plan.ops->reader_open(w->plan.broker,
-			w->plan.key.isolation == ISOLATION_COMMITTED ? BROKER_COMMITTED
-								     : BROKER_UNCOMMITTED,
-			false, &w->reader, e);
+		r = w->plan.ops->reader_open(
+			w->plan.broker, witness_reads(&w->plan.key), false, &w->reader, e);
 	if (r == 0)
 		r = anchor_reader_open(w->plan.ops, w->plan.broker, &w->looker, e);
 	for (size_t i = 0; r == 0 && i < n; i++)

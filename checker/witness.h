@@ -32,6 +32,12 @@ struct witness_plan {
 	bool record_messages; /* write a row for each message as well */
 };
 
+/*
+ * How a log is really read: behind a relay what was committed, whatever the run's own messages are, since
+ * what a relay aborts is no copy of anything. (Where there are no transactions it is the same.)
+ */
+enum broker_isolation witness_reads(const struct witness_key *key);
+
 /* A fence that was read (and is in the ledger, position and all). */
 struct witness_fence {
 	int32_t partition;     /* where it was read */

@@ -163,6 +163,9 @@ static void tell(const struct story *s, FILE *to)
 	fputs("\n  ", to);
 	if (found(s, "lost"))
 		tell_lost(s, to);
+	else if (found(s, "pending at relay"))
+		fprintf(to, "It is on the source's log and was not read behind what relays the "
+			    "messages. Nothing proves that it will not come.");
 	else if (found(s, "duplicated at relay"))
 		fprintf(to, "What relays the messages brought it through more than once.");
 	else if (found(s, "duplicated"))

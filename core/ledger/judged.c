@@ -167,17 +167,19 @@ int judged_faults_on(
 	return 0;
 }
 
-int judged_compute(
-	struct ledger *l, int64_t run_id, uint32_t judgement, bool complete, struct err *e)
+int judged_compute(struct ledger *l, int64_t run_id, uint32_t judgement, bool complete, bool behind,
+	struct err *e)
 {
 	struct pg_args args = PG_ARGS_INIT;
 
 	pg_arg_i64(&args, run_id);
 	pg_arg_i64(&args, judgement);
 	pg_arg_text(&args, complete ? "true" : "false");
+	pg_arg_text(&args, behind ? "true" : "false");
 	/* a function's statement is a transaction of its own: what it reads is one snapshot a statement, and
 	 * nothing of this run is being written any more */
-	return pg_query(ledger_pg(l), "select mqaudit.judge($1::int8, $2::int4, $3::bool)", &args,
+	return pg_query(ledger_pg(l),
+		"select mqaudit.judge($1::int8, $2::int4, $3::bool, $4::bool)", &args,
 		JUDGE_TIMEOUT, NULL, e);
 }
 

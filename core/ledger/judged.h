@@ -64,10 +64,11 @@ MUST_CHECK int judged_faults_on(
 
 /*
  * Compute findings and counts from the evidence in the ledger. complete: everything up to the fence was
- * read; without it only what is proved gone is lost. Blocks: seconds for 100,000 findings.
+ * read; without it only what is proved gone is lost. behind: all that is behind a relay was read as well;
+ * without it nothing is lost there. Blocks: seconds for 100,000 findings.
  */
-MUST_CHECK int judged_compute(
-	struct ledger *l, int64_t run_id, uint32_t judgement, bool complete, struct err *e);
+MUST_CHECK int judged_compute(struct ledger *l, int64_t run_id, uint32_t judgement, bool complete,
+	bool behind, struct err *e);
 
 /* Messages by kind of finding and stage. */
 struct judged_sums {

@@ -86,6 +86,10 @@ is "transactions: PASS" "$? $(report txn .verdict)" "0 PASS"
 is "what was aborted is refused and counted, not lost" \
 	"$(report txn '"\(.counts.acked) \(.counts.refused) \(.counts.distinct) \(.counts.aborted)"')" "70 30 70 30"
 
+"$mq" check "$(url txn)" --run txn --no-fence --settle 1s -q >"$work/txn.txt" 2>&1
+is "transactions, read to the end without a fence: the same" \
+	"$? $(report txn '"\(.verdict) \(.fenced) \(.counts.distinct) \(.counts.aborted)"')" "0 PASS false 70 30"
+
 # Messages that nobody intended, in transactions of which every second is aborted: five of each lane's seqs
 # are committed, then five aborted. What was aborted is no copy of anything; the rest is found, by both judges.
 "$mq" probe "$(url ghosts)" --run ghosts --create-topic 2:3 -n 400 --transaction 10:abort-every=2 \

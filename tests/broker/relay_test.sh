@@ -86,6 +86,8 @@ is "a lane that moved: the reason names its partition" \
 	"$(report moved '[.reasons[] | test("^6 messages .* lanes of partition 0 are there on other partitions")] | tostring')" "[true]"
 is "a lane that moved: and its fences' places are told" \
 	"$(report moved '[.fences[] | select(.side == "target") | .read_partition] | tostring')" "[0,1]"
+one=$(planted moved drop | head -1)
+ok "explain says that it may still come" grep -q "Nothing proves that it will not come" <("$mq" explain moved "$one" | tr -s ' \n' ' ')
 check moved --relay-lag 3s
 is "the user bounds the relay: lost" "$code $(verdict moved)" "1 FAIL true"
 is "the user bounds the relay: exactly those" "$(found moved lost relay)" "$(planted moved drop)"
@@ -101,6 +103,12 @@ is "exactly those" "$(found proved lost relay)" "$(planted proved drop)"
 one_relay late 23 "move=800,hold=3" --fence-timeout 30s
 is "what is moved and late is waited for" "$code $(verdict late) $(sums late)" "0 PASS true "
 
+# ---- a relay that aborts some of its transactions and does them again -----------------------------
+one_relay txn 26 "drop=6,repeat=5,txn=50"
+is "what the relay aborted is no copy" "$code $(verdict txn) $(sums txn)" "1 FAIL true duplicated relay 5, lost relay 6"
+is "the dropped and the repeated, exactly" "$(found txn lost relay) $(found txn duplicated relay)" \
+	"$(planted txn drop) $(planted txn repeat)"
+
 # ---- no fence comes through ----------------------------------------------------------------------
 # Three messages are missing from the source as well: that is proved, whatever the relay does.
 probe_options=(--plant "drop=3;seed=5")
@@ -115,6 +123,13 @@ is "no fence comes through: what is absent is pending, exactly that" "$(found no
 one_relay bounded 25 "nofence=1" --relay-lag 4s
 is "bounded, and all came: PASS" "$code $(verdict bounded) $(sums bounded)" "0 PASS true "
 ok "bounded: the premise is among the limits" grep -q "within 4.0 s is your premise" <("$mq" report bounded | tr -s ' \n' ' ')
+check bounded --no-fence --settle 1s
+is "nothing is absent: no fence is needed to say so" "$code $(verdict bounded) $(report bounded .fenced)" "0 PASS true false"
+check moved --no-fence --settle 1s --fence-timeout 3s
+is "something is absent, and no fence: undecided" "$code $(verdict moved) $(sums moved)" "4 UNDECIDED true pending relay 6"
+is "no fence: the reason says so" "$(report moved '[.reasons[] | test("^6 messages .* without a fence")] | tostring')" "[true]"
+check moved --no-fence --settle 1s --relay-lag 2s
+is "no fence, but a bound: lost" "$code $(verdict moved) $(sums moved)" "1 FAIL true lost relay 6"
 check bounded --fence-timeout 3s
 is "the same without the bound: undecided" "$code $(verdict bounded)" "4 UNDECIDED true"
 done_testing

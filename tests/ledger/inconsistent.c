@@ -131,7 +131,7 @@ static int judge(struct test *t, struct err *e)
 	int r = judged_begin(t->l, t->run.id, &plan.judgement, e);
 
 	if (r == 0)
-		r = judged_compute(t->l, t->run.id, plan.judgement, true, e);
+		r = judged_compute(t->l, t->run.id, plan.judgement, true, true, e);
 	if (r == 0)
 		r = judged_findings(t->l, t->run.id, plan.judgement, print_finding, sql, e);
 	if (r == 0)

@@ -1,7 +1,7 @@
 /*
  * Both judges on random logs in a real ledger, for judges_test.sh:
  *
- *     judges SEED CASES
+ *     judges SEED CASES [FIRST]
  *
  * Each case is a run with lanes, outcomes and logs (a source, with and without transactions; a target
  * behind a relay) into which losses, repeats, disorder, damage, phantoms and strays are drawn. The
@@ -59,6 +59,13 @@ struct lane {
 struct tally {
 	uint64_t phantom[2], duplicated[2], relay_lost, relay_pending;
 	uint64_t aborted, foreign, corrupted;
+	uint64_t placed, between; /* positions of findings */
+};
+
+/* What happened to a log after it was read for the first time. */
+struct event {
+	enum { NOTHING, CUT, TAKEN } kind;
+	int64_t border; /* some of what stands above (CUT), or below (TAKEN), is gone */
 };
 
 struct test {
@@ -71,8 +78,12 @@ struct test {
 	struct tracker *tracker[3];
 	int64_t fence_at
 		[PARTS]; /* partition behind the relay where a fence came out; -1: nowhere */
-	bool transactional, relayed, bounded, complete;
+	bool transactional, relayed, bounded, complete, behind;
+	bool eventful; /* cuts, sweeps, retention, journals that are not complete: no third judge */
+	int64_t start[PARTS];
+	struct event event[2][PARTS];
 	struct tally sum;
+	uint64_t found[FINDING_N];
 };
 
 static bool chance(struct test *t, unsigned percent)
@@ -258,6 +269,13 @@ static void draw_case(struct test *t)
 		draw_target(t, faults);
 	for (uint32_t p = 0; t->relayed && p < PARTS; p++)
 		settle_offsets(t, &t->log[1][p]);
+	memset(t->event, 0, sizeof(t->event));
+	for (uint32_t i = 0; t->eventful && i < 2 * PARTS; i++)
+		if (chance(t, 40))
+			t->event[i / PARTS][i % PARTS] = (struct event){
+				chance(t, 50) ? CUT : TAKEN, (int64_t)rng_below(&t->rng, 150)};
+	for (uint32_t p = 0; p < PARTS; p++)
+		t->start[p] = t->eventful && chance(t, 30) ? (int64_t)rng_below(&t->rng, 20) : 0;
 }
 
 /* ---- the ledger ------------------------------------------------------------------------------ */
@@ -315,6 +333,12 @@ static int ship(struct test *t, struct err *e)
 			.shipped = 1,
 			.end_cause = "finished",
 			.journal_state = "complete"};
+	if (t->eventful && chance(t, 40)) {
+		static const char *const states[] = {"complete", "incomplete", "gone", NULL};
+
+		producer[0].journal_state = states[rng_below(&t->rng, 4)];
+		producer[0].end_cause = producer[0].journal_state ? "killed" : NULL;
+	}
 	for (uint32_t i = 0; i < LANES; i++) {
 		const struct lane *l = &t->lane[i];
 
@@ -384,7 +408,8 @@ static int commit(struct reading *d, int64_t end, struct err *e)
 
 	if (r)
 		return err_set(e, r, "out of memory");
-	struct witness_advance a = {d->partition, d->generation, end, 0, end,
+	struct witness_advance a = {d->partition, d->generation, end, d->t->start[d->partition],
+		end,
 		{.segment = ++d->segment,
 			.generation = d->generation,
 			.first_offset = s.first_offset,
@@ -423,6 +448,74 @@ static int commit(struct reading *d, int64_t end, struct err *e)
 	return r;
 }
 
+static bool is_gone(const struct event *v, const struct record *r)
+{
+	return (v->kind == CUT ? r->offset >= v->border : r->offset < v->border) && !r->fence &&
+	       (uint64_t)(r->offset + v->border) * 0x9e3779b97f4a7c15u % 4 == 0;
+}
+
+/* Row of evidence into the tracker, as a witness that begins anew. */
+static int load_row(const struct witness_row *row, void *arg, struct err *e)
+{
+	struct reading *d = arg;
+	struct tracker_run run = {.ident = {row->producer_id, row->epoch, row->nonce, row->lane},
+		.attempt = row->attempt,
+		.lo = row->lo,
+		.hi = row->hi,
+		.first_offset = row->first_offset,
+		.last_offset = row->last_offset};
+
+	return tracker_load(d->tracker, row->partition, &run)
+		       ? err_set(e, ERR_NOMEM, "out of memory")
+		       : 0;
+}
+
+/*
+ * The log was cut, or policy took something from it: the segments above the border (or below) become
+ * history and are read again, as far as they are there still. Readers of both isolations see the same.
+ */
+static int read_again(struct reading *d, const struct plog *p, struct err *e)
+{
+	const struct event *v = &d->t->event[d->key.side][d->partition];
+	struct witness_segment *list = NULL;
+	struct witness_generation g = {.partition = d->partition,
+		.generation = d->generation + 1,
+		.segment = d->segment,
+		.cause = v->kind == CUT ? "cut" : "sweep",
+		.why = "drawn"};
+	size_t n, at = 0;
+	int64_t to;
+	int r = witnessed_segments(d->t->l, &d->key, d->partition, &list, &n, e);
+
+	while (r == 0 && at + 1 < n && list[at].end_offset <= v->border)
+		at++;
+	if (r || n == 0) {
+		free(list);
+		return r;
+	}
+	g.first_segment = v->kind == CUT ? list[at].segment : 0;
+	g.last_segment = v->kind == CUT ? d->segment : list[at].segment;
+	g.next_offset = v->kind == CUT ? list[at].first_offset : 0;
+	to = v->kind == CUT ? INT64_MAX : list[at].end_offset;
+	free(list);
+	r = witnessed_begin_generation(d->t->l, &d->key, OWNER, &g, e);
+	d->generation++;
+	ladder_clear(&d->ladder);
+	tracker_drop(d->tracker, d->partition);
+	if (r == 0)
+		r = witnessed_rows(d->t->l, &d->key, d->partition, load_row, d, e);
+	for (size_t i = 0; r == 0 && i < p->n; i++)
+		if (p->r[i].offset >= g.next_offset && p->r[i].offset < to &&
+			!is_gone(v, &p->r[i]) &&
+			(d->key.isolation == ISOLATION_UNCOMMITTED || !p->r[i].aborted))
+			r = feed(d, &p->r[i]) ? err_set(e, ERR_NOMEM, "out of memory") : 0;
+	if (r == 0)
+		r = commit(d, v->kind == CUT ? p->r[p->n - 1].offset + 1 : to, e);
+	/* in log order: as a witness does that has swept */
+	tracker_drop(d->tracker, d->partition);
+	return r ? r : witnessed_rows(d->t->l, &d->key, d->partition, load_row, d, e);
+}
+
 static int read_partition(struct reading *d, const struct plog *p, struct err *e)
 {
 	struct witness_position at = {0};
@@ -441,6 +534,8 @@ static int read_partition(struct reading *d, const struct plog *p, struct err *e
 	}
 	if (r == 0)
 		r = commit(d, end + 1, e);
+	if (r == 0 && d->t->event[d->key.side][d->partition].kind != NOTHING)
+		r = read_again(d, p, e);
 	ladder_clear(&d->ladder);
 	return r;
 }
@@ -462,6 +557,16 @@ static int read_log(
 		r = read_partition(&d, &t->log[side][p], e);
 	}
 	return r;
+}
+
+/* As witnessed_fold_outcomes(), of everything, and without its VACUUM. */
+static int fold_outcomes(struct test *t, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+
+	pg_arg_i64(&args, t->run.id);
+	return pg_query(ledger_pg(t->l), "select mqaudit.fold_outcomes($1::int8, interval '0')",
+		&args, PG_TIMEOUT, NULL, e);
 }
 
 static int note_fences(struct test *t, uint32_t judgement, struct err *e)
@@ -583,8 +688,8 @@ static void count_lanes(const struct test *t, struct tally *ret)
 {
 	for (size_t i = 0; i < LANES; i++) {
 		const struct lane *l = &t->lane[i];
-		bool sure =
-			t->relayed && t->complete && (t->bounded || is_proved(t, l->ident.lane));
+		bool sure = t->relayed && t->complete && t->behind &&
+			    (t->bounded || is_proved(t, l->ident.lane));
 
 		for (uint64_t seq = 1; seq <= l->n; seq++) {
 			bool damaged;
@@ -645,6 +750,47 @@ static int compare_tally(
 	return r;
 }
 
+/* Is there, at a place that a finding names or between two, the message that it is about? */
+static int check_place(const struct pg_rows *row, void *arg, struct err *e)
+{
+	struct test *t = arg;
+	int side = strcmp(pg_rows_text(row, 0, 0), "relay") == 0;
+	int64_t from = pg_rows_i64(row, 0, 6), to = pg_rows_i64(row, 0, 7);
+	const struct plog *p = &t->log[side][pg_rows_i64(row, 0, 4)];
+
+	t->sum.placed += from == to;
+	t->sum.between += from != to;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct record *r = &p->r[i];
+
+		if (counts(r) && r->offset >= from && r->offset <= to &&
+			r->ident.producer_id == pg_rows_i64(row, 0, 1) &&
+			r->ident.epoch == pg_rows_i64(row, 0, 2) &&
+			r->ident.lane == pg_rows_i64(row, 0, 3) && r->seq == pg_rows_u64(row, 0, 5))
+			return 0;
+	}
+	return err_set(e, ERR_DEFECT,
+		"%s: nothing of seq %" PRIu64 " between %" PRId64 " and %" PRId64
+		" of partition %" PRId64,
+		pg_rows_text(row, 0, 0), pg_rows_u64(row, 0, 5), from, to, pg_rows_i64(row, 0, 4));
+}
+
+static int check_places(struct test *t, uint32_t judgement, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+
+	pg_arg_i64(&args, t->run.id);
+	pg_arg_i64(&args, judgement);
+	return pg_query_each(ledger_pg(t->l),
+		"select f.stage, f.producer_id, f.epoch, f.partition, (p ->> 'partition')::int8, "
+		"(p ->> 'seq')::int8, coalesce(p ->> 'offset', p ->> 'from')::int8, "
+		"coalesce(p ->> 'offset', p ->> 'to')::int8 "
+		"from mqaudit.finding f, jsonb_array_elements(f.positions) p "
+		"where f.run_id = $1 and f.judgement = $2 "
+		"and f.kind in ('duplicated', 'reordered', 'false-refusal', 'phantom')",
+		&args, PG_TIMEOUT, check_place, t, e);
+}
+
 static int take_finding(const struct judged_finding *f, void *arg, struct err *e)
 {
 	return findings_add(arg, f->kind, f->stage, f->producer_id, f->epoch, f->partition, f->lo,
@@ -658,6 +804,7 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 	struct judge_plan plan = {.run_id = t->run.id,
 		.judgement = judgement,
 		.complete = t->complete,
+		.behind = t->behind,
 		.transactional = t->transactional,
 		.source = t->tracker[0],
 		.committed = t->tracker[1],
@@ -667,7 +814,7 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 	struct judged_sums sums;
 	struct tally want = {0};
 	char text[600];
-	int r = judged_compute(t->l, t->run.id, judgement, t->complete, e);
+	int r = judged_compute(t->l, t->run.id, judgement, t->complete, t->behind, e);
 
 	if (r == 0)
 		r = judged_findings(t->l, t->run.id, judgement, take_finding, sql, e);
@@ -679,10 +826,16 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 		r = judged_sums(t->l, t->run.id, judgement, &sums, e);
 	if (r == 0 && !judged_sums_hold(&sums, text, sizeof(text)))
 		r = err_set(e, ERR_DEFECT, "sums: %s", text);
-	count_records(t, &want);
-	count_lanes(t, &want);
 	if (r == 0)
+		r = check_places(t, judgement, e);
+	if (r == 0 && !t->eventful) {
+		count_records(t, &want);
+		count_lanes(t, &want);
 		r = compare_tally(t, &sums, &want, e);
+	}
+	for (int k = 0; r == 0 && k < FINDING_N; k++)
+		for (int g = 0; g < STAGE_N; g++)
+			t->found[k] += sums.count[k][g];
 	findings_free(sql);
 	findings_free(memory);
 	return r;
@@ -698,6 +851,8 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	t->relayed = chance(t, 60);
 	t->bounded = t->relayed && chance(t, 15);
 	t->complete = chance(t, 85);
+	t->behind = chance(t, 85);
+	t->eventful = chance(t, 40);
 	r = make_run(t, number, e);
 	if (r)
 		return r;
@@ -709,6 +864,8 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 		r = read_log(t, 1, RUN_SOURCE, ISOLATION_COMMITTED, e);
 	if (r == 0 && t->relayed)
 		r = read_log(t, 2, RUN_TARGET, ISOLATION_UNCOMMITTED, e);
+	if (r == 0 && chance(t, 30))
+		r = fold_outcomes(t, e);
 	if (r == 0)
 		r = judged_begin(t->l, t->run.id, &judgement, e);
 	if (r == 0 && t->relayed)
@@ -716,7 +873,7 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	if (r == 0)
 		r = judge(t, judgement, e);
 	if (r)
-		err_wrap(e, "case %" PRIu64 "%s%s%s%s", number,
+		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s", number, t->eventful ? ", eventful" : "",
 			t->transactional ? ", transactional" : "", t->relayed ? ", relayed" : "",
 			t->bounded ? ", bounded" : "", t->complete ? "" : ", incomplete");
 	for (int i = 0; i < 3; i++) {
@@ -730,27 +887,32 @@ int main(int argc, char **argv)
 {
 	struct test *t = calloc(1, sizeof(*t));
 	struct err e = {0};
-	uint64_t seed, cases, n = 0;
+	uint64_t seed, cases, first, n = 0;
 	int r;
 
-	if (argc != 3 || !t) {
-		fprintf(stderr, "usage: judges SEED CASES\n");
+	if (argc < 3 || argc > 4 || !t) {
+		fprintf(stderr, "usage: judges SEED CASES [FIRST]\n");
 		return 2;
 	}
 	seed = strtoull(argv[1], NULL, 10);
 	cases = strtoull(argv[2], NULL, 10);
+	first = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
 	r = ledger_open(NULL, &t->l, &e);
 	for (; r == 0 && n < cases; n++)
-		r = one_case(t, seed, n, &e);
+		r = one_case(t, seed, first + n, &e);
 	if (r)
 		err_print(&e);
 	printf("cases %" PRIu64 "\nphantom %" PRIu64 "\nphantom_behind %" PRIu64
 	       "\nduplicated %" PRIu64 "\nduplicated_behind %" PRIu64 "\nlost_behind %" PRIu64
 	       "\npending_behind %" PRIu64 "\naborted %" PRIu64 "\nforeign %" PRIu64
-	       "\ncorrupted %" PRIu64 "\n",
+	       "\ncorrupted %" PRIu64 "\nplaced %" PRIu64 "\nbetween %" PRIu64 "\n",
 		n, t->sum.phantom[0], t->sum.phantom[1], t->sum.duplicated[0], t->sum.duplicated[1],
 		t->sum.relay_lost, t->sum.relay_pending, t->sum.aborted, t->sum.foreign,
-		t->sum.corrupted);
+		t->sum.corrupted, t->sum.placed, t->sum.between);
+	for (int k = 0; k < FINDING_N; k++)
+		if (t->found[k])
+			printf("found_%s %" PRIu64 "\n", finding_text((enum finding_kind)k),
+				t->found[k]);
 	ledger_close(t->l);
 	free(t);
 	return r ? 3 : 0;

@@ -7,6 +7,17 @@ language sql immutable as $$
 	select coalesce(sum(upper(r) - lower(r)), 0)::int8 from unnest(m) r
 $$;
 
+-- A stretch of numbers on a line of its own, as a flat box: a way to have an index on both. Where boxes
+-- meet, the numbers are still to be compared: large ones lose their last digits here, and lines may coincide.
+create or replace function mqaudit.flat_box(line int8, lo int8, hi int8) returns box
+language sql immutable parallel safe as $$ select box(point(lo::float8, line::float8), point(hi::float8, line::float8)) $$;
+
+-- The same for seqs of a lane.
+create or replace function mqaudit.lane_box(producer_id int8, epoch int8, partition int8, lo int8, hi int8) returns box
+language sql immutable parallel safe as $$
+	select mqaudit.flat_box((producer_id * 1000003 + epoch * 8191 + partition) & 2147483647, lo, hi)
+$$;
+
 -- A time as reports write it: ISO 8601, UTC, microseconds.
 create or replace function mqaudit.iso(t timestamptz) returns text
 language sql stable as $$ select to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;

@@ -44,8 +44,9 @@ language sql stable as $$
 $$;
 
 -- p_complete: everything up to the fence was read. Without it only what is proved gone is lost (cut from
--- the log after it was seen, or its offset acked again); the rest is pending.
-create or replace function mqaudit.judge(p_run int8, p_judgement int4, p_complete bool) returns void
+-- the log after it was seen, or its offset acked again); the rest is pending. p_behind: all that is behind a
+-- relay was read as well; without it nothing is lost there.
+create or replace function mqaudit.judge(p_run int8, p_judgement int4, p_complete bool, p_behind bool) returns void
 language plpgsql as $$
 declare
 	v_transactional bool;
@@ -58,9 +59,19 @@ begin
 	v_compact := exists (select from mqaudit.setting where run_id = p_run and scope = 'topic'
 	                     and name = 'cleanup.policy' and value like '%compact%');
 
-	drop table if exists j_lane, j_row, j_sum, j_phantom, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
+	drop table if exists j_lane, j_outcome, j_row, j_sum, j_phantom, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
 
 	create temp table j_lane on commit drop as select * from mqaudit.judge_lanes(p_run);
+
+	-- outcomes, to be found by seqs of a lane and by the exact places where they were acked
+	create temp table j_outcome on commit drop as
+	select o.*, mqaudit.lane_box(o.producer_id, o.epoch, o.partition, o.lo, o.hi) as seqs,
+	       case when o.outcome = 'acked' and o.last_offset - o.first_offset = o.hi - o.lo
+	            then mqaudit.flat_box(o.partition, o.first_offset, o.last_offset) end as places
+	from mqaudit.outcome o where o.run_id = p_run;
+	create index on j_outcome using gist (seqs);
+	create index on j_outcome using gist (places);
+	analyze j_outcome;
 
 	-- ---------------------------------------------------------------------------------------
 	-- rows that count, with the rank of each in its lane's log order; phantoms apart
@@ -128,6 +139,7 @@ begin
 
 	create temp table j_multi on commit drop as
 	select r.*, int8range(r.lo, r.hi, '[]') as range,
+	       mqaudit.lane_box(r.producer_id, r.epoch, r.partition, r.lo, r.hi) as seqs,
 	       max(r.hi) over (partition by r.side, r.producer_id, r.epoch, r.partition, r.read_partition
 	                       order by r.ord rows between unbounded preceding and 1 preceding) as before_hi
 	from j_row r
@@ -136,36 +148,31 @@ begin
 	  and (r.side, r.producer_id, r.epoch, r.partition) in (
 		select side, producer_id, epoch, partition from j_row
 		group by 1, 2, 3, 4 having count(*) > 1);
-	create index on j_multi using gist (range);
+	create index on j_multi using gist (seqs);
+	analyze j_multi;
 
 	-- of each row: what of it was seen in earlier rows of its lane (repeated), and what came first here
 	-- although something higher had come before (reordered)
 	create temp table j_part on commit drop as
 	with touched as (
 		select m.side, m.producer_id, m.epoch, m.partition, m.read_partition, m.ord, m.lo, m.hi,
-		       m.first_offset, m.last_offset, m.exact, m.before_hi, m.range,
-		       coalesce(e.earlier, '{}') as earlier
+		       m.before_hi, m.range, coalesce(e.earlier, '{}') as earlier
 		from j_multi m
 		left join lateral (
 			select range_agg(x.range) as earlier from j_multi x
-			where x.range && m.range and x.ord < m.ord and x.side = m.side
+			where x.seqs && m.seqs and x.range && m.range and x.ord < m.ord and x.side = m.side
 			  and x.producer_id = m.producer_id and x.epoch = m.epoch and x.partition = m.partition
 		) e on true
 		where m.ord > 1
 	)
-	select side, producer_id, epoch, partition, read_partition, ord, lo, hi, first_offset, last_offset, exact,
-	       int8multirange(range) * earlier as repeated,
+	select side, producer_id, epoch, partition, int8multirange(range) * earlier as repeated,
 	       case when before_hi is null or before_hi <= lo then '{}'::int8multirange
 	            else mqaudit.span(lo, least(hi, before_hi - 1)) - earlier end as reordered
 	from touched;
 
 	insert into j_find
-	select 'duplicated', 'produce', producer_id, epoch, partition, lower(g.r), upper(g.r) - 1,
-	       (select sum(mqaudit.card(p.repeated * int8multirange(g.r))) from j_part p
-	        where p.side = 'source' and p.producer_id = s.producer_id and p.epoch = s.epoch
-	          and p.partition = s.partition and p.repeated && g.r), ''
-	from (select producer_id, epoch, partition, range_agg(u) as seqs
-	      from j_part, unnest(repeated) u where side = 'source' group by 1, 2, 3) s, unnest(s.seqs) g (r);
+	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u), ''
+	from j_part, unnest(repeated) u where side = 'source';
 
 	insert into j_find
 	select 'reordered', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
@@ -189,13 +196,12 @@ begin
 		select distinct on (d.read_partition, d."offset") d.read_partition, d."offset",
 		       o.producer_id, o.epoch, o.partition, o.lo + (d."offset" - o.first_offset) as seq, l.nonce
 		from j_damage d
-		join mqaudit.outcome o on o.partition = d.read_partition
-		     and d."offset" between o.first_offset and o.last_offset
+		join j_outcome o on o.places && mqaudit.flat_box(d.read_partition, d."offset", d."offset")
+		     and o.partition = d.read_partition and d."offset" between o.first_offset and o.last_offset
 		join j_lane l on l.producer_id = o.producer_id and l.epoch = o.epoch and l.partition = o.partition
 		left join j_seen s on s.side = 'source' and s.producer_id = o.producer_id and s.epoch = o.epoch
 		                  and s.partition = o.partition
-		where d.producer_id is null and d.side = 'source' and o.run_id = p_run and o.outcome = 'acked'
-		  and o.last_offset - o.first_offset = o.hi - o.lo
+		where d.producer_id is null and d.side = 'source'
 		  and not coalesce(s.present, '{}') @> (o.lo + (d."offset" - o.first_offset))
 		order by 1, 2, 3 desc, 4 desc, 6 desc) n
 	where d.producer_id is null and d.side = 'source' and d.read_partition = n.read_partition
@@ -229,7 +235,8 @@ begin
 	), damaged as (
 		select producer_id, epoch, partition, range_agg(int8range(seq, seq, '[]')) as damaged
 		from j_damage where side = 'source' and producer_id is not null group by 1, 2, 3
-	), absent as (
+	), absent as materialized (
+		-- once: each of these sets may have very many ranges
 		select l.*, coalesce(s.present, '{}') as present, coalesce(g.swept, '{}') as swept,
 		       coalesce(g.cut, '{}') as cut, coalesce(d.damaged, '{}') as damaged,
 		       coalesce(st.log_start, 0) as log_start, coalesce(st.run_start, 0) as run_start,
@@ -249,14 +256,12 @@ begin
 	       coalesce((
 		select range_agg(int8range(o.lo + (greatest(o.first_offset, x.first_offset) - o.first_offset),
 		                           o.lo + (least(o.last_offset, x.last_offset) - o.first_offset), '[]'))
-		from mqaudit.outcome o
-		join mqaudit.outcome x on x.run_id = o.run_id and x.partition = o.partition and x.outcome = 'acked'
+		from j_outcome o
+		join j_outcome x on x.places && o.places and x.partition = o.partition
 		     and x.first_offset <= o.last_offset and x.last_offset >= o.first_offset
-		     and x.last_offset - x.first_offset = x.hi - x.lo
 		     and (x.producer_id, x.epoch, x.lo) <> (o.producer_id, o.epoch, o.lo)
-		where o.run_id = p_run and o.producer_id = a.producer_id and o.epoch = a.epoch
-		  and o.partition = a.partition and o.outcome = 'acked'
-		  and o.last_offset - o.first_offset = o.hi - o.lo
+		where o.producer_id = a.producer_id and o.epoch = a.epoch
+		  and o.partition = a.partition and o.places is not null
 		  and int8range(o.lo, o.hi, '[]') && a.acked_absent), '{}') as twice,
 	       -- acked below the log's present start: whether it was ever there cannot be told by reading
 	       coalesce((
@@ -385,6 +390,9 @@ begin
 		perform mqaudit.judge_relay(p_run, p_judgement);
 	end if;
 
+	if not p_behind then
+		update j_find set kind = 'pending' where kind = 'lost' and stage = 'relay';
+	end if;
 	if not p_complete then
 		update j_find set kind = 'pending'
 		where kind = 'unacknowledged'
@@ -445,15 +453,15 @@ begin
 
 	-- more copies in B than in A
 	insert into j_find
-	select 'duplicated', 'relay', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1,
-	       (select sum(mqaudit.card(p.repeated * int8multirange(r))) from j_part p
-	        where p.side = 'target' and p.producer_id = s.producer_id and p.epoch = s.epoch
-	          and p.partition = s.partition and p.repeated && r), ''
-	from (select p.producer_id, p.epoch, p.partition,
-	             range_agg(u) - coalesce((select range_agg(v) from j_part a, unnest(a.repeated) v
-	                where a.side = 'source' and a.producer_id = p.producer_id and a.epoch = p.epoch
-	                  and a.partition = p.partition), '{}') as seqs
-	      from j_part p, unnest(p.repeated) u where p.side = 'target' group by 1, 2, 3) s, unnest(s.seqs) r;
+	with twice_in_a as (
+		select producer_id, epoch, partition, range_agg(u) as seqs
+		from j_part, unnest(repeated) u where side = 'source' group by 1, 2, 3
+	)
+	select 'duplicated', 'relay', p.producer_id, p.epoch, p.partition, lower(u), upper(u) - 1, upper(u) - lower(u), ''
+	from j_part p
+	left join twice_in_a a on a.producer_id = p.producer_id and a.epoch = p.epoch and a.partition = p.partition
+	cross join lateral unnest(case when p.repeated && a.seqs then p.repeated - a.seqs else p.repeated end) u
+	where p.side = 'target';
 
 	insert into j_find
 	select 'reordered', 'relay', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
@@ -514,28 +522,32 @@ $$;
 create or replace function mqaudit.judge_store(p_run int8, p_judgement int4, p_transactional bool) returns void
 language plpgsql as $$
 begin
+	create index on j_row using gist (mqaudit.lane_box(producer_id, epoch, partition, lo, hi));
+	analyze j_row;
 	delete from mqaudit.finding where run_id = p_run and judgement = p_judgement;
 
 	insert into mqaudit.finding (run_id, judgement, kind, stage, producer_id, epoch, partition, lo, hi, count,
 	                             why, first_time, last_time, acked_first, acked_last, positions, omitted)
 	select p_run, p_judgement, f.kind, f.stage, f.producer_id, f.epoch, f.partition, f.lo, f.hi, f.count, f.why,
 	       t.first_time, t.last_time, t.acked_first, t.acked_last, coalesce(x.positions, '[]'), greatest(0, coalesce(x.n, 0) - 100)
-	from (select kind, stage, producer_id, epoch, partition, why, lower(r) as lo, upper(r) - 1 as hi, sum(count) as count
-	      from (select kind, stage, producer_id, epoch, partition, why, range_agg(int8range(lo, hi, '[]')) as all_of_it
-	            from j_find group by 1, 2, 3, 4, 5, 6) g
-	      cross join lateral unnest(g.all_of_it) r
-	      join j_find f using (kind, stage, producer_id, epoch, partition, why)
-	      where int8range(f.lo, f.hi, '[]') <@ r
-	      group by 1, 2, 3, 4, 5, 6, 7, 8) f
+	-- what touches becomes one: an island begins where nothing before it reaches
+	from (select kind, stage, producer_id, epoch, partition, why, min(lo) as lo, max(hi) as hi, sum(count) as count
+	      from (select *, count(*) filter (where before is null or lo > before + 1)
+	                      over (partition by kind, stage, producer_id, epoch, partition, why order by lo, hi) as island
+	            from (select *, max(hi) over (partition by kind, stage, producer_id, epoch, partition, why order by lo, hi
+	                                          rows between unbounded preceding and 1 preceding) as before
+	                  from j_find) b) i
+	      group by 1, 2, 3, 4, 5, 6, island) f
 	left join lateral (
 		select min(o.first_time) as first_time, max(o.last_time) as last_time,
 		       min(o.first_offset + greatest(f.lo - o.lo, 0))
 		         filter (where o.outcome = 'acked' and o.last_offset - o.first_offset = o.hi - o.lo) as acked_first,
 		       max(o.last_offset - greatest(o.hi - f.hi, 0))
 		         filter (where o.outcome = 'acked' and o.last_offset - o.first_offset = o.hi - o.lo) as acked_last
-		from mqaudit.outcome o
+		from j_outcome o
 		-- of a phantom nothing was ever sent, whatever its seq is
-		where f.kind <> 'phantom' and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+		where f.kind <> 'phantom' and o.seqs && mqaudit.lane_box(f.producer_id, f.epoch, f.partition, f.lo, f.hi)
+		  and o.producer_id = f.producer_id and o.epoch = f.epoch
 		  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi
 	) t on true
 	left join lateral (
@@ -544,9 +556,10 @@ begin
 			select o.partition, null::int8 as nonce, greatest(o.lo, f.lo) as lo, least(o.hi, f.hi) as hi,
 			       o.lo as row_lo, o.hi as row_hi, o.first_offset, o.last_offset,
 			       o.last_offset - o.first_offset = o.hi - o.lo as exact
-			from mqaudit.outcome o
+			from j_outcome o
 			where f.kind in ('lost', 'unread', 'expired') and f.stage in ('broker', 'produce')
-			  and o.run_id = p_run and o.producer_id = f.producer_id and o.epoch = f.epoch
+			  and o.seqs && mqaudit.lane_box(f.producer_id, f.epoch, f.partition, f.lo, f.hi)
+			  and o.producer_id = f.producer_id and o.epoch = f.epoch
 			  and o.partition = f.partition and o.hi >= f.lo and o.lo <= f.hi and o.first_offset is not null
 			union all
 			-- where the copies are
@@ -554,6 +567,8 @@ begin
 			       r.first_offset, r.last_offset, r.exact
 			from j_row r
 			where f.kind in ('duplicated', 'reordered', 'false-refusal')
+			  and mqaudit.lane_box(r.producer_id, r.epoch, r.partition, r.lo, r.hi)
+			      && mqaudit.lane_box(f.producer_id, f.epoch, f.partition, f.lo, f.hi)
 			  and r.side = case f.stage when 'relay' then 'target' else 'source' end::mqaudit.side_kind
 			  and r.isolation = case when p_transactional and f.stage <> 'relay' then 'committed'
 			                         else 'uncommitted' end::mqaudit.isolation_kind
@@ -675,7 +690,7 @@ begin
 				'unknown', o.unknown, 'none', o.none, 'unrecorded', o.unrecorded, 'in_flight', o.in_flight,
 				'unrecorded_absent', o.unrecorded_absent, 'maybe_intended', o.maybe_intended,
 				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n,
-				'aborted', u.aborted, 'foreign', s.foreigners - (f.corrupted - s.corrupted),
+				'aborted', greatest(u.aborted, 0), 'foreign', s.foreigners - (f.corrupted - s.corrupted),
 				'phantom', f.phantom, 'corrupted', f.corrupted, 'fences', s.fences,
 				'pending', f.pending, 'redelivered', 0, 'lost', f.lost, 'expired', f.expired,
 				'duplicated', f.duplicated, 'reordered', f.reordered, 'unread', f.unread,

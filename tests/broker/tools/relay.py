@@ -10,7 +10,8 @@ Prints what it planted as JSON lines; message identities are producer.epoch.part
 
 In place of a count: only=P (plant in partition P only), nofence=1 (fences are not passed on), move=SEQ
 (partition 0's messages from that seq on go to partition 1), hold=SECONDS (what is moved, but for its first
-hundred, comes so much later than the last fence).
+hundred, comes so much later than the last fence), txn=N (in transactions of N messages, of which every third is
+aborted and done again).
 """
 import json
 import random
@@ -43,7 +44,7 @@ def main():
     form = beside if sys.argv[7:] == ["beside"] else lambda v: (v, [])
     rng = random.Random(int(seed))
     want = []
-    mode = {"only": None, "nofence": None, "move": None, "hold": None}
+    mode = {"only": None, "nofence": None, "move": None, "hold": None, "txn": None}
     for part in filter(None, spec.split(",")):
         kind, count = part.split("=")
         if kind in mode:
@@ -53,7 +54,12 @@ def main():
     rng.shuffle(want)
     c = Consumer({"bootstrap.servers": bootstrap, "group.id": "relay", "enable.auto.commit": False,
                   "auto.offset.reset": "error"})
-    p = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 5})
+    config = {"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 5}
+    if mode["txn"]:
+        config["transactional.id"] = "relay"
+    p = Producer(config)
+    if mode["txn"]:
+        p.init_transactions(30)
     parts = sorted(c.list_topics(a, timeout=15).topics[a].partitions)
     c.assign([TopicPartition(a, i, 0) for i in parts])
     held = {}          # a message that waits to be swapped with its successor
@@ -63,6 +69,22 @@ def main():
     end = time.time() + float(seconds)
 
     late = []
+    gathered = []
+    transactions = 0
+
+    def commit():
+        nonlocal transactions
+        transactions += 1
+        for again in [False, True] if transactions % 3 == 0 else [True]:
+            p.begin_transaction()
+            for key, value, partition in gathered:
+                p.produce(b, value, key, partition=partition)
+            p.flush(30)
+            if again:
+                p.commit_transaction(30)
+            else:
+                p.abort_transaction(30)
+        gathered.clear()
 
     def out(partition, key, value, moved=False):
         if mode["move"] and partition == 0 and not moved and value[:4] == b"MQA1" and not value[5] & 1 \
@@ -71,6 +93,11 @@ def main():
                 late.append((key, value))
                 return
             partition = 1
+        if mode["txn"]:
+            gathered.append((key, value, partition))
+            if len(gathered) >= mode["txn"]:
+                commit()
+            return
         while True:
             try:
                 payload, headers = form(value)
@@ -132,6 +159,8 @@ def main():
             out(part, key, b"something else " + str(rng.random()).encode())
             out(part, key, v)
             plant(kind, part, v)
+    if gathered:
+        commit()
     p.flush(30)
     if late:
         time.sleep(mode["hold"])
