@@ -31,7 +31,6 @@
 #define FOLD_AGE_S 10
 #define TICK_NS (50 * NS_PER_MS)
 #define RELAY_LOOK_NS (500 * NS_PER_MS)
-#define VERIFY_NS (5 * NS_PER_S)
 #define PLACES_NS (10 * NS_PER_S) /* to look for positions of findings */
 #define MAX_PLACES 5000u
 #define MAX_REASONS 32

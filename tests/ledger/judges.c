@@ -493,8 +493,8 @@ static int read_again(struct reading *d, const struct plog *p, struct err *e)
 		free(list);
 		return r;
 	}
-	g.first_segment = v->kind == CUT ? list[at].segment : 0;
-	g.last_segment = v->kind == CUT ? d->segment : list[at].segment;
+	g.from_offset = v->kind == CUT ? list[at].first_offset : -1;
+	g.to_offset = v->kind == CUT ? INT64_MAX : list[at].end_offset;
 	g.next_offset = v->kind == CUT ? list[at].first_offset : 0;
 	to = v->kind == CUT ? INT64_MAX : list[at].end_offset;
 	free(list);

@@ -250,19 +250,6 @@ create table mqaudit.witness_corrupted (
 create index witness_corrupted_segment on mqaudit.witness_corrupted (run_id, side, isolation, partition, segment);
 comment on table mqaudit.witness_corrupted is 'positions that hold a message of ours with a damaged header (no identity) or payload';
 
-create table mqaudit.witness_inconsistent (
-	run_id     int8 not null references mqaudit.run on delete cascade,
-	side       mqaudit.side_kind not null,
-	isolation  mqaudit.isolation_kind not null,
-	partition  int8 not null,
-	"offset"   int8 not null,
-	generation int4 not null,
-	at         timestamptz not null default clock_timestamp(),
-	primary key (run_id, side, isolation, partition, "offset")
-);
-comment on table mqaudit.witness_inconsistent is
-	'positions that gave two contents, with nothing that hints at a cut between two reads';
-
 create table mqaudit.fence (
 	run_id      int8 not null references mqaudit.run on delete cascade,
 	judgement   int4 not null,
@@ -273,8 +260,6 @@ create table mqaudit.fence (
 	"offset"    int8,
 	acked       timestamptz,
 	read        timestamptz,
-	-- where it was read: behind a relay that may be another one than the partition it was written to
-	read_partition int8,
 	primary key (run_id, judgement, number, side, partition)
 );
 comment on table mqaudit.fence is 'records of our own: who has read one has read everything before it';
@@ -312,7 +297,6 @@ create table mqaudit.finding (
 	why         text not null default '',
 	positions   jsonb not null default '[]',
 	omitted     int8 not null default 0,
-	forgotten   int8 not null default 0,
 	acked_first int8,
 	acked_last  int8,
 	first_time  timestamptz,
@@ -320,8 +304,6 @@ create table mqaudit.finding (
 	found       timestamptz not null default clock_timestamp(),
 	withdrawn   timestamptz
 );
-comment on column mqaudit.finding.omitted is 'positions that are not listed: beyond the first hundred, or not looked for';
-comment on column mqaudit.finding.forgotten is 'positions that are no longer known';
 comment on column mqaudit.finding.acked_first is 'the first offset at which one of them was acked, where offsets are known exactly';
 create index finding_run on mqaudit.finding (run_id, judgement);
 comment on table mqaudit.finding is
@@ -360,21 +342,16 @@ create index sample_run on mqaudit.sample (run_id, at);
 comment on table mqaudit.sample is 'rates and latencies of short periods: acknowledgements by probes, end to end by checkers';
 
 create table mqaudit.checker (
-	run_id    int8 not null references mqaudit.run on delete cascade,
-	owner     int8 not null,
-	side      mqaudit.side_kind not null,
-	isolation mqaudit.isolation_kind not null,
-	host      text not null,
-	pid       int4 not null,
-	started   timestamptz not null default clock_timestamp(),
-	heard     timestamptz not null default clock_timestamp(),
-	ended     timestamptz,
-	read      int8 not null default 0,
-	read_ms   int8 not null default 0,
-	latency   int8[] not null default '{}',
+	run_id  int8 not null references mqaudit.run on delete cascade,
+	owner   int8 not null,
+	host    text not null,
+	pid     int4 not null,
+	started timestamptz not null default clock_timestamp(),
+	heard   timestamptz not null default clock_timestamp(),
+	ended   timestamptz,
+	latency int8[] not null default '{}',
 	primary key (run_id, owner)
 );
-comment on table mqaudit.checker is
-	'one start of one checker; read: records, within read_ms; latency: end to end, bucket, count, ...';
+comment on table mqaudit.checker is 'one start of one checker; latency: end to end, bucket, count, ...';
 
 insert into mqaudit.meta (name, value) values ('schema_version', '1');

@@ -1,4 +1,4 @@
--- Version 2 of the ledger: a row for each message that was read, for checks with --record=messages.
+-- Version 2 of the ledger. First, a row for each message that was read, for checks with --record=messages.
 --
 -- No foreign key: its check would cost as much as the row itself. Rows come only together with a
 -- witness_position of their run, and go with the run by a trigger, which fires behind the foreign keys' own
@@ -39,3 +39,46 @@ begin
 end $$;
 create trigger run_forgets_messages after delete on mqaudit.run
 	for each row execute function mqaudit.forget_messages();
+
+-- Also of version 2: what positions and fences tell.
+
+create table mqaudit.witness_inconsistent (
+	run_id     int8 not null references mqaudit.run on delete cascade,
+	side       mqaudit.side_kind not null,
+	isolation  mqaudit.isolation_kind not null,
+	partition  int8 not null,
+	"offset"   int8 not null,
+	generation int4 not null,
+	at         timestamptz not null default clock_timestamp(),
+	primary key (run_id, side, isolation, partition, "offset")
+);
+comment on table mqaudit.witness_inconsistent is
+	'positions that gave two contents, with nothing that hints at a cut between two reads';
+
+alter table mqaudit.fence add column read_partition int8;
+comment on column mqaudit.fence.read_partition is
+	'where it was read: behind a relay that may be another one than the partition it was written to';
+
+alter table mqaudit.finding add column forgotten int8 not null default 0;
+comment on column mqaudit.finding.omitted is 'positions that are not listed: beyond the first hundred, or not looked for';
+comment on column mqaudit.finding.forgotten is 'positions that are no longer known';
+
+-- nothing has written to it in version 1
+drop table mqaudit.checker;
+create table mqaudit.checker (
+	run_id    int8 not null references mqaudit.run on delete cascade,
+	owner     int8 not null,
+	side      mqaudit.side_kind not null,
+	isolation mqaudit.isolation_kind not null,
+	host      text not null,
+	pid       int4 not null,
+	started   timestamptz not null default clock_timestamp(),
+	heard     timestamptz not null default clock_timestamp(),
+	ended     timestamptz,
+	read      int8 not null default 0,
+	read_ms   int8 not null default 0,
+	latency   int8[] not null default '{}',
+	primary key (run_id, owner)
+);
+comment on table mqaudit.checker is
+	'one start of one checker; read: records, within read_ms; latency: end to end, bucket, count, ...';
