@@ -89,14 +89,14 @@ die_unshipped() { # NAME RATE OPTIONS...: sets $journal, $shipped, $decoded
 	ok "$topic: gets going" wait_until 60 acked_of "$topic" $((rate * 2))
 	stopped=$(all_of "$("$mq" ledger status --format json | jq .pid)")
 	# shellcheck disable=SC2086
-	kill -STOP $stopped
+	kill -STOP $stopped 2>/dev/null
 	upto=$(($(log_end "$topic") + rate * 3))
 	more() { [ "$(log_end "$topic")" -ge "$upto" ]; }
 	ok "$topic: goes on while the ledger stands still" wait_until 30 more
 	kill -KILL "$prober"
 	wait "$prober" 2>/dev/null
 	# shellcheck disable=SC2086
-	kill -CONT $stopped
+	kill -CONT $stopped 2>/dev/null
 	journal=$(find "$journals" -name '*.journal')
 	shipped=$(report "$topic" .counts.acked)
 	decoded=$(python3 "$top/tests/broker/tools/journal.py" show "$journal")
