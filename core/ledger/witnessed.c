@@ -414,9 +414,9 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 		r = commit_rows(l, c, e);
 	if (r == 0)
 		r = commit_damage(l, c, e);
-	if (r == 0)
-		r = messages_copy(l, c->key.run_id, run_side_text(c->key.side),
-			isolation_text(c->key.isolation), c->message, c->n_messages, e);
+	if (r == 0 && c->writer)
+		r = messages_copy(c->writer, l, c->key.run_id, run_side_text(c->key.side),
+			isolation_text(c->key.isolation), &c->messages, e);
 	if (r == 0)
 		r = commit_folds(l, c, e);
 	if (r == 0)
@@ -424,8 +424,11 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 	if (r == 0 && c->checker)
 		r = witnessed_checker(l, &c->key, c->owner, c->checker, e);
 	if (r == 0)
-		return pg_commit(ledger_pg(l), PG_TIMEOUT, e);
-	err_ignore(pg_rollback(ledger_pg(l), PG_TIMEOUT, &ignored));
+		r = pg_commit(ledger_pg(l), PG_TIMEOUT, e);
+	else
+		err_ignore(pg_rollback(ledger_pg(l), PG_TIMEOUT, &ignored));
+	if (c->writer)
+		messages_ended(c->writer, r == 0);
 	return r;
 }
 
@@ -481,11 +484,18 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	pg_arg_i64(&args, g->next_offset);
 	pg_arg_text(&args, g->cause);
 	pg_arg_text(&args, g->why);
+	pg_arg_i64(&args, g->first_segment);
+	pg_arg_i64(&args, g->last_segment);
+	/* single messages know no segments, which are folded: the stretch of them tells what is history */
 	if (r == 0)
 		r = pg_query(ledger_pg(l),
 			"insert into mqaudit.generation (run_id, side, isolation, partition, generation, "
-			"cause, first_offset, why) values ($1, $2::mqaudit.side_kind, "
-			"$3::mqaudit.isolation_kind, $4, $5, $7, $6, $8)",
+			"cause, first_offset, why, history_from, history_to) "
+			"select $1::int8, $2::mqaudit.side_kind, $3::mqaudit.isolation_kind, $4::int8, "
+			"$5::int4, $7, $6::int8, $8, min(s.first_offset), max(s.end_offset) "
+			"from mqaudit.segment s where s.run_id = $1::int8 "
+			"and s.side = $2::mqaudit.side_kind and s.isolation = $3::mqaudit.isolation_kind "
+			"and s.partition = $4 and s.segment between $9 and $10 and s.superseded is null",
 			&args, PG_TIMEOUT, NULL, e);
 	args = (struct pg_args)PG_ARGS_INIT;
 	args_key(&args, k);
@@ -493,17 +503,6 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	pg_arg_i64(&args, g->generation);
 	pg_arg_i64(&args, g->first_segment);
 	pg_arg_i64(&args, g->last_segment);
-	/* single messages know no segments, which are folded: by their offsets, while these count */
-	if (r == 0)
-		r = pg_query(ledger_pg(l),
-			"update mqaudit.message m set superseded = $5::int4 from mqaudit.segment s "
-			"where s.run_id = $1::int8 and s.side = $2::mqaudit.side_kind "
-			"and s.isolation = $3::mqaudit.isolation_kind and s.partition = $4 "
-			"and s.segment between $6 and $7 and s.superseded is null "
-			"and m.run_id = $1::int8 and m.side = s.side and m.isolation = s.isolation "
-			"and m.partition = $4 and m.superseded is null "
-			"and m.\"offset\" >= s.first_offset and m.\"offset\" < s.end_offset",
-			&args, 40 * PG_TIMEOUT, NULL, e);
 	/* a cut reaches also what a sweep had put aside: it was in the log until then */
 	for (size_t i = 0; r == 0 && i < 3; i++) {
 		snprintf(sql, sizeof(sql),

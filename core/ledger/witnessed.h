@@ -126,8 +126,8 @@ struct witness_commit {
 	size_t n_damages;
 	const struct witness_fold *fold;
 	size_t n_folds;
-	const struct message_row *message; /* with --record=messages */
-	size_t n_messages;
+	struct message_writer *writer; /* with --record=messages; NULL: without */
+	struct message_batch messages;
 	const struct witness_sample *sample;   /* NULL: none */
 	const struct witness_checker *checker; /* NULL: as last told */
 };
@@ -150,7 +150,7 @@ MUST_CHECK int witnessed_segment(struct ledger *l, const struct witness_key *k, 
 	int64_t owner, int64_t *ret, struct err *e);
 
 /*
- * Begin a new generation: segments from `first_segment` to `last_segment` (both included) become history,
+ * Begin a new generation, at a cost that does not grow with what was read: segments from `first_segment` to `last_segment` (both included) become history,
  * reading goes on at next_offset. cause is "cut" or "sweep".
  */
 struct witness_generation {
