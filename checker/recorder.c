@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_ROWS 1024u
+/* At once for all that is to come, as far as it is bounded: memory that is not touched costs nothing, but
+ * what growing leaves behind does. */
+#define FIRST_ROWS (RECORDER_BYTES / sizeof(struct message_row) + 2000)
 #define FIRST_SLOTS 256u
 
 static bool is_of(const struct message_group *g, const struct message_group *x)

@@ -12,7 +12,7 @@
  * Bounded: two recorders (one is filled while the other one is written) hold RECORDER_BYTES each, and what one
  * more batch of the reader brings.
  */
-#define RECORDER_BYTES ((size_t)32 << 20)
+#define RECORDER_BYTES ((size_t)16 << 20)
 
 struct recorder {
 	struct message_row *row; /* malloc'ed, like all here */

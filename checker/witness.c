@@ -24,6 +24,8 @@
 #define LOOK_NS (5 * NS_PER_S) /* for one look at an anchor */
 #define MAX_ROWS 200000u       /* of evidence that waits for the ledger: then reading pauses */
 #define MAX_FENCES 65536u
+#define READ_AHEAD                                                                                 \
+	((size_t)16 << 20) /* of payload, where messages are recorded; the rest is in recorder.h */
 #define OLDER_LOOKS 4u
 
 /* What the reading thread knows of a partition. */
@@ -1148,8 +1150,12 @@ static void *read_main(void *arg)
 static int prepare(struct witness *w, struct err *e)
 {
 	size_t n = w->plan.n_partitions;
+	struct broker_config own = *w->plan.broker;
 	int r;
 
+	/* reading is faster than writing a row for each: what is ahead would only be memory */
+	if (w->plan.record_messages)
+		own.read_ahead = READ_AHEAD;
 	w->tracker = tracker_new((uint64_t)w->plan.key.run_id);
 	w->place = calloc(n, sizeof(*w->place));
 	w->parcel.advance = calloc(n, sizeof(*w->parcel.advance));
@@ -1162,7 +1168,7 @@ static int prepare(struct witness *w, struct err *e)
 	if (r == 0 && w->message_writer)
 		r = messages_prepare(w->ledger, w->plan.key.run_id, e);
 	if (r == 0)
-		r = w->plan.ops->reader_open(w->plan.broker,
+		r = w->plan.ops->reader_open(&own,
 			w->plan.key.isolation == ISOLATION_COMMITTED ? BROKER_COMMITTED
 								     : BROKER_UNCOMMITTED,
 			false, &w->reader, e);

@@ -42,7 +42,8 @@ struct broker_config {
 	const struct props *consumer; /* those of readers; NULL: props */
 	const char *client_id; /* how we appear in the broker's logs; the user's setting wins */
 	int64_t timeout_ns;    /* for each call that must be answered (metadata and the like) */
-	struct plant *plant;   /* faults of the selftest (plant.h); NULL: none, as ever */
+	size_t read_ahead; /* bytes that a reader may hold ready, about; 0: the library's default */
+	struct plant *plant; /* faults of the selftest (plant.h); NULL: none, as ever */
 };
 
 /* ---- what a destination is ------------------------------------------------------------------- */
