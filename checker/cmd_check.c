@@ -65,7 +65,7 @@ static const struct opt opts[] = {
 		.dflt = "ranges",
 		AT(record),
 		.help = "What to keep of what is read: ranges of messages, which stay small, or a row for each "
-			"message as well (view mqaudit.messages; 150 bytes each)."},
+			"message as well (view mqaudit.messages; 68 bytes each)."},
 	{.name = "status-fd",
 		.type = OPT_COUNT,
 		.arg = "FD",

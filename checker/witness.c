@@ -23,8 +23,9 @@
 #define RETRY_NS (500 * NS_PER_MS)
 #define LOOK_NS (5 * NS_PER_S) /* for one look at an anchor */
 #define MAX_ROWS 200000u       /* of evidence that waits for the ledger: then reading pauses */
-#define MAX_MESSAGES 400000u   /* that wait to be recorded: the same */
 #define MAX_FENCES 65536u
+#define READ_AHEAD                                                                                 \
+	((size_t)16 << 20) /* of payload, where messages are recorded; the rest is in recorder.h */
 #define OLDER_LOOKS 4u
 #define MAX_DOUBTS 8u
 #define OLD_SWEEP_NS (600 * NS_PER_S)
@@ -105,6 +106,7 @@ struct witness {
 
 	/* the reader's */
 	struct recorder recorder;
+	struct message_writer *message_writer; /* the writer's; NULL: messages are not recorded */
 	uint64_t changes_seen;
 	int64_t next_commit_ns, next_verify_ns, next_sample_ns, last_sample_ns;
 	uint64_t read_before;
@@ -257,8 +259,8 @@ static int write_parcel(struct witness *w, struct err *e)
 		.n_damages = w->parcel.n_damages,
 		.fold = w->parcel.fold,
 		.n_folds = w->parcel.n_folds,
-		.message = w->parcel.recorded.row,
-		.n_messages = w->parcel.recorded.n,
+		.writer = w->message_writer,
+		.messages = recorder_batch(&w->parcel.recorded),
 		.sample = w->parcel.has_sample ? &w->parcel.sample : NULL,
 		.checker = w->parcel.has_sample ? &w->parcel.checker : NULL,
 	};
@@ -314,7 +316,8 @@ static void parcel_done(struct witness *w)
 
 	for (size_t i = 0; i < c->n_advances; i++)
 		w->place[c->advance[i].partition].committed = c->advance[i].next_offset;
-	c->n_advances = c->n_rows = c->n_damages = c->n_folds = c->recorded.n = 0;
+	c->n_advances = c->n_rows = c->n_damages = c->n_folds = 0;
+	recorder_clear(&c->recorded);
 	c->has_sample = false;
 	w->parcel_full = false;
 	pthread_cond_broadcast(&w->changed);
@@ -355,6 +358,27 @@ static bool writer_idle(struct witness *w)
 	idle = !w->parcel_full;
 	pthread_mutex_unlock(&w->mutex);
 	return idle;
+}
+
+/* Wait until the writer tells something new, READ_MS at most. */
+static void wait_a_while(struct witness *w)
+{
+	struct timespec until;
+	bool idle;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += READ_MS * NS_PER_MS;
+	if (until.tv_nsec >= NS_PER_S) {
+		until.tv_nsec -= NS_PER_S;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&w->mutex);
+	idle = !w->parcel_full;
+	if (!idle)
+		pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+	pthread_mutex_unlock(&w->mutex);
+	if (idle)
+		clock_sleep_ns(NS_PER_MS); /* the next commit is due soon */
 }
 
 /* Wait until the writer is idle, so that the reader may use the ledger. False: stopped instead. */
@@ -816,6 +840,8 @@ static int read_again(
 				err_set(e, r, "cannot hold what is read: %s", err_code_text(r));
 		}
 		w->plan.ops->reader_release(w->reader, w->batch, n);
+		if (r == 0 && recorder_is_full(&w->recorder))
+			r = settle(w, e);
 		if (r == 0 && clock_ns() >= deadline_ns)
 			r = err_set(e, ERR_TIMEOUT, "reading partition %d again took too long",
 				partition);
@@ -1262,9 +1288,9 @@ static void *read_main(void *arg)
 		if (r)
 			break;
 		/* the ledger does not follow: wait for it rather than grow without bound */
-		if (tracker_pending(w->tracker) > MAX_ROWS || w->recorder.n > MAX_MESSAGES ||
+		if (tracker_pending(w->tracker) > MAX_ROWS || recorder_is_full(&w->recorder) ||
 			ledger_away(w)) {
-			clock_sleep_ns(READ_MS * NS_PER_MS);
+			wait_a_while(w);
 			continue;
 		}
 		r = read_some(w, &e);
@@ -1293,17 +1319,26 @@ enum broker_isolation witness_reads(const struct witness_key *key)
 static int prepare(struct witness *w, struct err *e)
 {
 	size_t n = w->plan.n_partitions;
+	struct broker_config own = *w->plan.broker;
 	int r;
 
+	/* reading is faster than writing a row for each: what is ahead would only be memory */
+	if (w->plan.record_messages)
+		own.read_ahead = READ_AHEAD;
 	w->tracker = tracker_new((uint64_t)w->plan.key.run_id);
 	w->place = calloc(n, sizeof(*w->place));
 	w->parcel.advance = calloc(n, sizeof(*w->parcel.advance));
 	if (!w->tracker || !w->place || !w->parcel.advance)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	w->message_writer = w->plan.record_messages ? messages_new() : NULL;
+	if (w->plan.record_messages && !w->message_writer)
+		return err_set(e, ERR_NOMEM, "out of memory");
 	r = ledger_open(w->plan.ledger_url, &w->ledger, e);
+	if (r == 0 && w->message_writer)
+		r = messages_prepare(w->ledger, w->plan.key.run_id, e);
 	if (r == 0)
 		r = w->plan.ops->reader_open(
-			w->plan.broker, witness_reads(&w->plan.key), false, &w->reader, e);
+			&own, witness_reads(&w->plan.key), false, &w->reader, e);
 	if (r == 0)
 		r = anchor_reader_open(w->plan.ops, w->plan.broker, &w->looker, e);
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -1503,6 +1538,7 @@ void witness_free(struct witness *w)
 	free(w->parcel.damage);
 	recorder_release(&w->parcel.recorded);
 	recorder_release(&w->recorder);
+	messages_free(w->message_writer);
 	free(w->fence);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->mutex);

@@ -47,6 +47,7 @@ struct broker_config {
 	 * ERR_STOPPED, within a few seconds. NULL: they are waited for.
 	 */
 	const volatile bool *stop;
+	size_t read_ahead; /* bytes that a reader may hold ready, about; 0: the library's default */
 	struct plant *plant; /* faults of the selftest (plant.h); NULL: none, as ever */
 };
 

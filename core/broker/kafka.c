@@ -337,6 +337,32 @@ static bool names_security(const struct props *props)
 	       (props_get(props, "security.protocol") || props_get(props, "sasl.username"));
 }
 
+/*
+ * How much a reader may hold ready, where it is to hold less than the library would: when it is full, and what
+ * one answer may bring on top of that.
+ */
+static int set_read_ahead(rd_kafka_conf_t *conf, const struct broker_config *c,
+	enum kafka_client_role role, struct err *e)
+{
+	const struct {
+		const char *name;
+		size_t value;
+	} setting[] = {{"queued.max.messages.kbytes", c->read_ahead / 1024},
+		{"fetch.max.bytes", c->read_ahead / 4}};
+	char value[24];
+	int r = 0;
+
+	if (!c->read_ahead || (role != KAFKA_READER && role != KAFKA_COMMITTED_READER))
+		return 0;
+	for (size_t i = 0; r == 0 && i < 2; i++) {
+		if (c->props && props_get(c->props, setting[i].name))
+			continue;
+		snprintf(value, sizeof(value), "%zu", setting[i].value);
+		r = set_property(conf, setting[i].name, value, e);
+	}
+	return r;
+}
+
 /* Bootstrap, and for a secure lab its administrator's credentials unless the user brings his own. */
 static int set_hosts(rd_kafka_conf_t *conf, const struct broker_config *c,
 	enum kafka_client_role role, const struct labfile *lab, const char *hosts, struct err *e)
@@ -380,6 +406,8 @@ static int make_conf(struct kafka_client *client, const struct broker_config *c,
 		r = set_all(conf, c->props, role, NULL, e);
 	if (r == 0)
 		r = set_fixed(conf, c->props, role, e);
+	if (r == 0)
+		r = set_read_ahead(conf, c, role, e);
 	if (r == 0)
 		r = set_hosts(conf, c, role, lab, hosts, e);
 	if (r) {

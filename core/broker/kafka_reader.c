@@ -7,6 +7,9 @@
 #include "core/envelope.h"
 
 #define MAX_BATCH 1000
+#define LIBRARY_READ_AHEAD                                                                         \
+	((size_t)64 << 20) /* queued.max.messages.kbytes when nobody says otherwise */
+#define WAKE_MS 1000
 
 struct broker_reader {
 	struct kafka_client client;
@@ -14,6 +17,9 @@ struct broker_reader {
 	size_t n_started;
 	uint8_t *started; /* by partition */
 	int64_t next_serve_ns;
+	size_t read_ahead; /* payload bytes, with which the library's queue is full */
+	bool was_full;
+	size_t next_wake; /* partition */
 	rd_kafka_message_t *batch[MAX_BATCH];
 };
 
@@ -37,6 +43,7 @@ int kafka_reader_open(const struct broker_config *c, enum broker_isolation isola
 		return r;
 	}
 	rd->queue = rd_kafka_queue_new(rd->client.rk);
+	rd->read_ahead = c->read_ahead ? c->read_ahead : LIBRARY_READ_AHEAD;
 	*ret = rd;
 	return 0;
 }
@@ -147,6 +154,41 @@ static void describe(rd_kafka_message_t *m, struct broker_message *ret)
 	}
 }
 
+/*
+ * A broker's thread of the library that finds the queue full sleeps for a second, however soon there is room
+ * (2.0.2; fetch.queue.backoff.ms came later): a fraction of the rate. Any question wakes it; the log's ends
+ * are the cheapest one that goes to a given broker. One partition each time, so that leaders take turns.
+ */
+static void wake(struct broker_reader *rd)
+{
+	int64_t low, high;
+
+	for (size_t i = 0; i < rd->n_started; i++) {
+		rd->next_wake = (rd->next_wake + 1) % rd->n_started;
+		if (rd->started[rd->next_wake])
+			break;
+	}
+	/* without an answer it goes on in a second by itself */
+	(void)rd_kafka_query_watermark_offsets(
+		rd->client.rk, rd->client.topic_name, (int32_t)rd->next_wake, &low, &high, WAKE_MS);
+}
+
+/* Was the queue full, and has room again? The batch tells how large its messages are. */
+static void heed_full_queue(struct broker_reader *rd, const struct broker_message *batch, size_t n)
+{
+	size_t bytes = 0, ahead;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += batch[i].len;
+	ahead = rd_kafka_queue_length(rd->queue) * (bytes / n);
+	if (ahead >= rd->read_ahead / 10 * 9) {
+		rd->was_full = true;
+	} else if (rd->was_full && ahead < rd->read_ahead / 10 * 7) {
+		rd->was_full = false;
+		wake(rd);
+	}
+}
+
 size_t kafka_reader_read(
 	struct broker_reader *rd, struct broker_message *ret, size_t max, int timeout_ms)
 {
@@ -172,6 +214,7 @@ size_t kafka_reader_read(
 		more = rd_kafka_consume_batch_queue(rd->queue, 0, rd->batch, max - 1);
 	for (ssize_t i = 0; i < more; i++)
 		describe(rd->batch[i], &ret[n++]);
+	heed_full_queue(rd, ret, n);
 	return n;
 }
 

@@ -103,7 +103,9 @@ int gc_vacuum(struct ledger *l, struct err *e)
 	struct buf sql;
 	int r = pg_query(ledger_pg(l),
 		"select string_agg(format('mqaudit.%I', relname), ', ') from pg_class "
-		"where relnamespace = 'mqaudit'::regnamespace and relkind = 'r'",
+		"where relnamespace = 'mqaudit'::regnamespace and relkind = 'r' "
+		/* not those of single messages: nothing changes there, and they go with their runs */
+		"and oid not in (select inhrelid from pg_inherits)",
 		NULL, PG_TIMEOUT, &rows, e);
 
 	if (r)

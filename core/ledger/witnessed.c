@@ -436,9 +436,9 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 		r = commit_rows(l, c, e);
 	if (r == 0)
 		r = commit_damage(l, c, e);
-	if (r == 0)
-		r = messages_copy(l, c->key.run_id, run_side_text(c->key.side),
-			isolation_text(c->key.isolation), c->message, c->n_messages, e);
+	if (r == 0 && c->writer)
+		r = messages_copy(c->writer, l, c->key.run_id, run_side_text(c->key.side),
+			isolation_text(c->key.isolation), &c->messages, e);
 	if (r == 0)
 		r = commit_folds(l, c, e);
 	if (r == 0)
@@ -446,8 +446,11 @@ int witnessed_commit(struct ledger *l, const struct witness_commit *c, struct er
 	if (r == 0 && c->checker)
 		r = witnessed_checker(l, &c->key, c->owner, c->checker, e);
 	if (r == 0)
-		return pg_commit(ledger_pg(l), PG_TIMEOUT, e);
-	err_ignore(pg_rollback(ledger_pg(l), PG_TIMEOUT, &ignored));
+		r = pg_commit(ledger_pg(l), PG_TIMEOUT, e);
+	else
+		err_ignore(pg_rollback(ledger_pg(l), PG_TIMEOUT, &ignored));
+	if (c->writer)
+		messages_ended(c->writer, r == 0);
 	return r;
 }
 
@@ -481,8 +484,7 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	const struct witness_generation *g, struct err *e)
 {
 	static const char *const tables[][2] = {{"segment", "end_offset - 1"},
-		{"witness", "first_offset"}, {"witness_corrupted", "\"offset\""},
-		{"message", "\"offset\""}};
+		{"witness", "first_offset"}, {"witness_corrupted", "\"offset\""}};
 	struct pg_args args = PG_ARGS_INIT;
 	char sql[512];
 	int r;
@@ -505,11 +507,14 @@ static int begin_generation(struct ledger *l, const struct witness_key *k, int64
 	pg_arg_i64(&args, g->next_offset);
 	pg_arg_text(&args, g->cause);
 	pg_arg_text(&args, g->why);
+	pg_arg_i64(&args, g->from_offset);
+	pg_arg_i64(&args, g->to_offset);
+	/* single messages know no segments, which are folded: the stretch of them tells what is history */
 	if (r == 0)
 		r = pg_query(ledger_pg(l),
 			"insert into mqaudit.generation (run_id, side, isolation, partition, generation, "
-			"cause, first_offset, why) values ($1, $2::mqaudit.side_kind, "
-			"$3::mqaudit.isolation_kind, $4, $5, $7, $6, $8)",
+			"cause, first_offset, why, history_from, history_to) values ($1, "
+			"$2::mqaudit.side_kind, $3::mqaudit.isolation_kind, $4, $5, $7, $6, $8, $9, $10)",
 			&args, PG_TIMEOUT, NULL, e);
 	args = (struct pg_args)PG_ARGS_INIT;
 	args_key(&args, k);

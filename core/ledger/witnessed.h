@@ -133,8 +133,8 @@ struct witness_commit {
 	size_t n_damages;
 	const struct witness_fold *fold;
 	size_t n_folds;
-	const struct message_row *message; /* with --record=messages */
-	size_t n_messages;
+	struct message_writer *writer; /* with --record=messages; NULL: without */
+	struct message_batch messages;
 	const struct witness_sample *sample;   /* NULL: none */
 	const struct witness_checker *checker; /* NULL: as last told */
 };
@@ -157,8 +157,9 @@ MUST_CHECK int witnessed_segment(struct ledger *l, const struct witness_key *k, 
 	int64_t owner, int64_t *ret, struct err *e);
 
 /*
- * Begin a new generation: segments that end in (from_offset, to_offset] become history, with all that they
- * hold; reading goes on at next_offset. By offset, as numbers do not rise along a log that was swept. cause is "cut" or "sweep".
+ * Begin a new generation, at a cost that does not grow with the messages that were recorded: segments that
+ * end in (from_offset, to_offset] become history, with all that they hold; reading goes on at next_offset. By
+ * offset, as numbers do not rise along a log that was swept. cause is "cut" or "sweep".
  */
 struct witness_generation {
 	int32_t partition;

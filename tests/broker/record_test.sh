@@ -51,15 +51,15 @@ is "the repeated are those that were found" \
 # ---- transactions ----------------------------------------------------------------------------------
 "$mq" run "$(url txn)" --run txn --create-topic 2:3 -n 100 --transaction 10:abort-every=3 -q --record messages >"$work/txn.txt" 2>&1
 is "transactions: the view shows what was committed" "$? $(rows txn)" "0 70 70 0"
-is "and the table holds both readings" "$(sql "select isolation, count(*) from mqaudit.message m join mqaudit.run r
-	using (run_id) where r.name = 'txn' group by 1 order by 1" | paste -sd,)" "uncommitted 100,committed 70"
+is "and both readings are there" "$(sql "select isolation, count(*) from mqaudit.readings
+	where run = 'txn' group by 1 order by 1" | paste -sd,)" "uncommitted 100,committed 70"
 
 # ---- a sweep reads again ---------------------------------------------------------------------------
 "$mq" probe "$(url swept)" --run swept --create-topic 2:3 -n 5k -q >/dev/null 2>&1
 "$mq" check "$(url swept)" --run swept -q --record messages --sweep full >"$work/swept.txt" 2>&1
 is "read twice: each counts once" "$? $(rows swept)" "0 5000 5000 0"
-is "the first reading is history" "$(sql "select count(*), count(distinct superseded) from mqaudit.message m
-	join mqaudit.run r using (run_id) where r.name = 'swept' and superseded is not null")" "5000 1"
+is "the first reading is history" "$(sql "select count(*), count(distinct superseded) from mqaudit.readings
+	where run = 'swept' and superseded is not null")" "5000 1"
 
 # ---- a checker that is killed ----------------------------------------------------------------------
 "$mq" probe "$(url killed)" --run killed --create-topic 3:3 -r 20k -d 8s -q >"$work/killed.probe" 2>&1 &
@@ -106,8 +106,8 @@ is "made again, and written to" $? 0
 is "what was there is lost" "$? $(report cut .verdict) $(identities cut lost | wc -l)" "1 FAIL 3000"
 is "rows that count are what is in the log now" "$(rows cut) $(listed cut | md5sum)" "1000 1000 0 $(read_log cut | md5sum)"
 is "the others are history, as the ranges tell it" \
-	"$(sql "select superseded, count(*), min(epoch), min(seq), max(seq) from mqaudit.message m join mqaudit.run r using (run_id)
-		where r.name = 'cut' group by 1 order by 1" | paste -sd,)" "2 3000 1 1 3000, 1000 2 1 1000"
+	"$(sql "select superseded, count(*), min(epoch), min(seq), max(seq) from mqaudit.readings
+		where run = 'cut' group by 1 order by 1" | paste -sd,)" "2 3000 1 1 3000, 1000 2 1 1000"
 
 # ---- housekeeping ----------------------------------------------------------------------------------
 "$mq" ledger gc >"$work/gc.txt" 2>&1

@@ -77,15 +77,23 @@ with r as (
 	from seen s
 	union all
 	-- with --record=messages: each copy for itself
-	select m.received_at, 4, 'received',
+	select m.at, 4, 'received',
 	       case m.side when 'source' then 'on the log' else 'behind the relay' end
 	       || case m.isolation when 'committed' then ' (read committed)' else '' end || ', partition ' || m.partition
 	       || ', offset ' || m."offset" || ', ' || m.size || ' bytes, '
-	       || round(extract(epoch from m.received_at - m.sent_at) * 1000, 1) || ' ms after it was sent'
-	       || case when m.damaged then ', damaged' else '' end
-	       || case when m.superseded is null then '' else '; read again since' end, m.received_at
-	from mqaudit.message m
-	where m.run_id = $1 and m.producer_id = $2 and m.epoch = $3 and m.lane = $4 and m.seq = $5
+	       || round((m.received_ns::numeric - m.sent_ns) / 1000000, 1) || ' ms after it was sent'
+	       || case when exists (
+			select from mqaudit.witness_corrupted c
+			where c.run_id = $1 and c.side = m.side and c.isolation = m.isolation and c.partition = m.partition
+			  and c.generation = m.generation and c."offset" = m."offset" and c.producer_id is not null)
+		  then ', damaged' else '' end
+	       || case when exists (
+			select from mqaudit.generation h
+			where h.run_id = $1 and h.side = m.side and h.isolation = m.isolation and h.partition = m.partition
+			  and h.generation > m.generation and m."offset" >= h.history_from and m."offset" < h.history_to)
+		  then '; read again since' else '' end, m.at
+	from (select *, timestamptz 'epoch' + received_ns / 1000 * interval '1 us' as at
+	      from mqaudit.find_message($1, $2, $3, $4, $5) join mqaudit.message_group using (group_id)) m
 	union all
 	select distinct on (g.side, g.partition, g.generation) g.at, 5, g.cause,
 	       case g.side when 'source' then '' else 'behind the relay, ' end || 'partition ' || g.partition

@@ -268,6 +268,31 @@ language sql stable as $$
 	select lane, sum(mqaudit.card(absent))::int8, bool_or(fenced), bool_or(strayed) from lane group by 1
 $$;
 
+-- Every reading of one message, where checks ran with --record=messages. Its groups say where to look: some ten
+-- thousand rows for each. A group that is not complete there (the table was restored, or others wrote into it at
+-- the same time) is looked for in all of the run's messages.
+create or replace function mqaudit.find_message(p_run int8, p_producer int8, p_epoch int8, p_lane int8, p_seq int8)
+returns table (group_id int4, size int4, "offset" int8, seq int8, sent_ns int8, received_ns int8)
+language plpgsql stable as $$
+declare
+	g mqaudit.message_group;
+	here constant text := format('select m.group_id, m.size, m."offset", m.seq, m.sent_ns, m.received_ns '
+		'from mqaudit.%I m where m.group_id = $1', mqaudit.message_table(p_run));
+	in_blocks text;
+	n int8;
+begin
+	for g in select * from mqaudit.message_group x
+		where x.run_id = p_run and x.producer_id = p_producer and x.epoch = p_epoch and x.lane = p_lane
+		  and p_seq between x.first_seq and x.last_seq
+	loop
+		in_blocks := format(' and m.ctid >= %L and m.ctid < %L', format('(%s,0)', g.first_block),
+			format('(%s,0)', g.end_block));
+		execute 'select count(*) from (' || here || in_blocks || ') x' into n using g.group_id;
+		return query execute here || ' and m.seq = $2' || case when n = g.messages then in_blocks else '' end
+			using g.group_id, p_seq;
+	end loop;
+end $$;
+
 -- name: views
 
 create or replace view mqaudit.verdict as
@@ -343,14 +368,34 @@ select r.name as run, s.run_id, s.source, s.at,
        round((s.read / nullif(s.seconds, 0))::numeric, 1) as read_per_s
 from mqaudit.sample s join mqaudit.run r using (run_id);
 
--- Each message that was read, where checks ran with --record=messages: what is in the log as the judge
--- counts it (with transactions: what a reader of committed messages gets).
+-- Each message that was read, where checks ran with --record=messages, by every reading: superseded names the
+-- generation that made it history (null: it counts).
+create or replace view mqaudit.readings as
+select r.name as run, g.run_id, g.side, g.isolation, g.partition, m."offset", g.generation,
+       case when g.generation < p.generation then (
+	select min(h.generation) from mqaudit.generation h
+	where h.run_id = g.run_id and h.side = g.side and h.isolation = g.isolation and h.partition = g.partition
+	  and h.generation > g.generation and m."offset" >= h.history_from and m."offset" < h.history_to)
+       end as superseded,
+       g.producer_id || '.' || g.epoch || '.' || g.lane || '.' || m.seq as identity,
+       g.producer_id, g.epoch, g.nonce, g.lane, m.seq, g.attempt,
+       timestamptz 'epoch' + m.sent_ns / 1000 * interval '1 us' as sent_at,
+       timestamptz 'epoch' + m.received_ns / 1000 * interval '1 us' as received_at,
+       round((m.received_ns::numeric - m.sent_ns) / 1000000, 3) as latency_ms, m.size,
+       exists (select from mqaudit.witness_corrupted c
+	       where c.run_id = g.run_id and c.side = g.side and c.isolation = g.isolation and c.partition = g.partition
+	         and c.generation = g.generation and c."offset" = m."offset" and c.producer_id is not null) as damaged
+from mqaudit.message m
+join mqaudit.message_group g using (group_id)
+join mqaudit.run r using (run_id)
+join mqaudit.witness_position p on p.run_id = g.run_id and p.side = g.side and p.isolation = g.isolation
+     and p.partition = g.partition;
+
+-- What of it is in the log as the judge counts it (with transactions: what a reader of committed messages gets).
 create or replace view mqaudit.messages as
-select r.name as run, m.run_id, m.side, m.partition, m."offset", m.generation,
-       m.producer_id || '.' || m.epoch || '.' || m.lane || '.' || m.seq as identity,
-       m.producer_id, m.epoch, m.nonce, m.lane, m.seq, m.attempt, m.sent_at, m.received_at,
-       round(extract(epoch from m.received_at - m.sent_at) * 1000, 3) as latency_ms, m.size, m.damaged
-from mqaudit.message m join mqaudit.run r using (run_id)
+select m.run, m.run_id, m.side, m.partition, m."offset", m.generation, m.identity, m.producer_id, m.epoch, m.nonce,
+       m.lane, m.seq, m.attempt, m.sent_at, m.received_at, m.latency_ms, m.size, m.damaged
+from mqaudit.readings m join mqaudit.run r using (run_id)
 where m.superseded is null
   and m.isolation = case when r.transactional and m.side = 'source' then 'committed'
                          else 'uncommitted' end::mqaudit.isolation_kind;
