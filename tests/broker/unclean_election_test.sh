@@ -36,11 +36,13 @@ is "kafka1 leads" "$(leader seen) $(leader clean) $(leader late)" "kafka1 kafka1
 "$mq" lab fault isolate kafka1 --from fetches --lab "$lab" >"$work/fault.txt" 2>&1
 is "the followers are kept from fetching" $? 0
 blocked_at=$(report seen .counts.read)
-alone() { [ "$(isr seen)" = 1 ]; }
+late_at=$(report late .counts.acked)
+alone() { [ "$(isr seen)" = 1 ] && [ "$(isr late)" = 1 ] && [ "$(isr clean)" = 1 ]; }
 ok "the leader is alone in sync" wait_until 60 alone
 # what the followers cannot have: acknowledged by the leader alone, and read by the checker
 ok "it acknowledges alone, and the checker reads that" wait_until 60 read_of seen $((blocked_at + rate * 7))
-is "kafka1 still leads" "$(leader seen)" kafka1
+ok "also what is checked later" wait_until 60 acked_of late $((late_at + rate * 7))
+is "kafka1 still leads" "$(leader seen) $(leader late)" "kafka1 kafka1"
 "$mq" lab fault kill kafka1 --lab "$lab" >>"$work/fault.txt" 2>&1
 is "the leader is killed" $? 0
 read_before=$(report seen .counts.read)
