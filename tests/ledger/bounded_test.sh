@@ -1,60 +1,20 @@
-#!/bin/bash
-# 10^8 clean messages take less than 1 MB of the embedded ledger. TAP; needs the build in $B (build/rel).
-set -u
+#!/usr/bin/env bash
+# 10^8 clean messages take less than 1 MB of the embedded ledger; a week of samples some 3000 rows.
+# shellcheck source=tests/ledger/lib.sh
+. "$(dirname "$0")/lib.sh"
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
-bin=$(realpath "$root/${B:-build/rel}")
-top=$(mktemp -d /tmp/mqaudit-bounded-test.XXXXXX)
-chmod 755 "$top"
-export MQAUDIT_PROGRAM=$bin/mqaudit
-export MQAUDIT_STATE=$top/state
-export LC_ALL=C
-unset MQAUDIT_LEDGER MQAUDIT_PG_PATH MQAUDIT_LEDGER_IDLE
-n=0
-failed=0
-
-result() { # 0|1 NAME
-	n=$((n + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
-
-value() { # NAME: the first number of that name
-	sed -n "s/^$1 \([0-9]*\)$/\1/p" "$top/out" | head -n 1
-}
-
-# shellcheck disable=SC2317 # called by the trap
-cleanup() {
-	"$MQAUDIT_PROGRAM" ledger stop >/dev/null 2>&1
-	if [ "$failed" -eq 0 ]; then rm -rf "$top"; else echo "# left behind: $top"; fi
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-
-echo 1..7
-"$bin/tests/ledger/bounded" "${COMMITS:-1000}" >"$top/out" 2>"$top/err"
-result $? "the evidence is written"
-sed 's/^/# /' "$top/out" "$top/err"
+"$bin/bounded" "${COMMITS:-1000}" >"$work/out" 2>"$work/err"
+is "the evidence is written" $? 0
+sed 's/^/# /' "$work/out" "$work/err"
 messages=$(value messages)
 grown=$(($(value full_bytes) - $(value empty_bytes)))
-[ "${messages:-0}" -ge 100000000 ]
-result $? "it stands for 10^8 messages"
-[ "$grown" -gt 0 ] && [ "$grown" -lt 1000000 ]
-result $? "the ledger grew by less than 1 MB: $grown bytes"
-[ "$(value acked)" = "$messages" ] && [ "$(value intended)" = "$messages" ]
-result $? "every outcome and intent is there after all the folding"
-[ "$(value witnessed)" = "$messages" ] && [ "$(value distinct)" = "$messages" ] &&
-	[ "$(value segmented)" = "$messages" ]
-result $? "every sighting is there, once"
+ok "it stands for 10^8 messages" test "${messages:-0}" -ge 100000000
+ok "the ledger grew by less than 1 MB: $grown bytes" test "$grown" -gt 0 -a "$grown" -lt 1000000
+is "every outcome and intent is there after all the folding" "$(value acked) $(value intended)" "$messages $messages"
+is "every sighting is there, once" "$(value witnessed) $(value distinct) $(value segmented)" "$messages $messages $messages"
 rows=$(value week_rows)
 # ten minutes of seconds, six hours of minutes, three days of tens, the rest of hours; twice, and borders
-[ "${rows:-0}" -gt 2000 ] && [ "$rows" -lt 3000 ]
-result $? "a week of samples is folded to $rows rows"
-[ "$(value week_sent)" = 1814400 ] && [ "$(value week_seconds)" = 604800 ] &&
-	[ "$(value week_p99)" = 77777 ] && [ "$(value week_p50)" = 1003 ]
-result $? "and tells the same: counts, time, medians, the worst"
-exit "$failed"
+ok "a week of samples is folded to $rows rows" test "${rows:-0}" -gt 2000 -a "$rows" -lt 3000
+is "and tells the same: counts, time, the worst, medians" \
+	"$(value week_sent) $(value week_seconds) $(value week_p99) $(value week_p50)" "1814400 604800 77777 1003"
+done_testing

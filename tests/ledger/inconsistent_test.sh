@@ -1,17 +1,11 @@
 #!/usr/bin/env bash
 # A position that gives another record at each read is inconsistent, once; one that was replaced is a cut. On a
 # log that no real broker has: see inconsistent.c.
-# shellcheck source=tests/lib.sh
-MQAUDIT=${MQAUDIT:-$(dirname "$0")/../../${B:-build/rel}/mqaudit}
-MQAUDIT=$(realpath "$MQAUDIT") || exit 1
-export MQAUDIT
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/ledger/lib.sh
+. "$(dirname "$0")/lib.sh"
 
-unset MQAUDIT_LEDGER
-export MQAUDIT_PROGRAM=$MQAUDIT
-"$(dirname "$MQAUDIT")/tests/ledger/inconsistent" >"$work/out" 2>"$work/err"
+"$bin/inconsistent" >"$work/out" 2>"$work/err"
 is "the witness goes through it" "$? $(cat "$work/err")" "0 "
-value() { sed -n "s/^$1 //p" "$work/out"; }
 is "nothing changed: no cut" "$(value untouched)" 0
 is "a record was replaced: a cut, once" "$(value replaced) $(value replaced_again)" "1 0"
 is "it is another at each read: a cut first, and no anchor then" "$(value flipping) $(value flipping_again)" "1 0"

@@ -1,20 +1,13 @@
 #!/usr/bin/env bash
 # The two judges come to the same on random evidence, the sums hold, and both come to what a third one counts
 # message by message: see judges.c. SEED and CASES widen it.
-# shellcheck source=tests/lib.sh
-MQAUDIT=${MQAUDIT:-$(dirname "$0")/../../${B:-build/rel}/mqaudit}
-MQAUDIT=$(realpath "$MQAUDIT") || exit 1
-export MQAUDIT
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/ledger/lib.sh
+. "$(dirname "$0")/lib.sh"
 
-unset MQAUDIT_LEDGER
-export MQAUDIT_PROGRAM=$MQAUDIT
-bin=$(dirname "$MQAUDIT")/tests/ledger
 cases=${CASES:-150}
 
 "$bin/judges" "${SEED:-1}" "$cases" >"$work/out" 2>"$work/err"
 is "no difference, no sum that does not hold" "$? $(cat "$work/err")" "0 "
-value() { sed -n "s/^$1 //p" "$work/out"; }
 is "all cases were judged" "$(value cases)" "$cases"
 note "$(tail -n +2 "$work/out" | tr '\n' ' ')"
 # a test that draws nothing proves nothing

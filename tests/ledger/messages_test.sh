@@ -1,15 +1,9 @@
 #!/usr/bin/env bash
 # Rows of single messages in a real ledger: each value as it was handed over, at the ends of what it can hold
 # too; what a cut takes away; they go with their run. And the schema's way from version 1 to the present one.
-# shellcheck source=tests/lib.sh
-MQAUDIT=${MQAUDIT:-$(dirname "$0")/../../${B:-build/rel}/mqaudit}
-MQAUDIT=$(realpath "$MQAUDIT") || exit 1
-export MQAUDIT
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/ledger/lib.sh
+. "$(dirname "$0")/lib.sh"
 
-unset MQAUDIT_LEDGER
-bin=$(dirname "$mq")/tests/ledger/messages
-export MQAUDIT_PROGRAM=$mq
 n=${ROWS:-200000}
 "$mq" ledger start >/dev/null 2>&1 || bail "the ledger does not start"
 sql() { psql -qAt -F ' ' "$("$mq" ledger status --format json | jq -r .conninfo)" -c "set timezone = 'UTC'; $1" 2>&1; }
@@ -31,7 +25,7 @@ is "a newer one is refused" "$? $(grep -c 'schema version 99' "$work/newer")" "3
 sql "update mqaudit.meta set value = '2' where name = 'schema_version'; delete from mqaudit.run"
 
 # ---- what is written is what is there ----------------------------------------------------------------
-"$bin" "$n" >"$work/out" 2>"$work/err"
+"$bin/messages" "$n" >"$work/out" 2>"$work/err"
 is "messages are written" "$? $(cat "$work/err")" "0 "
 note "$n messages: $(tr '\n' ' ' <"$work/out")"
 values="producer_id, epoch, nonce, lane, seq, attempt, damaged, size, sent_at, received_at"
@@ -79,7 +73,7 @@ is "and it is found where they are told wrongly" "$(find 5) $(find $((n / 2)))" 
 
 # ---- one message at a time ---------------------------------------------------------------------------
 "$mq" runs delete recorded >/dev/null 2>&1
-"$bin" 300 1 >"$work/out" 2>"$work/err"
+"$bin/messages" 300 1 >"$work/out" 2>"$work/err"
 is "a slow run: a group goes on from commit to commit" \
 	"$? $(sql "select count(*), sum(messages) from mqaudit.message_group where generation = 1")" "0 4 303"
 is "and has all of them" "$(sql "select first_seq, last_seq, messages from mqaudit.message_group where nonce = 99 and generation = 1")" "4 303 300"
@@ -94,7 +88,7 @@ sql "insert into mqaudit.run (run_id, name, destination, broker, promise)
 	create trigger full_disk before insert on mqaudit.message_000000000000004d for each row when (new.\"offset\" = 15000)
 	execute function public.full()" >"$work/full"
 SECONDS=0
-"$bin" 30000 >"$work/out" 2>"$work/err"
+"$bin/messages" 30000 >"$work/out" 2>"$work/err"
 is "a failure in the middle of a segment is an error, with its cause" "$? $(grep -c planted "$work/err")" "3 1"
 ok "at once" test "$SECONDS" -lt 10
 is "of that segment nothing is there: no message, no group, no position" \
