@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define FIELDS 6
+#define ROW_BYTES (2 + 6 * 4 + 2 * 4 + 4 * 8) /* a count, and of each field its length and value */
 #define PIECE_ROWS 1000u /* rows that are handed over at once: 66 kB, which stay in the cache */
 #define MAX_KNOWN 1024u  /* groups that are gone on with */
 #define SPAN 65536u      /* rows, after which groups are begun anew: what a look-up has to read */
@@ -27,7 +28,7 @@ struct message_writer {
 	size_t n_now, cap_now;
 	uint64_t rows_now;
 	int64_t end_block_now;
-	uint8_t piece[HEAD_BYTES + PIECE_ROWS * MESSAGE_ROW_BYTES + 2];
+	uint8_t piece[HEAD_BYTES + PIECE_ROWS * ROW_BYTES + 2];
 };
 
 struct message_writer *messages_new(void)
@@ -77,7 +78,8 @@ static uint8_t *put_int8(uint8_t *p, int64_t v)
 	return p + sizeof(len) + sizeof(value);
 }
 
-void messages_encode(uint8_t *out, int32_t group_id, const struct message_row *m)
+/* One row, ROW_BYTES of it. */
+static void encode(uint8_t *out, int32_t group_id, const struct message_row *m)
 {
 	uint16_t fields = htobe16(FIELDS);
 
@@ -277,8 +279,8 @@ static int copy_rows(
 		size_t end = i + PIECE_ROWS < b->n_rows ? i + PIECE_ROWS : b->n_rows;
 
 		for (; i < end; i++) {
-			messages_encode(w->piece + len, w->now[b->row[i].group].id, &b->row[i]);
-			len += MESSAGE_ROW_BYTES;
+			encode(w->piece + len, w->now[b->row[i].group].id, &b->row[i]);
+			len += ROW_BYTES;
 		}
 		if (i == b->n_rows) {
 			memset(w->piece + len, 0xff, 2); /* the end: -1 fields */

@@ -39,9 +39,6 @@ struct message_batch {
 	size_t n_rows;
 };
 
-/* Length of a row in COPY BINARY: a count of fields, and of each field its length and its value. */
-#define MESSAGE_ROW_BYTES (2 + 6 * 4 + 2 * 4 + 4 * 8)
-
 /*
  * The writer of one checker: it goes on with groups of the commits before, so that a slow run does not get a
  * group for each message. Not thread-safe.
@@ -63,11 +60,5 @@ MUST_CHECK int messages_prepare(struct ledger *l, int64_t run_id, struct err *e)
 MUST_CHECK int messages_copy(struct message_writer *w, struct ledger *l, int64_t run_id,
 	const char *side, const char *isolation, const struct message_batch *batch, struct err *e);
 void messages_ended(struct message_writer *w, bool committed);
-
-/*
- * One row as COPY BINARY has it: MESSAGE_ROW_BYTES bytes at `out`. group_id: of the ledger. For
- * messages_copy() and its test.
- */
-void messages_encode(uint8_t *out, int32_t group_id, const struct message_row *m);
 
 #endif
