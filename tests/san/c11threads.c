@@ -15,6 +15,7 @@
 
 _Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "mtx_t is a pthread_mutex_t");
 _Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "cnd_t is a pthread_cond_t");
+_Static_assert(sizeof(once_flag) == sizeof(pthread_once_t), "once_flag is a pthread_once_t");
 _Static_assert(sizeof(thrd_t) == sizeof(pthread_t), "thrd_t is a pthread_t");
 
 struct start {
@@ -146,4 +147,9 @@ int cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until)
 void cnd_destroy(cnd_t *c)
 {
 	pthread_cond_destroy((pthread_cond_t *)c);
+}
+
+void call_once(once_flag *flag, void (*fn)(void))
+{
+	pthread_once((pthread_once_t *)flag, fn);
 }
