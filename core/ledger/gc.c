@@ -82,16 +82,21 @@ int gc_fold(struct ledger *l, uint64_t *ret_runs, uint64_t *ret_rows, struct err
 	*ret_runs = *ret_rows = 0;
 	for (int i = 0; r == 0 && i < pg_rows_n(runs); i++) {
 		struct pg_args args = PG_ARGS_INIT;
-		struct pg_rows *rows = NULL;
+		uint64_t folded = 0;
 
 		pg_arg_text(&args, pg_rows_text(runs, i, 0));
-		r = pg_query(ledger_pg(l), "select mqaudit.fold_outcomes($1::int8, interval '0')",
-			&args, STEP_TIMEOUT, &rows, e);
-		if (r == 0) {
-			++*ret_runs;
-			*ret_rows += pg_rows_u64(rows, 0, 0);
-		}
-		pg_rows_free(rows);
+		/* a call folds what it can in a few seconds */
+		do {
+			struct pg_rows *rows = NULL;
+
+			r = pg_query(ledger_pg(l),
+				"select mqaudit.fold_outcomes($1::int8, interval '0')", &args,
+				STEP_TIMEOUT, &rows, e);
+			folded = r == 0 ? pg_rows_u64(rows, 0, 0) : 0;
+			*ret_rows += folded;
+			pg_rows_free(rows);
+		} while (folded > 0);
+		*ret_runs += r == 0;
 	}
 	pg_rows_free(runs);
 	return r;

@@ -86,98 +86,106 @@ end $$;
 create or replace function mqaudit.fold_outcomes(p_run int8, p_older_than interval) returns int8
 language plpgsql as $$
 declare
+	started timestamptz := clock_timestamp();
+	l record;
 	n int8 := 0;
 	k int8;
 begin
 	create temp table if not exists fold_seen (
 		producer_id int8, epoch int8, partition int8, seen int8multirange) on commit delete rows;
+	create temp table if not exists fold_absent (partition int8, offsets int8multirange) on commit delete rows;
 	delete from fold_seen;
+	delete from fold_absent;
 	insert into fold_seen
 	select producer_id, epoch, lane, range_agg(int8range(lo, hi, '[]'))
 	from mqaudit.witness
 	where run_id = p_run and side = 'source' and isolation = 'uncommitted' and superseded is null
 	group by 1, 2, 3;
+	insert into fold_absent
+	select o.partition, range_agg(int8range(o.first_offset, o.last_offset, '[]'))
+	from mqaudit.outcome o left join fold_seen s using (producer_id, epoch, partition)
+	where o.run_id = p_run and o.outcome = 'acked' and o.first_offset is not null
+	  and not coalesce(int8range(o.lo, o.hi, '[]') <@ s.seen, false)
+	group by 1;
 
-	with absent as materialized (
-		select o.partition, range_agg(int8range(o.first_offset, o.last_offset, '[]')) as offsets
-		from mqaudit.outcome o left join fold_seen s using (producer_id, epoch, partition)
-		where o.run_id = p_run and o.outcome = 'acked' and o.first_offset is not null
-		  and not coalesce(int8range(o.lo, o.hi, '[]') <@ s.seen, false)
-		group by 1
-	), proof as (
-		-- of each row: does it lie where something absent was acked?
-		select o.ctid as id, o.*, s.seen,
-		       coalesce(a.offsets && int8range(o.first_offset, o.last_offset, '[]'), false)
-		         and o.first_offset is not null as proves
-		from mqaudit.outcome o join fold_seen s using (producer_id, epoch, partition)
-		left join absent a using (partition)
-		where o.run_id = p_run
-	), part as (
-		select o.*,
-		       lag(o.hi) over w as before_hi,
-		       lag(o.last_offset) over w as before_offset,
-		       lag(o.proves) over w as before_proves,
-		       lag(o.outcome) over w as before_outcome,
-		       lag(o.attempt) over w as before_attempt,
-		       lag(o.node) over w as before_node,
-		       lag(o.code) over w as before_code
-		from proof o
-		where o.last_time < now() - p_older_than and int8range(o.lo, o.hi, '[]') <@ o.seen
-		window w as (partition by o.producer_id, o.epoch, o.partition order by o.lo)
-	), grp as (
-		select *, count(*) filter (where before_hi is distinct from lo - 1
-		                             or before_outcome is distinct from outcome
-		                             or before_attempt is distinct from attempt
-		                             or before_node is distinct from node
-		                             or before_code is distinct from code
-		                             or ((proves or before_proves) and before_offset is distinct from first_offset - 1))
-		          over (partition by producer_id, epoch, partition order by lo) as island
-		from part
-	), island as (
-		select producer_id, epoch, partition, island, min(lo) as lo, max(hi) as hi,
-		       min(first_offset) as first_offset, max(last_offset) as last_offset,
-		       min(first_time) as first_time, max(last_time) as last_time,
-		       (array_agg(id order by lo))[1] as keep, array_agg(id) as ids
-		from grp group by 1, 2, 3, 4 having count(*) > 1
-	), gone as (
-		delete from mqaudit.outcome o using island i
-		where o.ctid = any (i.ids) and o.ctid <> i.keep
-		returning 1
-	), kept as (
-		update mqaudit.outcome o
-		set hi = i.hi, first_offset = i.first_offset, last_offset = i.last_offset,
-		    first_time = i.first_time, last_time = i.last_time
-		from island i where o.ctid = i.keep
-		returning 1
-	)
-	select count(*) into n from gone;
+	-- lane by lane, in any order, until the time is over: what is left has its turn at the next call
+	for l in select s.*, a.offsets as absent from fold_seen s left join fold_absent a using (partition)
+		order by random()
+	loop
+		exit when clock_timestamp() > started + interval '3 seconds';
+		with part as materialized (
+			select x.*,
+			       lag(x.hi) over w as before_hi,
+			       lag(x.last_offset) over w as before_offset,
+			       lag(x.proves) over w as before_proves,
+			       lag(x.outcome) over w as before_outcome,
+			       lag(x.attempt) over w as before_attempt,
+			       lag(x.node) over w as before_node,
+			       lag(x.code) over w as before_code
+			from (
+				-- of each row: does it lie where something absent was acked?
+				select o.ctid as id, o.*, o.first_offset is not null and coalesce(
+				       l.absent && int8range(o.first_offset, o.last_offset, '[]'), false) as proves
+				from mqaudit.outcome o
+				where o.run_id = p_run and o.producer_id = l.producer_id and o.epoch = l.epoch
+				  and o.partition = l.partition and o.last_time < now() - p_older_than
+				  and int8range(o.lo, o.hi, '[]') <@ l.seen) x
+			window w as (order by x.lo)
+		), grp as (
+			select *, count(*) filter (where before_hi is distinct from lo - 1
+			                             or before_outcome is distinct from outcome
+			                             or before_attempt is distinct from attempt
+			                             or before_node is distinct from node
+			                             or before_code is distinct from code
+			                             or ((proves or before_proves)
+			                                 and before_offset is distinct from first_offset - 1))
+			          over (order by lo) as island
+			from part
+		), island as materialized (
+			select island, max(hi) as hi, min(first_offset) as first_offset, max(last_offset) as last_offset,
+			       min(first_time) as first_time, max(last_time) as last_time,
+			       (array_agg(id order by lo))[1] as keep, array_agg(id) as ids
+			from grp group by 1 having count(*) > 1
+		), gone as (
+			delete from mqaudit.outcome
+			where ctid = any (array(select id from island, unnest(ids) id where id <> keep))
+			returning 1
+		), kept as (
+			update mqaudit.outcome o
+			set hi = i.hi, first_offset = i.first_offset, last_offset = i.last_offset,
+			    first_time = i.first_time, last_time = i.last_time
+			from island i where o.ctid = i.keep
+			returning 1
+		)
+		select count(*) into k from gone;
+		n := n + k;
 
-	with part as (
-		select t.ctid as id, t.*,
-		       lag(t.hi) over (partition by t.producer_id, t.epoch, t.partition order by t.lo) as before_hi
-		from mqaudit.intent t join fold_seen s using (producer_id, epoch, partition)
-		where t.run_id = p_run and t.last_time < now() - p_older_than
-		  and int8range(t.lo, t.hi, '[]') <@ s.seen
-	), grp as (
-		select *, count(*) filter (where before_hi is distinct from lo - 1)
-		          over (partition by producer_id, epoch, partition order by lo) as island
-		from part
-	), island as (
-		select producer_id, epoch, partition, island, max(hi) as hi,
-		       min(first_time) as first_time, max(last_time) as last_time,
-		       (array_agg(id order by lo))[1] as keep, array_agg(id) as ids
-		from grp group by 1, 2, 3, 4 having count(*) > 1
-	), gone as (
-		delete from mqaudit.intent t using island i
-		where t.ctid = any (i.ids) and t.ctid <> i.keep
-		returning 1
-	), kept as (
-		update mqaudit.intent t set hi = i.hi, first_time = i.first_time, last_time = i.last_time
-		from island i where t.ctid = i.keep
-		returning 1
-	)
-	select count(*) into k from gone;
-	return n + k;
+		with part as materialized (
+			select t.ctid as id, t.*, lag(t.hi) over (order by t.lo) as before_hi
+			from mqaudit.intent t
+			where t.run_id = p_run and t.producer_id = l.producer_id and t.epoch = l.epoch
+			  and t.partition = l.partition and t.last_time < now() - p_older_than
+			  and int8range(t.lo, t.hi, '[]') <@ l.seen
+		), grp as (
+			select *, count(*) filter (where before_hi is distinct from lo - 1) over (order by lo) as island
+			from part
+		), island as materialized (
+			select island, max(hi) as hi, min(first_time) as first_time, max(last_time) as last_time,
+			       (array_agg(id order by lo))[1] as keep, array_agg(id) as ids
+			from grp group by 1 having count(*) > 1
+		), gone as (
+			delete from mqaudit.intent
+			where ctid = any (array(select id from island, unnest(ids) id where id <> keep))
+			returning 1
+		), kept as (
+			update mqaudit.intent t set hi = i.hi, first_time = i.first_time, last_time = i.last_time
+			from island i where t.ctid = i.keep
+			returning 1
+		)
+		select count(*) into k from gone;
+		n := n + k;
+	end loop;
+	return n;
 end $$;
 
 -- What looks lost while the run goes on: acked below the witness's position, some time ago, and not seen.
