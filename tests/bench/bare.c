@@ -8,7 +8,8 @@
  *   bare consume BROKERS TOPIC PARTITIONS COUNT [NAME=VALUE...]
  *       all partitions in one queue, batches of 1000, until COUNT messages came
  *
- * Prints one line of JSON: messages, and seconds from the first to the last of them.
+ * Prints one line of JSON: messages, seconds from the first to the last of them, and when these were, in
+ * seconds of the machine's monotonic clock.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -134,7 +135,7 @@ static int produce(int argc, char **argv)
 	const struct rd_kafka_metadata *md;
 	char *payload = malloc(size);
 	unsigned seed = 1;
-	int64_t start;
+	int64_t start, end;
 
 	for (size_t i = 0; payload && i < size; i++)
 		payload[i] = (char)rand_r(&seed);
@@ -147,9 +148,12 @@ static int produce(int argc, char **argv)
 		produce_plain(rk, topic, payload, size);
 	else
 		produce_batch(rk, topic, partitions, payload, size);
-	printf("{\"messages\": %llu, \"failed\": %llu, \"seconds\": %.6f}\n",
+	end = clock_ns();
+	printf("{\"messages\": %llu, \"failed\": %llu, \"seconds\": %.6f, \"began\": %.6f, \"ended\": "
+	       "%.6f}\n",
 		(unsigned long long)atomic_load(&delivered),
-		(unsigned long long)atomic_load(&failed), (double)(clock_ns() - start) / 1e9);
+		(unsigned long long)atomic_load(&failed), (double)(end - start) / 1e9,
+		(double)start / 1e9, (double)end / 1e9);
 	rd_kafka_topic_destroy(topic);
 	rd_kafka_destroy(rk);
 	free(payload);
@@ -184,8 +188,10 @@ static int consume(int argc, char **argv)
 		if (!first)
 			first = last;
 	}
-	printf("{\"messages\": %llu, \"bytes\": %llu, \"seconds\": %.6f}\n",
-		(unsigned long long)got, (unsigned long long)bytes, (double)(last - first) / 1e9);
+	printf("{\"messages\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"began\": %.6f, \"ended\": "
+	       "%.6f}\n",
+		(unsigned long long)got, (unsigned long long)bytes, (double)(last - first) / 1e9,
+		(double)first / 1e9, (double)last / 1e9);
 	for (int32_t i = 0; i < partitions; i++)
 		rd_kafka_consume_stop(topic, i);
 	rd_kafka_queue_destroy(queue);
