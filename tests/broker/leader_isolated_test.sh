@@ -31,13 +31,13 @@ ok "the cut-off leader still acknowledges with acks=1" wait_until 60 more
 ok "the fault bit: packets were dropped" grep -qE '[1-9][0-9]* packets dropped in, [1-9]' "$work/heal.txt"
 again() { report_is all ".counts.acked > $((rate * 3))"; }
 ok "acks=all goes on after the heal" wait_until 60 again
+# said while it went on, each by itself: the time, what, where, of whom, which, how many, why
+live='^[0-2][0-9]:[0-5][0-9]:[0-5][0-9]  LOST at broker   producer 1\.1, partition 0, seq [0-9]+(-[0-9]+)? \([0-9,]+\)   [a-z].*$'
+ok "the loss is said live" wait_until 60 grep -qE "$live" "$work/one.err"
 kill -INT "$one" "$all"
 wait "$one"; is "acks=1 ends with 1 (findings)" $? 1
 wait "$all"; is "acks=all ends with 0 (pass)" $? 0
 
-# said while it went on, each by itself: the time, what, where, of whom, which, how many, why
-live='^[0-2][0-9]:[0-5][0-9]:[0-5][0-9]  LOST at broker   producer 1\.1, partition 0, seq [0-9]+(-[0-9]+)? \([0-9,]+\)   [a-z].*$'
-ok "the loss was said live" grep -qE "$live" "$work/one.err"
 is "... nothing on the way was a warning" "$(grep -c warning "$work/one.err")" 0
 is "... and nothing was said of acks=all" "$(grep -cE 'LOST|lost at' "$work/all.err")" 0
 
