@@ -162,7 +162,7 @@ test: ## install what is missing, then the whole suite, on real brokers
 	$(Q)$(MAKE) --no-print-directory check
 	$(Q)$(MAKE) --no-print-directory -j2 ledger-test broker-test
 
-# Hours: what a release is tried with. MINUTES: of the storm and of the soak.
+# What a release is tried with. MINUTES: of the storm and of the soak.
 test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test three times, faults at random
 	$(Q)$(MAKE) --no-print-directory test
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit KILLS=20 prove --timer --exec bash tests/broker/kill_test.sh

@@ -3,53 +3,22 @@
 #include "core/props.h"
 
 #include "core/broker/kafka_props.h"
+#include "tests/inject.h"
 #include "tests/unit.h"
 
-static size_t countdown;
-static bool failed;
-
-static bool is_due(void)
-{
-	if (countdown == 0 || --countdown > 0)
-		return false;
-	failed = true;
-	return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_calloc(size_t n, size_t size);
 char *__real_strdup(const char *s);
 char *__real_strndup(const char *s, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_calloc(size_t n, size_t size);
 char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 
-void *__wrap_malloc(size_t n)
-{
-	return is_due() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return is_due() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return is_due() ? NULL : __real_calloc(n, size);
-}
-
 char *__wrap_strdup(const char *s)
 {
-	return is_due() ? NULL : __real_strdup(s);
+	return inject_is_due() ? NULL : __real_strdup(s);
 }
 
 char *__wrap_strndup(const char *s, size_t n)
 {
-	return is_due() ? NULL : __real_strndup(s, n);
+	return inject_is_due() ? NULL : __real_strndup(s, n);
 }
 
 static const char text[] =
@@ -64,17 +33,17 @@ static void a_failed_set_changes_nothing(void **state)
 		int r;
 
 		assert_int_equal(props_set(p, "a", "1", NULL), 0);
-		failed = false;
-		countdown = nth;
+		inject_failed = false;
+		inject_countdown = nth;
 		r = props_set(p, nth % 2 ? "b" : "a", "2", NULL);
-		countdown = 0;
-		assert_int_equal(r, failed ? ERR_NOMEM : 0);
-		if (failed) {
+		inject_countdown = 0;
+		assert_int_equal(r, inject_failed ? ERR_NOMEM : 0);
+		if (inject_failed) {
 			assert_int_equal(props_count(p), 1);
 			assert_string_equal(props_get(p, "a"), "1");
 		}
 		props_free(p);
-		if (!failed) {
+		if (!inject_failed) {
 			assert_true(nth > 1);
 			return;
 		}
@@ -106,12 +75,12 @@ static void every_failed_allocation_is_a_clean_error(void **state)
 		struct props *in = props_new(), *out = props_new(), *warnings = props_new();
 		int r;
 
-		failed = false;
-		countdown = ++nth;
+		inject_failed = false;
+		inject_countdown = ++nth;
 		r = parse_translate_redact(in, out, warnings);
-		countdown = 0;
-		assert_int_equal(r, failed ? ERR_NOMEM : 0);
-		if (!failed) {
+		inject_countdown = 0;
+		assert_int_equal(r, inject_failed ? ERR_NOMEM : 0);
+		if (!inject_failed) {
 			assert_string_equal(props_get(out, "a"), "3");
 			assert_string_equal(props_get(out, "sasl.password"), "p");
 			assert_string_equal(props_get(out, "queue.buffering.max.kbytes"), "5");
@@ -120,7 +89,7 @@ static void every_failed_allocation_is_a_clean_error(void **state)
 		props_free(in);
 		props_free(out);
 		props_free(warnings);
-	} while (failed);
+	} while (inject_failed);
 	assert_true(nth > 40);
 }
 

@@ -2,41 +2,8 @@
 /* wrap: malloc realloc calloc */
 #include "core/seqset.h"
 
+#include "tests/inject.h"
 #include "tests/unit.h"
-
-static size_t countdown; /* 0: no failure is due */
-static bool failed;
-
-/* Is this the allocation that fails? */
-static bool is_due(void)
-{
-	if (countdown == 0 || --countdown > 0)
-		return false;
-	failed = true;
-	return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_malloc(size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-
-void *__wrap_malloc(size_t n)
-{
-	return is_due() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return is_due() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return is_due() ? NULL : __real_calloc(n, size);
-}
 
 /* A set of n ranges [10 i, 10 i + 5]. */
 static struct seqset *make(uint64_t n)
@@ -61,9 +28,9 @@ static struct seqset *copy_of(const struct seqset *s)
 static void a_failed_new_is_null(void **state)
 {
 	(void)state;
-	countdown = 1;
+	inject_countdown = 1;
 	assert_null(seqset_new());
-	countdown = 0;
+	inject_countdown = 0;
 }
 
 typedef int (*change_fn)(struct seqset *s, uint64_t at);
@@ -89,11 +56,11 @@ static size_t try_change(change_fn change, uint64_t n, uint64_t at)
 		struct seqset *s = make(n), *before = copy_of(s);
 		int rc;
 
-		failed = false;
-		countdown = nth;
+		inject_failed = false;
+		inject_countdown = nth;
 		rc = change(s, at);
-		countdown = 0;
-		if (failed) {
+		inject_countdown = 0;
+		if (inject_failed) {
 			assert_int_equal(rc, ERR_NOMEM);
 			assert_true(seqset_equal(s, before));
 			/* and it works when there is memory again */
@@ -104,7 +71,7 @@ static size_t try_change(change_fn change, uint64_t n, uint64_t at)
 		assert_int_equal(seqset_ranges(s), n + 1);
 		seqset_free(s);
 		seqset_free(before);
-		if (!failed)
+		if (!inject_failed)
 			return nth - 1;
 	}
 }
@@ -141,13 +108,13 @@ static void try_algebra(algebra_fn algebra)
 		/* a punched through, so that no operation gives an empty set */
 		for (uint64_t i = 0; i < 1000; i += 2)
 			assert_int_equal(seqset_add(b, 10 * i + 4, 10 * i + 7, NULL), 0);
-		failed = false;
-		countdown = ++nth;
+		inject_failed = false;
+		inject_countdown = ++nth;
 		rc = algebra(a, b, ret);
-		countdown = 0;
-		assert_int_equal(rc, failed ? ERR_NOMEM : 0);
-		assert_int_equal(seqset_ranges(ret) == 0, failed);
-		if (failed) {
+		inject_countdown = 0;
+		assert_int_equal(rc, inject_failed ? ERR_NOMEM : 0);
+		assert_int_equal(seqset_ranges(ret) == 0, inject_failed);
+		if (inject_failed) {
 			assert_int_equal(seqset_count(ret), 0);
 			assert_int_equal(algebra(a, b, ret), 0);
 		}
@@ -155,7 +122,7 @@ static void try_algebra(algebra_fn algebra)
 		seqset_free(a);
 		seqset_free(b);
 		seqset_free(ret);
-	} while (failed);
+	} while (inject_failed);
 	assert_true(nth > 3);
 }
 
