@@ -21,6 +21,7 @@
 #include "scenarios/cmd_doctor.h"
 #include "scenarios/cmd_selftest.h"
 #include "scenarios/lab/cmd_lab.h"
+#include "scenarios/runner/cmd_scenario.h"
 
 static int help_run(struct cmdline *cl);
 
@@ -74,6 +75,9 @@ static const struct command *const table[] = {
 	&cmd_lab_restart,
 	&cmd_lab_leader,
 	&cmd_lab_guard,
+	&cmd_scenario_list,
+	&cmd_scenario_show,
+	&cmd_scenario_run,
 	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,

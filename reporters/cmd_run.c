@@ -49,8 +49,11 @@ static size_t place_of(const char *group, size_t n)
 	return n;
 }
 
-/* Take over a table's rows, each with its group; their values lie `shift` bytes further. */
-static size_t take_rows(const struct opt *from, size_t shift, size_t n)
+/*
+ * Take over a table's rows, each with its group; their values lie `shift` bytes further. What is hidden in
+ * the children's tables is between them and us.
+ */
+static size_t take_rows(const struct opt *from, bool with_hidden, size_t shift, size_t n)
 {
 	const char *group = "Options";
 	size_t at;
@@ -58,7 +61,7 @@ static size_t take_rows(const struct opt *from, size_t shift, size_t n)
 	for (; from->name; from++) {
 		if (from->group)
 			group = from->group;
-		if (from->hidden || has_row(from->name, n))
+		if ((from->hidden && !with_hidden) || has_row(from->name, n))
 			continue;
 		if (n + 1 >= MAX_ROWS)
 			BUG("more than %d options", MAX_ROWS);
@@ -85,9 +88,20 @@ static void name_groups(size_t n)
 	}
 }
 
-static const struct opt report_rows[] = {
-	REPORT_OPTS(
-		struct { struct report_opts report; }, report),
+/* The options that are run's own, behind those of probe and check. */
+struct own_opts {
+	struct report_opts report;
+	const char *status_file;
+};
+
+static const struct opt own_rows[] = {
+	REPORT_OPTS(struct own_opts, report),
+	{.name = "status-file",
+		.type = OPT_STRING,
+		.arg = "FILE",
+		.offset = offsetof(struct own_opts, status_file),
+		.hidden = true,
+		.help = "Write there, five times a second, what probe and checker say of themselves."},
 	{.name = NULL},
 };
 
@@ -98,9 +112,9 @@ struct command run_command(const struct command *probe, const struct command *ch
 	/* three structs behind one another, each aligned as malloc() would */
 	probe_size = (probe->opts_size + 15) / 16 * 16;
 	check_size = (check->opts_size + 15) / 16 * 16;
-	n = take_rows(probe->opts, 0, 0);
-	n = take_rows(check->opts, probe_size, n);
-	n = take_rows(report_rows, probe_size + check_size, n);
+	n = take_rows(probe->opts, false, 0, 0);
+	n = take_rows(check->opts, false, probe_size, n);
+	n = take_rows(own_rows, true, probe_size + check_size, n);
 	name_groups(n);
 	rows[n].name = NULL;
 	return (struct command){
@@ -124,7 +138,7 @@ struct command run_command(const struct command *probe, const struct command *ch
 			    "  mqaudit run kafka://localhost:9092/audit --create-topic 12:3 -r 1k "
 			    "-d 10m -X acks=all\n",
 		.opts = rows,
-		.opts_size = probe_size + check_size + sizeof(struct report_opts),
+		.opts_size = probe_size + check_size + sizeof(struct own_opts),
 		.min_args = 1,
 		.max_args = 1,
 		.run = run_run,
@@ -349,15 +363,42 @@ static void reap(struct everyday *d, struct child *c)
 	c->pid = 0;
 }
 
+/* What was said last, whole at any instant, for whoever started us; a full disk is no reason to stop. */
+static void write_status(const struct everyday *d, const char *path)
+{
+	char next[PATHS_MAX];
+	struct buf b;
+	FILE *f;
+
+	buf_init(&b, 65536);
+	snprintf(next, sizeof(next), "%s.new", path);
+	status_probe_line(&d->probe_status, &b);
+	if (d->has_check_status)
+		status_check_line(&d->check_status, &b);
+	f = fopen(next, "we");
+	if (f) {
+		bool ok = fputs(buf_str(&b), f) >= 0;
+
+		ok = fclose(f) == 0 && ok;
+		if (ok)
+			(void)rename(next, path);
+	}
+	buf_release(&b);
+}
+
 static void show(struct everyday *d)
 {
 	const struct status_check *check = d->has_check_status ? &d->check_status : NULL;
 	char title[400];
 	struct buf b;
 
-	if (d->cl->quiet || clock_ns() < d->next_show_ns)
+	if (clock_ns() < d->next_show_ns)
 		return;
 	d->next_show_ns = clock_ns() + SHOW_NS;
+	if (option_text(d, "status-file"))
+		write_status(d, option_text(d, "status-file"));
+	if (d->cl->quiet)
+		return;
 	buf_init(&b, 65536);
 	if (log_on_terminal()) {
 		snprintf(title, sizeof(title), "%s  %.200s  %s",

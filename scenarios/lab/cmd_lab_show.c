@@ -369,6 +369,7 @@ const struct command cmd_lab_logs = {
 
 struct leader_opts {
 	const char *lab;
+	bool isr;
 	int64_t timeout;
 };
 
@@ -383,10 +384,18 @@ static int parse_partition(const char *text, int *ret, struct err *e)
 	return 0;
 }
 
+static void print_leader(const struct lab_leader *leader, bool isr)
+{
+	printf("%s", leader->node->name);
+	for (size_t i = 0; isr && i < leader->n_in_sync; i++)
+		printf("%s%s", i ? "," : " ", leader->in_sync[i]->name);
+	putchar('\n');
+}
+
 static int leader_run(struct cmdline *cl)
 {
 	const struct leader_opts *o = cl->opts;
-	const struct labfile_node *node = NULL;
+	struct lab_leader leader = {NULL};
 	const struct lab_kind *kind = NULL;
 	struct labfile *file = NULL;
 	struct err e = {0};
@@ -401,15 +410,19 @@ static int leader_run(struct cmdline *cl)
 	if (r == 0)
 		labfile_refresh(file);
 	if (r == 0)
-		r = kind->leader(file, cl->argv[1], partition, o->timeout, &node, &e);
+		r = kind->leader(file, cl->argv[1], partition, o->timeout, &leader, &e);
 	if (r == 0)
-		printf("%s\n", node->name);
+		print_leader(&leader, o->isr);
 	labfile_free(file);
 	return r ? cmd_lab_fail(&e) : EXIT_PASS;
 }
 
 static const struct opt leader_rows[] = {
 	CMD_LAB_ROW(struct leader_opts),
+	{.name = "isr",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct leader_opts, isr),
+		.help = "Name the in-sync replicas behind it, too."},
 	{.name = "timeout",
 		.type = OPT_DURATION,
 		.arg = "TIME",

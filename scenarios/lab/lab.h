@@ -20,6 +20,13 @@
 
 struct lab_kind;
 
+/* Who leads, and which replicas are in sync with it (itself among them). Nodes of the labfile. */
+struct lab_leader {
+	const struct labfile_node *node;
+	const struct labfile_node *in_sync[LABFILE_MAX_NODES];
+	size_t n_in_sync;
+};
+
 /* What the user asked of `lab up`; a member that is not given (NULL, 0) leaves the choice to the
  * lab. */
 struct lab_wish {
@@ -72,11 +79,11 @@ struct lab_kind {
 	/* What is to be done once, when the new cluster serves: users, permissions. */
 	int (*finish)(struct lab *lab, struct err *e);
 	/*
-	 * The node that leads a topic's partition (or a queue), as the majority of all nodes sees
-	 * it; blocks up to timeout_ns for such a majority. Needs no lock.
+	 * The node that leads a topic's partition (or a queue), and its in-sync replicas, as the
+	 * majority of all nodes sees it; blocks up to timeout_ns for such a majority. Needs no lock.
 	 */
 	int (*leader)(struct labfile *file, const char *topic, int partition, int64_t timeout_ns,
-		const struct labfile_node **ret_node, struct err *e);
+		struct lab_leader *ret, struct err *e);
 };
 
 /* All kinds, ended by NULL; and one by its name: NULL when there is none. */

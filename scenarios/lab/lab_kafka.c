@@ -199,26 +199,51 @@ static bool is_no_topic(const struct labfile *file, const struct round *round, i
 	return 2 * votes > file->n_nodes;
 }
 
+static const struct labfile_node *node_of(const struct labfile *file, int id)
+{
+	for (size_t i = 0; i < file->n_nodes; i++)
+		if (id >= 0 && file->node[i].id == id)
+			return &file->node[i];
+	return NULL;
+}
+
+/* The in-sync replicas, as the first sees them who has that leader. */
+static void fill_in_sync(const struct labfile *file, const struct round *round, int partition,
+	struct lab_leader *ret)
+{
+	ret->n_in_sync = 0;
+	for (size_t i = 0; i < round->n; i++) {
+		const struct kafka_view *view = &round->view[i];
+
+		if (round->err[i].code || leader_in(view, partition) != ret->node->id)
+			continue;
+		for (size_t k = 0; k < view->n_partitions; k++) {
+			const struct kafka_ping_partition *p = &view->partition[k];
+
+			for (size_t m = 0; p->id == partition && m < p->n_isr; m++)
+				if (node_of(file, p->isr[m]))
+					ret->in_sync[ret->n_in_sync++] = node_of(file, p->isr[m]);
+		}
+		return;
+	}
+}
+
 static int leader(struct labfile *file, const char *topic, int partition, int64_t timeout_ns,
-	const struct labfile_node **ret_node, struct err *e)
+	struct lab_leader *ret, struct err *e)
 {
 	int64_t deadline = clock_ns() + timeout_ns;
 	struct round *round = calloc(1, sizeof(*round));
 	int r = round ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 
 	while (r == 0) {
-		int id;
-
 		r = ask_all(file, topic, 2 * NS_PER_S, round, e);
 		if (r)
 			break;
-		id = majority_leader(file, round, partition);
-		*ret_node = NULL;
-		for (size_t i = 0; i < file->n_nodes; i++)
-			if (id >= 0 && file->node[i].id == id)
-				*ret_node = &file->node[i];
-		if (*ret_node)
+		ret->node = node_of(file, majority_leader(file, round, partition));
+		if (ret->node) {
+			fill_in_sync(file, round, partition, ret);
 			break;
+		}
 		if (is_no_topic(file, round, partition))
 			r = err_set(e, ERR_NOTFOUND, "there is no partition %d of topic '%s'",
 				partition, topic);
