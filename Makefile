@@ -180,11 +180,16 @@ demo: ## a real cluster loses acknowledged messages under acks=1, and none under
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scenarios/demo.sh
 
-# Programs, man page and completion; `make uninstall` removes exactly these.
+# Programs, scenarios, man page and completion; `make uninstall` removes exactly these.
+SCENARIOS  := $(sort scenarios/lib.sh $(wildcard scenarios/suites/*.list scenarios/kafka/*.sh))
+SHAREDIR   := $(DATADIR)/mqaudit
+
 install: all ## install under PREFIX (DESTDIR is put in front)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHCOMPDIR) $(DESTDIR)$(ZSHCOMPDIR) \
 		$(DESTDIR)$(FISHCOMPDIR)
 	install -m 755 $(B)/mqaudit $(DESTDIR)$(BINDIR)/mqaudit
+	install -d $(sort $(dir $(addprefix $(DESTDIR)$(SHAREDIR)/,$(SCENARIOS))))
+	for f in $(SCENARIOS); do install -m 644 $$f $(DESTDIR)$(SHAREDIR)/$$f || exit 1; done
 	$(B)/mqaudit help --man >$(B)/mqaudit.1
 	install -m 644 $(B)/mqaudit.1 $(DESTDIR)$(MANDIR)/man1/mqaudit.1
 	$(B)/mqaudit help --completion bash >$(B)/completion.bash
@@ -196,7 +201,10 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(BINDIR)/mqaudit $(DESTDIR)$(MANDIR)/man1/mqaudit.1 $(DESTDIR)$(BASHCOMPDIR)/mqaudit \
-		$(DESTDIR)$(ZSHCOMPDIR)/_mqaudit $(DESTDIR)$(FISHCOMPDIR)/mqaudit.fish
+		$(DESTDIR)$(ZSHCOMPDIR)/_mqaudit $(DESTDIR)$(FISHCOMPDIR)/mqaudit.fish \
+		$(addprefix $(DESTDIR)$(SHAREDIR)/,$(SCENARIOS))
+	-rmdir $(sort $(dir $(addprefix $(DESTDIR)$(SHAREDIR)/,$(filter-out %/lib.sh,$(SCENARIOS))))) \
+		$(DESTDIR)$(SHAREDIR)/scenarios $(DESTDIR)$(SHAREDIR)
 
 # Each flavour in a tree of its own. On a broker as well: tests/san/run_on_broker.sh.
 sanitize: ## unit, property and simulation tests under Address-, UndefinedBehavior- and ThreadSanitizer

@@ -54,9 +54,10 @@ wait_until() { # SECONDS COMMAND...: until it succeeds; false when it does not
 		sleep 0.1
 	done
 }
-# The same for what a script cannot go on without: the scenario is undecided if it does not come.
+# The same for what a script cannot go on without: the scenario is undecided if it does not come. SCENARIO_PATIENCE is
+# in percent, for machines that are slow.
 await() { # SECONDS WHAT COMMAND...
-	local limit=$1 what=$2
+	local limit=$(($1 * ${SCENARIO_PATIENCE:-100} / 100)) what=$2
 	shift 2
 	step "waiting until $what"
 	wait_until "$limit" "$@" || undecided "not within $limit s: $what"
@@ -64,7 +65,8 @@ await() { # SECONDS WHAT COMMAND...
 # Let it last: the one thing that is a matter of time, such as how long a fault is on.
 for_seconds() { # SECONDS WHY
 	step "$2 (for $1 s)"
-	sleep "$1"
+	sleep "$1" & # in the background: a trap waits for what is in the foreground
+	wait $!
 }
 
 # --- twins
@@ -223,12 +225,17 @@ placement() { # 2:1:3: the leader is the first
 
 # --- the course of a scenario
 
+all_ended() {
+	local twin
+	for twin in "${!run_pid[@]}"; do has_ended "$twin" || return 1; done
+}
 clean_up() {
 	local twin
 	trap - EXIT INT TERM
 	for twin in "${!run_pid[@]}"; do kill -INT "${run_pid[$twin]}" 2>/dev/null; done
 	[ "$n_faults_on" -eq 0 ] || lab heal
-	for twin in "${!run_pid[@]}"; do wait "${run_pid[$twin]}"; done
+	wait_until 45 all_ended || for twin in "${!run_pid[@]}"; do kill -KILL "${run_pid[$twin]}" 2>/dev/null; done
+	wait
 }
 trap clean_up EXIT
 trap 'exit 3' INT TERM

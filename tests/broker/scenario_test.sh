@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# The scenario runner: a scenario on a lab that is up and on one of its own; the identities that its bad twin lost
+# are those that an independent reader misses; the user's own settings are a third twin; a fault that does nothing
+# ends undecided; a runner that is killed leaves no fault behind.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+python_env
+lab_up --broker-config replica.lag.time.max.ms=10000
+scenario() { timeout 300 "$mq" scenario run kafka --lab "$lab" "$@" 2>"$work/scenario.err"; }
+result() { jq -r "$1" "$work/result.json"; }
+
+# --- as it is
+scenario leader-isolated -o json="$work/result.json" -o junit="$work/result.xml" -o markdown="$work/result.md" \
+	>"$work/result.txt"
+is "leader-isolated: as declared" $? 0
+is "... says so" "$(result '.format + " " + .verdict')" "mqaudit-suite/1 PASS"
+is "... each twin" "$(result '[.scenarios[0].twins[] | "\(.role) \(.name) \(.outcome)"] | join(", ")')" \
+	"bad acks1 ok, bad acks0 ok, good acks-all ok, good min-insync-1 ok, good idempotent ok"
+ok "... the fault and its proof" test "$(result '[.scenarios[0].fault[].proof | select(test("[1-9][0-9]* packets dropped in"))] | length')" = 1
+ok "... progress was said" grep -q 'waiting until the majority elects another leader' "$work/scenario.err"
+ok "... the table names what was lost" grep -qE 'bad +acks1 .*LOST [0-9,]+ broker +ok' "$work/result.txt"
+ok "... in Markdown too" grep -qE '^\| leader-isolated \| acks1 \(bad\) \| LOST [0-9,]+ broker \| as declared \|$' "$work/result.md"
+ok "... JUnit is XML" python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$work/result.xml"
+is "... with a case for each twin" "$(grep -c '<testcase ' "$work/result.xml")" 5
+
+# the truth about acks1, by a reader that shares no code: everything sent was acked, so what it does not read is lost
+run=$(result '.scenarios[0].twins[] | select(.name == "acks1") | .run_name')
+sent=$(report "$run" .counts.acked)
+is "acks1: everything was acked" "$(report "$run" .counts.intended)" "$sent"
+python_in_lab "$top/tests/broker/tools/read_log.py" "$(bootstrap)" "$run" >"$work/read.txt" || bail "the reader fails"
+seq 1 "$sent" | sed 's/^/1.1.0./' | sort >"$work/sent.txt"
+cut -d' ' -f1 "$work/read.txt" | sort -u | comm -23 "$work/sent.txt" - >"$work/truth.txt"
+identities "$run" lost >"$work/named.txt"
+note "acks1: $sent acked, $(wc -l <"$work/truth.txt") lost"
+ok "acks1: something was lost" test -s "$work/truth.txt"
+ok "acks1: the lost ones are named, each and no other" cmp "$work/truth.txt" "$work/named.txt"
+is "acks1: and counted" "$(result '.scenarios[0].twins[] | select(.name == "acks1") | .found[0].count')" "$(wc -l <"$work/truth.txt")"
+
+# --- the user's own settings
+echo "acks=1" >"$work/mine.properties"
+scenario leader-isolated --producer-config "$work/mine.properties" -o json="$work/result.json" >"$work/result.txt"
+is "acks=1 of one's own: exit code 1" $? 1
+is "... UNSAFE" "$(result '.mine.unsafe | join(",")') $(result '.scenarios[0].twins[] | select(.role == "mine") | .outcome')" \
+	"leader-isolated unsafe"
+ok "... and which were lost" test "$(result '.scenarios[0].twins[] | select(.role == "mine") | .findings[0].count')" -gt 0
+printf 'acks=all\nenable.idempotence=true\n' >"$work/mine.properties"
+scenario leader-isolated --producer-config "$work/mine.properties" --topic-config min.insync.replicas=2 \
+	-o json="$work/result.json" >"$work/result.txt"
+is "good settings of one's own: exit code 0" $? 0
+is "... SAFE" "$(result '.mine.safe | join(",")')" leader-isolated
+
+# --- a fault that does nothing
+cat >"$work/sabotage" <<EOF
+#!/bin/sh
+[ "\$1 \$2" = "lab fault" ] && { echo "f0  nothing"; exit 0; }
+exec "$mq" "\$@"
+EOF
+chmod 755 "$work/sabotage"
+SCENARIO_PATIENCE=20 scenario leader-isolated --program "$work/sabotage" -o json="$work/result.json" \
+	--producer-config "$work/mine.properties" >"$work/result.txt"
+is "a fault that does nothing: exit code 4" $? 4
+is "... UNDECIDED" "$(result .verdict)" UNDECIDED
+is "... why" "$(result '.scenarios[0].undecided_because | join("; ")')" "not within 12 s: the majority elects another leader"
+is "... the bad twins are not passed" "$(result '[.scenarios[0].twins[] | select(.role == "bad") | .outcome] | join(",")')" \
+	"not-caught,not-caught"
+is "... and nobody's settings are called safe" "$(result '.scenarios[0].twins[] | select(.role == "mine") | .outcome')" unproven
+
+# --- a runner that is killed at any instant: no fault stays, no run goes on
+healed() {
+	[ "$("$mq" lab status kafka --lab "$lab" --format json | jq '[(.faults | length) == 0, .nodes[].answers] | all')" = true ]
+}
+alone() { # no process of that scenario is left
+	! grep -qsz "^SCENARIO_FOLDER=$work/" /proc/[0-9]*/environ
+}
+for ((i = 1; i <= ${KILLS:-3}; i++)); do
+	"$mq" scenario run kafka leader-isolated --lab "$lab" --logs "$work/killed-$i" >/dev/null 2>"$work/killed.err" &
+	runner=$!
+	after=$((RANDOM % 200))
+	sleep "$((after / 10)).$((after % 10))"
+	kill -KILL "$runner" 2>/dev/null
+	wait "$runner" 2>/dev/null
+	ok "killed after $after tenths of a second: healed" wait_until 120 healed
+	ok "... and nothing of it goes on" wait_until 120 alone
+done
+
+# --- a lab of its own, and nothing left of it
+"$mq" lab down --lab "$lab" >"$work/down.log" 2>&1
+timeout 300 "$mq" scenario run kafka leader-isolated --lab "$lab" -q >"$work/result.txt" 2>"$work/scenario.err"
+is "on a lab of its own: as declared" $? 0
+is "... which is gone" "$("$mq" lab status --lab "$lab" 2>&1 | grep -c "$lab")" 0
+is "... with its networks" "$(ip netns | grep -c -- "-$lab-")" 0
+done_testing
