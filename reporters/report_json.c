@@ -12,7 +12,7 @@
 static const char *const order[] = {"format", "verdict", "exit_code", "promise", "fail_on", "allow",
 	"fenced", "agreed", "reasons", "run", "counts", "sums", "findings_n", "findings", "stages",
 	"lanes", "settings", "events", "events_omitted", "generations", "fences", "producers",
-	"checkers", "available", "rates", "latency", NULL};
+	"checkers", "available", "faults", "rates", "latency", NULL};
 
 /* Arrays with an element a line: these are the long ones. */
 static const char *const tall[] = {"reasons", "sums", "lanes", "events", "generations", "fences",

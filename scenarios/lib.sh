@@ -22,6 +22,8 @@ LEADER=${BROKER}1
 ROUND=-
 declare -A run_pid=()   # of a twin's mqaudit run, while it runs
 n_faults_on=0
+# A fault heals by itself when the runner is gone, or its time is over.
+FAULT_GUARD=(--until-pid "$SCENARIO_RUNNER" --for "$SCENARIO_DEADLINE")
 
 note() { # WORD TEXT [TEXT]: a line for the runner
 	local IFS=$'\t'
@@ -195,7 +197,7 @@ others() { # NODE: all other nodes
 fault() { # KIND NODE... [OPTIONS]
 	local out
 	step "fault: $*"
-	out=$(lab fault "$@" ${FAULT_GUARD[@]+"${FAULT_GUARD[@]}"} 2>&1) || die "the fault does not go on: $out"
+	out=$(lab fault "$@" "${FAULT_GUARD[@]}" 2>&1) || die "the fault does not go on: $out"
 	echo "$out"
 	note fault "$*"
 	n_faults_on=$((n_faults_on + 1))

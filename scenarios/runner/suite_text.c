@@ -74,29 +74,45 @@ void suite_found_text(const json_t *twin, struct buf *out)
 			out, strcmp(verdicts_text(twin, "outcome"), "error") == 0 ? "-" : "clean");
 }
 
-static double unavailable_of(const json_t *twin)
+/* Availability next to loss: the worst of its faults. */
+static void put_unavailable(FILE *to, const json_t *twin)
 {
-	return json_number_value(
-		json_object_get(json_object_get(twin, "available"), "longest_gap_seconds"));
+	json_int_t without = 0, after_heal = 0;
+	const json_t *fault;
+	size_t i;
+
+	json_array_foreach(json_object_get(twin, "faults"), i, fault)
+	{
+		json_int_t ms = json_integer_value(json_object_get(fault, "without_ack_ms"));
+
+		if (ms < without)
+			continue;
+		without = ms;
+		after_heal = json_integer_value(json_object_get(fault, "after_heal_ms"));
+	}
+	if (without >= 1000)
+		fprintf(to, "   %.1f s without an ack", (double)without / 1e3);
+	if (without >= 1000 && after_heal > 0)
+		fprintf(to, ", back %.1f s after the heal", (double)after_heal / 1e3);
 }
 
 static void put_twin(FILE *to, const json_t *twin, bool colour)
 {
 	const char *outcome = verdicts_text(twin, "outcome"), *why = verdicts_text(twin, "why");
-	char acked[UNITS_LEN];
+	const json_t *counts = json_object_get(twin, "counts");
+	uint64_t acked = (uint64_t)json_integer_value(json_object_get(counts, "acked"));
+	uint64_t unconfirmed = (uint64_t)json_integer_value(json_object_get(counts, "unconfirmed"));
+	char n[UNITS_LEN];
 	struct buf found;
 
 	buf_init(&found, 65536);
 	suite_found_text(twin, &found);
-	fprintf(to, "      %-5s %-22s %9s acked   %-38s ", verdicts_text(twin, "role"),
+	fprintf(to, "      %-5s %-22s %9s %-11s   %-38s ", verdicts_text(twin, "role"),
 		verdicts_text(twin, "name"),
-		units_grouped((uint64_t)json_integer_value(
-				      json_object_get(json_object_get(twin, "counts"), "acked")),
-			acked),
-		buf_str(&found));
+		units_grouped(acked || !unconfirmed ? acked : unconfirmed, n),
+		acked || !unconfirmed ? "acked" : "unconfirmed", buf_str(&found));
 	paint(to, colour, colour_of(outcome), outcome);
-	if (unavailable_of(twin) >= 1)
-		fprintf(to, "   %.1f s without an ack", unavailable_of(twin));
+	put_unavailable(to, twin);
 	putc('\n', to);
 	if (*why && strcmp(outcome, "ok") != 0)
 		fprintf(to, "            %s\n", why);

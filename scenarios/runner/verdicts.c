@@ -119,12 +119,13 @@ static json_t *base(const char *name, enum twin_role role, const char *run_name,
 	json_t *available = json_object_get(report, "available");
 	json_t *promise = json_object_get(report, "promise");
 	json_t *settings = json_object_get(report, "settings");
+	json_t *faults = json_object_get(report, "faults");
 
-	return json_pack("{ss ss ss ss ss so so sO? sO? sO? sO?}", "name", name, "role",
+	return json_pack("{ss ss ss ss ss so so sO? sO? sO? sO? sO?}", "name", name, "role",
 		twin_role_text(role), "run", verdicts_text(run, "id"), "run_name", run_name,
 		"verdict", verdict_text(verdict_of(report)), "found", found_json(found), "findings",
 		examples(report), "promise", promise, "counts", counts, "available", available,
-		"settings", settings);
+		"faults", faults, "settings", settings);
 }
 
 static int set_text(json_t *to, const char *name, const char *text)

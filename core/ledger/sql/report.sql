@@ -70,6 +70,19 @@ with run as (
 	       and coalesce(e.until, case e.kind when 'fault' then clock_timestamp() else e.at end) >= run.started)
 ), gap as (
 	select coalesce(sum(extract(epoch from until - at)), 0) as seconds from event where kind = 'unavailable'
+), gaps as (
+	-- when at least one producer got no acknowledgement
+	select range_agg(tstzrange(at, until)) as at from event where kind = 'unavailable' and until > at
+), fault as (
+	-- a gap is a fault's that began before it was healed and ended after it began
+	select f.subject, f.detail, f.at, f.until,
+		coalesce((select sum(extract(epoch from upper(g) - greatest(lower(g), f.at))) from gaps, unnest(gaps.at) g
+			where lower(g) <= coalesce(f.until, 'infinity') and upper(g) >= f.at), 0) as without_ack,
+		coalesce((select extract(epoch from max(upper(g)) - f.at) from gaps, unnest(gaps.at) g
+			where lower(g) <= coalesce(f.until, 'infinity') and upper(g) >= f.at), 0) as recovery,
+		coalesce((select greatest(extract(epoch from max(upper(g)) - f.until), 0) from gaps, unnest(gaps.at) g
+			where lower(g) <= coalesce(f.until, 'infinity') and upper(g) >= f.at), 0) as after_heal
+	from event f where f.kind = 'fault'
 ), producers as (
 	select count(distinct producer_id) as n, coalesce(max(longest_gap_ms), 0) as longest_gap_ms
 	from mqaudit.producer where run_id = $1
@@ -143,6 +156,10 @@ select jsonb_build_object(
 		'active_ms', (select round(seconds * 1000)::int8 from active),
 		'without_ack_ms', (select round(least((select seconds from gap), seconds) * 1000)::int8 from active),
 		'longest_gap_ms', (select longest_gap_ms from producers)),
+	'faults', coalesce((select jsonb_agg(jsonb_build_object('node', subject, 'what', detail, 'at', mqaudit.iso(at),
+		'until', mqaudit.iso(until), 'without_ack_ms', round(without_ack * 1000)::int8,
+		'recovery_ms', round(recovery * 1000)::int8, 'after_heal_ms', round(after_heal * 1000)::int8)
+		order by at) from fault), '[]'),
 	'rates', (select jsonb_build_object('samples', count(*),
 		'sent_per_s', coalesce(round(sum(sent) / nullif(extract(epoch from max(at) filter (where sent > 0)
 			- min(at - seconds * interval '1 s') filter (where sent > 0)), 0)), 0)::int8,
