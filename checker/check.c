@@ -659,6 +659,29 @@ static int nodes_answer(struct check *c, int64_t timeout_ns, bool *ret_ok, struc
 	return r;
 }
 
+/* A cluster's state stands in for a lab's. */
+static int read_lab(const struct check *c, struct labfile **ret)
+{
+	struct err ignored;
+
+	return labfile_read(c->run.lab, c->run.broker, ret, &ignored) == 0
+		       ? 0
+		       : labfile_read(c->run.lab, LABFILE_CLUSTER, ret, &ignored);
+}
+
+/* A fault that was put on after the run began may have told what cluster it is. */
+static int find_lab(struct check *c, struct err *e)
+{
+	char id[RUN_ID_LEN];
+	struct run now;
+	int r;
+
+	UNTIL_ANSWERED(c, r, run_find(c->ledger, run_id_text(c->run.id, id), &now, e));
+	if (r == 0)
+		snprintf(c->run.lab, sizeof(c->run.lab), "%s", now.lab);
+	return r;
+}
+
 /* The lab must be whole, and no recorded fault on. */
 static int lab_is_whole(struct check *c, struct err *e)
 {
@@ -669,13 +692,16 @@ static int lab_is_whole(struct check *c, struct err *e)
 	int r = 0;
 
 	if (!c->run.lab[0])
-		return 0;
-	if (lab_events_import(c->ledger, c->run.lab, c->run.broker, &ignored))
+		r = find_lab(c, e);
+	if (r || !c->run.lab[0])
+		return r;
+	if (lab_events_import(c->ledger, c->run.lab, c->run.broker, &ignored) ||
+		lab_events_import(c->ledger, c->run.lab, LABFILE_CLUSTER, &ignored))
 		log_warn("the lab's events are not in the ledger: %s", ignored.msg);
 	UNTIL_ANSWERED(c, r, judged_faults_on(c->ledger, c->run.lab, &n, names, sizeof(names), e));
 	if (r)
 		return r;
-	if (labfile_read(c->run.lab, c->run.broker, &lab, &ignored) == 0) {
+	if (read_lab(c, &lab) == 0) {
 		labfile_refresh(lab);
 		if (lab->n_faults && n == 0) {
 			n = lab->n_faults;

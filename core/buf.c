@@ -148,3 +148,14 @@ char *buf_take(struct buf *b)
 	b->cap = 0;
 	return s;
 }
+
+void buf_shell_word(struct buf *b, const char *s)
+{
+	buf_char(b, '\'');
+	for (; *s; s++) {
+		if (*s == '\'')
+			buf_str_add(b, "'\\'");
+		buf_char(b, *s);
+	}
+	buf_char(b, '\'');
+}

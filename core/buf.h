@@ -45,6 +45,9 @@ void buf_u64(struct buf *b, uint64_t v);
 /* A JSON string: quotes around s, and what must be escaped escaped. s is UTF-8. */
 void buf_json_str(struct buf *b, const char *s);
 
+/* One word of a shell's command, in single quotes, whatever is in it. */
+void buf_shell_word(struct buf *b, const char *s);
+
 /* The text so far, "" when empty; valid until the next add. */
 const char *buf_str(const struct buf *b);
 

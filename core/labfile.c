@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +16,16 @@
 #define FORMAT "mqaudit-lab/1"
 #define FILE_MAX ((size_t)1 << 20)
 #define MAX_LISTED 4096
+#define PID_LIMIT (1 << 22)
 
 static const char *const state_texts[] = {
 #define LABFILE_TEXT_(name, text) text,
 	LABFILE_STATES(LABFILE_TEXT_)
+#undef LABFILE_TEXT_
+};
+static const char *const network_texts[] = {
+#define LABFILE_TEXT_(name, text) text,
+	LABFILE_NETWORKS(LABFILE_TEXT_)
 #undef LABFILE_TEXT_
 };
 static const char *const node_state_texts[] = {
@@ -34,6 +42,22 @@ static const char *const fault_state_texts[] = {
 const char *labfile_state_text(enum labfile_state state)
 {
 	return state_texts[state];
+}
+
+const char *labfile_network_text(enum labfile_network network)
+{
+	return network_texts[network];
+}
+
+bool labfile_network_parse(const char *text, enum labfile_network *ret)
+{
+	for (int i = 0; i < LABFILE_NETWORK_N; i++) {
+		if (strcmp(text, network_texts[i]) != 0)
+			continue;
+		*ret = (enum labfile_network)i;
+		return true;
+	}
+	return false;
 }
 
 const char *labfile_node_state_text(enum labfile_node_state state)
@@ -147,6 +171,12 @@ static bool take_bool(struct reader *r, const char *name)
 	return json_is_true(value);
 }
 
+/* What labs that were made by an older mqaudit do not have. */
+static bool has(const struct reader *r, const char *name)
+{
+	return json_object_get(r->object, name) != NULL;
+}
+
 static int take_word(struct reader *r, const char *name, const char *const *words, int n)
 {
 	const char *text = json_string_value(json_object_get(r->object, name));
@@ -171,8 +201,6 @@ static const json_t *take_array(struct reader *r, const char *name, size_t max, 
 		r->bad = name;
 	return NULL;
 }
-
-#define PID_LIMIT (1 << 22)
 
 static void read_node(const json_t *object, struct labfile_node *node, struct reader *parent)
 {
@@ -210,6 +238,8 @@ static void read_fault(const json_t *object, struct labfile_fault *fault, struct
 	fault->until_start_time = (uint64_t)take_number(&r, "until_start_time", 0, INT64_MAX);
 	fault->guard_pid = (pid_t)take_number(&r, "guard_pid", 0, PID_LIMIT);
 	fault->guard_start_time = (uint64_t)take_number(&r, "guard_start_time", 0, INT64_MAX);
+	if (has(&r, "by"))
+		take_string(&r, "by", fault->by, sizeof(fault->by));
 	fault->state = (enum labfile_fault_state)take_word(
 		&r, "state", fault_state_texts, LABFILE_FAULT_STATE_N);
 	if (r.bad && !parent->bad)
@@ -248,6 +278,14 @@ static void read_all(struct reader *r, struct labfile *file)
 	take_string(r, "version", file->version, sizeof(file->version));
 	file->state = (enum labfile_state)take_word(r, "state", state_texts, LABFILE_STATE_N);
 	take_string(r, "boot_id", file->boot_id, sizeof(file->boot_id));
+	if (has(r, "network")) {
+		file->network = (enum labfile_network)take_word(
+			r, "network", network_texts, LABFILE_NETWORK_N);
+		file->holder_pid = (pid_t)take_number(r, "holder_pid", 0, PID_LIMIT);
+		file->holder_start_time =
+			(uint64_t)take_number(r, "holder_start_time", 0, INT64_MAX);
+		take_string(r, "cluster_file", file->cluster_file, sizeof(file->cluster_file));
+	}
 	file->subnet = (int)take_number(r, "subnet", 0, 255);
 	take_string(r, "bootstrap", file->bootstrap, sizeof(file->bootstrap));
 	take_string(r, "client_namespace", file->client_netns, sizeof(file->client_netns));
@@ -385,6 +423,7 @@ static json_t *fault_object(const struct labfile_fault *fault)
 	set_number(o, "until_start_time", (int64_t)fault->until_start_time);
 	set_number(o, "guard_pid", fault->guard_pid);
 	set_number(o, "guard_start_time", (int64_t)fault->guard_start_time);
+	set_string(o, "by", fault->by);
 	set_string(o, "proof", fault->proof);
 	return o;
 }
@@ -396,6 +435,7 @@ static void set_head(json_t *o, const struct labfile *file)
 	set_string(o, "kind", file->kind);
 	set_string(o, "version", file->version);
 	set_string(o, "state", state_texts[file->state]);
+	set_string(o, "network", network_texts[file->network]);
 	set_string(o, "bootstrap", file->bootstrap);
 	set_string(o, "client_namespace", file->client_netns);
 	set_number(o, "subnet", file->subnet);
@@ -404,6 +444,9 @@ static void set_head(json_t *o, const struct labfile *file)
 	set_string(o, "libs", file->libs);
 	set_string(o, "java_args", file->java_args);
 	set_string(o, "jvm_options", file->jvm_options);
+	set_number(o, "holder_pid", file->holder_pid);
+	set_number(o, "holder_start_time", (int64_t)file->holder_start_time);
+	set_string(o, "cluster_file", file->cluster_file);
 	set_string(o, "boot_id", file->boot_id);
 	set_number(o, "guard_pid", file->guard_pid);
 	set_number(o, "guard_start_time", (int64_t)file->guard_start_time);
@@ -573,12 +616,14 @@ bool labfile_same_boot(const struct labfile *file)
 
 bool labfile_node_alive(const struct labfile *file, const struct labfile_node *node)
 {
+	if (file->network == LABFILE_ON_CLUSTER)
+		return node->state == LABFILE_NODE_RUNNING || node->state == LABFILE_NODE_FROZEN;
 	return node->pid > 0 && labfile_same_boot(file) && proc_alive(node->pid, node->start_time);
 }
 
 void labfile_refresh(struct labfile *file)
 {
-	for (size_t i = 0; i < file->n_nodes; i++) {
+	for (size_t i = 0; i < file->n_nodes && file->network != LABFILE_ON_CLUSTER; i++) {
 		struct labfile_node *node = &file->node[i];
 
 		if ((node->state == LABFILE_NODE_RUNNING || node->state == LABFILE_NODE_FROZEN) &&
@@ -602,4 +647,89 @@ struct labfile_node *labfile_find_node(struct labfile *file, const char *name)
 			return &file->node[i];
 	}
 	return NULL;
+}
+
+static bool names_host(const char *hosts, const char *host, size_t len)
+{
+	for (; *hosts; hosts += strcspn(hosts, ","), hosts += *hosts == ',')
+		if (strcspn(hosts, ",") == len && memcmp(hosts, host, len) == 0)
+			return true;
+	return false;
+}
+
+static bool share_host(const char *a, const char *b)
+{
+	for (; *a; a += strcspn(a, ","), a += *a == ',')
+		if (names_host(b, a, strcspn(a, ",")))
+			return true;
+	return false;
+}
+
+bool labfile_cluster_of(const char *hosts, char *ret, size_t len)
+{
+	struct labfile_entry *list = NULL;
+	bool found = false;
+	size_t n = 0;
+
+	if (labfile_list(LABFILE_CLUSTER, &list, &n, NULL) != 0)
+		return false;
+	for (size_t i = 0; i < n && !found; i++) {
+		struct labfile *file = NULL;
+
+		if (labfile_read(list[i].name, LABFILE_CLUSTER, &file, NULL) == 0)
+			found = share_host(file->bootstrap, hosts);
+		labfile_free(file);
+		if (found)
+			snprintf(ret, len, "%s", list[i].name);
+	}
+	free(list);
+	return found;
+}
+
+/* --- user namespaces */
+
+bool labfile_is_held(const struct labfile *file)
+{
+	return file->network != LABFILE_ON_USER_NAMESPACES ||
+	       (file->holder_pid > 0 && labfile_same_boot(file) &&
+		       proc_alive(file->holder_pid, file->holder_start_time));
+}
+
+static int enter(const char *path, int type, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0, errnum;
+
+	if (fd < 0)
+		return err_set_errno(e, ERR_IO, errno, "cannot open '%s'", path);
+	if (setns(fd, type) != 0) {
+		errnum = errno;
+		r = errnum == EINVAL && type == CLONE_NEWUSER
+			    ? err_set(e, ERR_STATE,
+				      "cannot enter the lab's user namespace: this process has "
+				      "several threads, or is in it already")
+			    : err_set_errno(e, ERR_IO, errnum, "cannot enter '%s'", path);
+	}
+	close(fd);
+	return r;
+}
+
+int labfile_join(const struct labfile *file, struct err *e)
+{
+	char user[40];
+	int r;
+
+	if (file->network != LABFILE_ON_USER_NAMESPACES)
+		return 0;
+	if (!labfile_is_held(file)) {
+		err_set(e, ERR_NOTFOUND, "the namespaces of lab '%s' are gone", file->name);
+		return err_hint(
+			e, "mqaudit lab down %s --lab %s, then up again", file->kind, file->name);
+	}
+	proc_userns_path(file->holder_pid, user, sizeof(user));
+	r = proc_in_namespace(user) ? 0 : enter(user, CLONE_NEWUSER, e);
+	if (r == 0 && !proc_in_namespace(file->client_netns))
+		r = enter(file->client_netns, CLONE_NEWNET, e);
+	if (r == 0)
+		proc_keep_rights();
+	return r ? err_wrap(e, "enter lab '%s'", file->name) : 0;
 }

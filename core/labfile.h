@@ -19,8 +19,8 @@
  * nothing that is there is unsaid.
  */
 
-#define LABFILE_NAME_MAX 32 /* bytes of a lab's name */
-#define LABFILE_MAX_NODES 5
+#define LABFILE_NAME_MAX 32   /* bytes of a lab's name */
+#define LABFILE_MAX_NODES 32  /* of a lab that is made: LAB_MAX_NODES */
 #define LABFILE_MAX_FAULTS 64 /* on at the same time */
 #define LABFILE_MAX_SETTINGS 32
 #define LABFILE_DEFAULT "default" /* the lab's name where none is given */
@@ -36,6 +36,20 @@ enum labfile_state {
 	LABFILE_STATES(LABFILE_ENUM_)
 #undef LABFILE_ENUM_
 		LABFILE_STATE_N
+};
+
+/* Where the nodes live. X(name, text) */
+#define LABFILE_NETWORKS(X)                                                                        \
+	X(NAMESPACES, "namespaces")           /* each in a network namespace, made by root */      \
+	X(USER_NAMESPACES, "user-namespaces") /* the same below a user namespace: by anybody */    \
+	X(LOOPBACK, "loopback")               /* on addresses 127.77.N.ID, with no link to cut */  \
+	X(CLUSTER, "cluster")                 /* elsewhere: a user's own cluster, by commands */
+
+enum labfile_network {
+#define LABFILE_ENUM_(name, text) LABFILE_ON_##name,
+	LABFILE_NETWORKS(LABFILE_ENUM_)
+#undef LABFILE_ENUM_
+		LABFILE_NETWORK_N
 };
 
 #define LABFILE_NODE_STATES(X)                                                                     \
@@ -74,11 +88,12 @@ struct labfile_node {
 	int id;              /* the broker's own id of it: 1, 2, ... */
 	pid_t pid;           /* 0: no process known */
 	uint64_t start_time; /* of pid, in ticks since boot: see proc_start_time() */
-	char address[48];
-	int port;              /* for clients */
-	char netns[PATHS_MAX]; /* its network namespace: a path for open(2) and setns(2) */
-	char data[PATHS_MAX];  /* its data folder */
-	char log[PATHS_MAX];   /* its log file */
+	char address[128];
+	int port; /* for clients */
+	char netns
+		[PATHS_MAX];  /* its network namespace: a path for open(2) and setns(2); "": ours */
+	char data[PATHS_MAX]; /* its data folder */
+	char log[PATHS_MAX];  /* its log file */
 	enum labfile_node_state state;
 	enum labfile_answer answer;
 };
@@ -97,6 +112,7 @@ struct labfile_fault {
 	uint64_t until_start_time;
 	pid_t guard_pid; /* sees to that */
 	uint64_t guard_start_time;
+	char by[64];     /* by whom: "root, process 123" */
 	char proof[320]; /* that it bit, so far; "" for none yet */
 };
 
@@ -105,10 +121,14 @@ struct labfile {
 	char kind[24];    /* "kafka" */
 	char version[32]; /* of the broker */
 	enum labfile_state state;
-	char boot_id[40];             /* after another boot no pid and no namespace of it is left */
-	int subnet;                   /* N of 198.18.N.0/24; 0: none chosen yet */
-	char bootstrap[256];          /* "198.18.1.11:9092,198.18.1.12:9092" */
+	char boot_id[40]; /* after another boot no pid and no namespace of it is left */
+	enum labfile_network network;
+	int subnet;                   /* N of 198.18.N.0/24 or 127.77.N.0/24; 0: none chosen yet */
+	char bootstrap[2048];         /* "198.18.1.11:9092,198.18.1.12:9092" */
 	char client_netns[PATHS_MAX]; /* where clients live; a path, as in the nodes */
+	pid_t holder_pid;             /* user namespaces: the process that keeps them; 0: none */
+	uint64_t holder_start_time;
+	char cluster_file[PATHS_MAX]; /* a cluster's: the file that describes it; else "" */
 	bool secure;
 	char client_config[PATHS_MAX]; /* secure: properties file that may do everything; else "" */
 	char libs[PATHS_MAX];          /* folder of the broker's program files */
@@ -130,6 +150,9 @@ struct labfile {
 
 /* The word for a state. */
 const char *labfile_state_text(enum labfile_state state);
+const char *labfile_network_text(enum labfile_network network);
+/* The network of that name. Returns false, with *ret untouched, when there is none. */
+bool labfile_network_parse(const char *text, enum labfile_network *ret);
 const char *labfile_node_state_text(enum labfile_node_state state);
 const char *labfile_fault_state_text(enum labfile_fault_state state);
 
@@ -179,15 +202,34 @@ struct labfile_entry {
 MUST_CHECK int labfile_list(
 	const char *kind, struct labfile_entry **ret_list, size_t *ret_n, struct err *e);
 
+/*
+ * The cluster (a state of kind LABFILE_CLUSTER) that one of these "host:port,..." is a node of; its
+ * name goes to ret. False: none that this machine's state folder knows. len of at least
+ * LABFILE_NAME_MAX + 1 is a precondition.
+ */
+#define LABFILE_CLUSTER "kafka-cluster"
+bool labfile_cluster_of(const char *hosts, char *ret, size_t len);
+
 /* Compare with the machine: a node that should run and whose process is gone becomes
- * LABFILE_NODE_DIED. */
+ * LABFILE_NODE_DIED. Of a cluster's nodes nothing can be seen from here. */
 void labfile_refresh(struct labfile *file);
 
 /* Is this still the boot that the lab was made in? */
 bool labfile_same_boot(const struct labfile *file);
 
-/* Does the node have a living process? */
+/* Does the node have a living process? Of a cluster's: as is written down. */
 bool labfile_node_alive(const struct labfile *file, const struct labfile_node *node);
+
+/* Are the namespaces of a lab in user namespaces still kept? True for every other lab. */
+bool labfile_is_held(const struct labfile *file);
+
+/*
+ * Join a lab in user namespaces with this whole process: its user namespace, then the network of its
+ * clients. Nothing but such a lab needs it, and for any other nothing is done. Also what this process
+ * executes later has all rights there. The process must have one thread only; it cannot come back.
+ * Returns 0, ERR_STATE (several threads), ERR_NOTFOUND (it is gone), ERR_DENIED, ERR_IO.
+ */
+MUST_CHECK int labfile_join(const struct labfile *file, struct err *e);
 
 /* The node that a person calls "kafka1" or "1". NULL: there is none. */
 struct labfile_node *labfile_find_node(struct labfile *file, const char *name);

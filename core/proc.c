@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,6 +81,41 @@ void proc_own_program(char *ret, size_t len)
 		snprintf(ret, len, "/proc/self/exe");
 }
 
+void proc_keep_rights(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) != 0)
+		return;
+	for (int i = 0; i < 2; i++)
+		data[i].inheritable = data[i].permitted;
+	if (syscall(SYS_capset, &head, data) != 0)
+		return;
+	for (unsigned long cap = 0; cap < 64; cap++)
+		if (data[cap / 32].permitted >> (cap % 32) & 1)
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+}
+
+void proc_userns_path(pid_t pid, char *ret, size_t len)
+{
+	snprintf(ret, len, "/proc/%d/ns/user", (int)pid);
+}
+
+bool proc_in_namespace(const char *path)
+{
+	static const char *const own[] = {"/proc/thread-self/ns/user", "/proc/thread-self/ns/net"};
+	struct stat ours, theirs;
+
+	if (stat(path, &theirs) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (stat(own[i], &ours) == 0 && ours.st_ino == theirs.st_ino &&
+			ours.st_dev == theirs.st_dev)
+			return true;
+	return false;
+}
+
 static void child_fail(int fd, const char *what)
 {
 	struct child_failure f = {.errnum = errno};
@@ -129,6 +166,11 @@ static void child_identity(const struct proc_spec *spec, pid_t parent, int repor
 {
 	if (spec->keep_fd >= 0 && fcntl(spec->keep_fd, F_SETFD, 0) != 0)
 		child_fail(report, "keep a descriptor");
+	if (spec->userns_fd >= 0) {
+		if (setns(spec->userns_fd, CLONE_NEWUSER) != 0)
+			child_fail(report, "enter the user namespace");
+		proc_keep_rights();
+	}
 	if (spec->netns_fd >= 0 && setns(spec->netns_fd, CLONE_NEWNET) != 0)
 		child_fail(report, "enter the network namespace");
 	if (spec->new_session)

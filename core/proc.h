@@ -21,9 +21,10 @@ struct proc_spec {
 	const char
 		*output_file; /* stdout and stderr are appended to it; NULL: see inherit_output */
 	bool inherit_output; /* keep our stdout and stderr (with output_file NULL); else /dev/null */
-	int keep_fd;  /* this descriptor stays open in the child, under its number; -1: none */
-	int netns_fd; /* enter this network namespace first; -1: stay */
-	uid_t uid;    /* run as this user when it differs from ours (0 and we are root: root) */
+	int keep_fd;   /* this descriptor stays open in the child, under its number; -1: none */
+	int userns_fd; /* enter this user namespace first, and keep all rights there; -1: stay */
+	int netns_fd;  /* then this network namespace; -1: stay */
+	uid_t uid;     /* run as this user when it differs from ours (0 and we are root: root) */
 	gid_t gid;
 	bool until_closed; /* proc_run(): not its end counts but that of its output, which a daemon
 	                             that it leaves behind may hold */
@@ -33,7 +34,7 @@ struct proc_spec {
 
 #define PROC_SPEC_INIT                                                                             \
 	{                                                                                          \
-		.keep_fd = -1, .netns_fd = -1                                                      \
+		.keep_fd = -1, .userns_fd = -1, .netns_fd = -1                                     \
 	}
 
 /*
@@ -85,6 +86,16 @@ bool proc_signal(pid_t pid, uint64_t start_time, int sig);
  * are. len of at least 2 is a precondition.
  */
 void proc_own_program(char *ret, size_t len);
+
+/*
+ * Keep all rights that this process has in its user namespace for what it executes: an ordinary user's
+ * would lose them otherwise. Between fork and exec as well. What the kernel refuses is left out.
+ */
+void proc_keep_rights(void);
+
+/* The path of a process's user namespace; and is a path the user or network namespace that we are in? */
+void proc_userns_path(pid_t pid, char *ret, size_t len);
+bool proc_in_namespace(const char *path);
 
 /* Where a program is found in PATH or, behind it, in the sbin folders. False: nowhere. */
 bool proc_find_program(const char *name, char *path, size_t len);

@@ -9,6 +9,7 @@
 #include "core/broker/plant.h"
 #include "core/clock.h"
 #include "core/envelope.h"
+#include "core/labfile.h"
 #include "core/ledger/produced.h"
 #include "core/log.h"
 #include "core/paths.h"
@@ -132,7 +133,7 @@ static int make_run(struct probe *p, struct err *e)
 	const struct probe_opts *o = p->o;
 	int64_t *source = NULL, *target = NULL;
 	struct broker_topic topic = {0};
-	char base[RUN_NAME_BASE_MAX + 1];
+	char base[RUN_NAME_BASE_MAX + 1], cluster[LABFILE_NAME_MAX + 1];
 	struct run_spec spec = {
 		.name = o->run,
 		.name_base = base,
@@ -151,6 +152,9 @@ static int make_run(struct probe *p, struct err *e)
 	bool made;
 	int r = probe_log_ends(&p->d, p->topic.n_partitions, &source, e);
 
+	/* faults of a user's own cluster are this run's too */
+	if (!spec.lab && labfile_cluster_of(p->d.url.hosts, cluster, sizeof(cluster)))
+		spec.lab = cluster;
 	/* a topic's name can be longer than a run's */
 	snprintf(base, sizeof(base), "%s", p->d.url.name);
 	spec.source_start = source;

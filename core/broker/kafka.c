@@ -14,6 +14,7 @@
 #include "core/broker/kafka_props.h"
 #include "core/clock.h"
 #include "core/labfile.h"
+#include "core/proc.h"
 #include "core/props.h"
 #include "core/url.h"
 
@@ -239,9 +240,13 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
  */
 static int enter_netns(const char *path, int *ret_before, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd;
 
 	*ret_before = -1;
+	/* as after labfile_join() */
+	if (proc_in_namespace(path))
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		err_set_errno(e, ERR_NOTFOUND, errno, "cannot open the lab's network '%s'", path);
 		return err_hint(e, "mqaudit lab status tells whether the lab is up");
@@ -460,7 +465,8 @@ int kafka_client_open(const struct broker_config *c, enum kafka_client_role role
 	if (r == 0)
 		r = make_conf(client, c, role, lab, hosts, &conf, e);
 	if (r == 0)
-		r = make_instance(client, role, conf, lab ? lab->client_netns : NULL, e);
+		r = make_instance(client, role, conf,
+			lab && lab->client_netns[0] ? lab->client_netns : NULL, e);
 	if (r == 0 && role != KAFKA_ADMIN) {
 		client->topic = rd_kafka_topic_new(client->rk, c->url->name, NULL);
 		if (!client->topic)

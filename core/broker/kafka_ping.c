@@ -120,12 +120,25 @@ static int keep_topic(const rd_kafka_metadata_topic_t *topic, struct ask *a)
 	return 0;
 }
 
+static void count_topic(const rd_kafka_metadata_topic_t *topic, struct ask *a)
+{
+	for (int i = 0; i < topic->partition_cnt; i++) {
+		const rd_kafka_metadata_partition_t *p = &topic->partitions[i];
+
+		a->view->n_led += p->leader == a->ping->about;
+		for (int k = 0; k < p->isr_cnt; k++)
+			a->view->n_in_sync += p->isrs[k] == a->ping->about;
+	}
+}
+
 static int keep(rd_kafka_t *rk, const struct rd_kafka_metadata *md, struct ask *a)
 {
 	a->view->from = md->orig_broker_id;
 	a->view->controller = rd_kafka_controllerid(rk, 0);
 	for (int i = 0; i < md->broker_cnt && a->view->n_brokers < KAFKA_PING_MAX; i++)
 		a->view->broker[a->view->n_brokers++] = md->brokers[i].id;
+	for (int i = 0; a->ping->count && i < md->topic_cnt; i++)
+		count_topic(&md->topics[i], a);
 	if (!a->ping->topic)
 		return 0;
 	if (md->topic_cnt != 1)
@@ -175,7 +188,8 @@ static int ask(struct ask *a)
 			rd_kafka_err2str(rd_kafka_last_error()));
 		goto out;
 	}
-	code = rd_kafka_metadata(rk, 0, topic, &md, (int)(a->ping->timeout_ns / NS_PER_MS));
+	code = rd_kafka_metadata(
+		rk, a->ping->count, topic, &md, (int)(a->ping->timeout_ns / NS_PER_MS));
 	rd_kafka_poll(rk, 0); /* runs on_error for what has happened */
 	r = code ? no_answer(a, code) : keep(rk, md, a);
 out:

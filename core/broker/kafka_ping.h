@@ -19,6 +19,8 @@ struct kafka_ping {
 	int netns_fd;           /* ask from within this network namespace; -1: from ours */
 	const char *properties; /* file of librdkafka properties, "name=value" lines; NULL: none */
 	const char *topic;  /* ask for its leaders too; NULL: no topic. Never created by asking */
+	bool count;         /* count partitions of all topics (with topic NULL) ... */
+	int32_t about;      /* ... that this broker leads, or is an in-sync replica of */
 	int64_t timeout_ns; /* for the answer; at least a millisecond */
 };
 
@@ -34,6 +36,8 @@ struct kafka_view {
 	int32_t controller; /* -1: none */
 	size_t n_brokers;   /* that it holds to be alive */
 	int32_t broker[KAFKA_PING_MAX];
+	size_t n_led;        /* partitions of all topics that `about` leads */
+	size_t n_in_sync;    /* ... and whose in-sync replicas it is one of */
 	size_t n_partitions; /* of the topic */
 	struct kafka_ping_partition partition[KAFKA_PING_MAX];
 };

@@ -27,3 +27,12 @@ int lab_events_import(struct ledger *l, const char *lab, const char *kind, struc
 	free(text);
 	return r;
 }
+
+int lab_events_link(struct ledger *l, const char *cluster, const char *hosts, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+
+	pg_arg_text(&args, cluster);
+	pg_arg_text(&args, hosts);
+	return pg_query(ledger_pg(l), SQL_LAB_EVENTS_LINK, &args, PG_TIMEOUT, NULL, e);
+}

@@ -20,4 +20,11 @@
 MUST_CHECK int lab_events_import(
 	struct ledger *l, const char *lab, const char *kind, struct err *e);
 
+/*
+ * Lay a cluster's events at the door of the open runs that send to it: those of no lab, with one of these
+ * "host:port,..." among theirs. Returns 0 or as pg.h.
+ */
+MUST_CHECK int lab_events_link(
+	struct ledger *l, const char *cluster, const char *hosts, struct err *e);
+
 #endif

@@ -14,6 +14,8 @@
 #include "scenarios/lab/cmd_lab_common.h"
 #include "scenarios/lab/fault.h"
 #include "scenarios/lab/fault_guard.h"
+#include "scenarios/lab/lab_cluster.h"
+#include "scenarios/lab/lab_holder.h"
 #include "scenarios/lab/lab_process.h"
 
 #define GUARD_TRIES_NS (60 * NS_PER_S)
@@ -47,6 +49,7 @@ static double seconds_since(int64_t start_ns)
 struct up_opts {
 	const char *lab;
 	const char *version;
+	const char *network;
 	uint64_t nodes;
 	bool secure;
 	struct opt_list broker_config;
@@ -68,8 +71,13 @@ static void print_up(const struct labfile *file, bool was_there, int started, do
 		printf("lab '%s' is up after %.1f s: %s %s, %zu node%s%s\n", file->name, seconds,
 			file->kind, file->version, file->n_nodes, file->n_nodes == 1 ? "" : "s",
 			file->secure ? ", secure" : "");
-	printf("bootstrap %s, reached from within: mqaudit lab exec %s -- COMMAND\n",
-		file->bootstrap, file->kind);
+	if (file->network != LABFILE_ON_NAMESPACES)
+		printf("network: %s\n", labfile_network_text(file->network));
+	if (file->network == LABFILE_ON_LOOPBACK)
+		printf("bootstrap %s\n", file->bootstrap);
+	else
+		printf("bootstrap %s, reached from within: mqaudit lab exec %s -- COMMAND\n",
+			file->bootstrap, file->kind);
 	if (file->secure)
 		printf("client properties %s\n", file->client_config);
 }
@@ -80,6 +88,7 @@ static int up_run(struct cmdline *cl)
 	const struct lab_wish wish = {
 		.nodes = (int)(o->nodes > 1000 ? 1000 : o->nodes),
 		.version = o->version,
+		.network = o->network,
 		.secure = o->secure,
 		.secure_given = opt_given(cl, "secure"),
 		.setting = o->broker_config.item,
@@ -97,9 +106,7 @@ static int up_run(struct cmdline *cl)
 
 	r = cmd_lab_kind(cl->argv[0], &kind, &e);
 	if (r == 0 && opt_given(cl, "nodes") && o->nodes == 0)
-		r = err_set(&e, ERR_USAGE, "--nodes: from 1 to %d", LABFILE_MAX_NODES);
-	if (r == 0)
-		r = lab_check_rights(&e);
+		r = err_set(&e, ERR_USAGE, "--nodes: from 1 to %d", LAB_MAX_NODES);
 	if (r == 0)
 		r = lab_open(&lab, o->lab, kind, CMD_LAB_LOCK_NS, &e);
 	catch_stop();
@@ -126,6 +133,15 @@ static const struct opt up_rows[] = {
 		.help = "Version of the broker: 4.1.0 for a new lab; 3.9.1 runs as well. With "
 			"KAFKA_HOME, "
 			"the one that is there."},
+	{.name = "network",
+		.type = OPT_CHOICE,
+		.arg = "WHERE",
+		.choices = "namespaces|user-namespaces|loopback",
+		.offset = offsetof(struct up_opts, network),
+		.help = "Where the nodes live: in network namespaces (needs root); in those of a user "
+			"namespace, which most machines let anybody make, without faults of disks and "
+			"power and without the route; or on loopback addresses 127.77.N.1 and on, with "
+			"faults of processes only. If it is not given, the first that can be had."},
 	{.name = "secure",
 		.type = OPT_FLAG,
 		.offset = offsetof(struct up_opts, secure),
@@ -163,19 +179,21 @@ const struct command cmd_lab_up = {
 	.name = "lab up",
 	.args = "kafka",
 	.summary = "start a real cluster on this machine, for tests",
-	.description = "Each node is a host of its own: a network namespace with an address of "
-		       "198.18.0.0/15, the "
-		       "range set aside for benchmarks, on a bridge that is in a namespace too. "
-		       "Nothing of it "
-		       "touches the machine's own network but one blackhole route: a client that "
-		       "is started outside "
-		       "by mistake fails at once. Use mqaudit lab exec, or a URL such as "
-		       "kafka://lab/TOPIC.\n\n"
-		       "If the lab is up already it says so, and starts nodes that have died. "
-		       "Stopped half-way "
-		       "(Ctrl-C), or failed, it leaves nothing behind. Needs root. Kafka's program "
-		       "files come from "
-		       "$KAFKA_HOME, or once through Maven.",
+	.description =
+		"Each node is a host of its own: a network namespace with an address of "
+		"198.18.0.0/15, the "
+		"range set aside for benchmarks, on a bridge that is in a namespace too. "
+		"Nothing of it "
+		"touches the machine's own network but one blackhole route: a client that "
+		"is started outside "
+		"by mistake fails at once. Use mqaudit lab exec, or a URL such as "
+		"kafka://lab/TOPIC.\n\n"
+		"If the lab is up already it says so, and starts nodes that have died. "
+		"Stopped half-way "
+		"(Ctrl-C), or failed, it leaves nothing behind. Without root it lives in user "
+		"namespaces, or on loopback: see --network. Kafka's program "
+		"files come from "
+		"$KAFKA_HOME, or once through Maven.",
 	.examples = "# three Kafka nodes\nmqaudit lab up kafka\n"
 		    "# a second lab beside it, gone when this shell ends\n"
 		    "mqaudit lab up kafka --lab tls --secure --nodes 1 --until-pid $$\n",
@@ -201,6 +219,8 @@ static int down_one(
 	int r = lab_open(&lab, name, kind, CMD_LAB_LOCK_NS, e);
 
 	*ret_was_there = r == 0 && lab.file;
+	if (r == 0 && lab.file && lab.file->network == LABFILE_ON_NAMESPACES)
+		r = lab_check_rights(e);
 	if (r == 0)
 		r = lab_down(&lab, e);
 	cmd_lab_said_all();
@@ -239,9 +259,9 @@ static int down_run(struct cmdline *cl)
 	const struct down_opts *o = cl->opts;
 	const struct lab_kind *kind = NULL;
 	struct err e = {0};
-	int n = 0, r = lab_check_rights(&e);
+	int n = 0, r = 0;
 
-	if (r == 0 && cl->argc)
+	if (cl->argc)
 		r = cmd_lab_kind(cl->argv[0], &kind, &e);
 	if (r == 0)
 		r = labfile_check_name(o->lab, &e);
@@ -286,11 +306,13 @@ const struct command cmd_lab_down = {
 
 struct wait_opts {
 	const char *lab;
+	const char *cluster;
 	int64_t timeout;
 };
 
 static const struct opt wait_rows[] = {
 	CMD_LAB_ROW(struct wait_opts),
+	CMD_LAB_CLUSTER_ROW(struct wait_opts),
 	{.name = "timeout",
 		.type = OPT_DURATION,
 		.arg = "TIME",
@@ -314,23 +336,41 @@ static void print_healed(const struct labfile_fault *fault)
 	fflush(stdout);
 }
 
+/* The lab is open, or r says why not. */
+static int heal_open(
+	struct lab *lab, const struct cmdline *cl, int64_t timeout_ns, int r, struct err *e)
+{
+	if (r == 0)
+		r = fault_heal(lab, cl->argv, (size_t)cl->argc, timeout_ns, print_healed, e);
+	cmd_lab_said_all();
+	if (r == 0 && lab->file->n_faults)
+		printf("%zu fault%s of lab '%s' (%s) still on\n", lab->file->n_faults,
+			lab->file->n_faults == 1 ? " is" : "s are", lab->name, lab->kind->name);
+	else if (r == 0 && lab->cluster)
+		printf("all %d nodes of cluster '%s' answer\n", lab_n_expected(lab->file),
+			lab->name);
+	else if (r == 0)
+		printf("all %d nodes of lab '%s' (%s) answer\n", lab_n_expected(lab->file),
+			lab->name, lab->kind->name);
+	lab_close(lab);
+	return r;
+}
+
 static int heal_kind(const char *name, const struct lab_kind *kind, const struct cmdline *cl,
 	int64_t timeout_ns, struct err *e)
 {
 	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
-	int r = cmd_lab_open_up(&lab, name, kind, e);
 
-	if (r == 0)
-		r = fault_heal(&lab, cl->argv, (size_t)cl->argc, timeout_ns, print_healed, e);
-	cmd_lab_said_all();
-	if (r == 0 && lab.file->n_faults)
-		printf("%zu fault%s of lab '%s' (%s) still on\n", lab.file->n_faults,
-			lab.file->n_faults == 1 ? " is" : "s are", name, kind->name);
-	else if (r == 0)
-		printf("all %d nodes of lab '%s' (%s) answer\n", lab_n_expected(lab.file), name,
-			kind->name);
-	lab_close(&lab);
-	return r;
+	return heal_open(&lab, cl, timeout_ns, cmd_lab_open_up(&lab, name, kind, e), e);
+}
+
+/* To undo needs no declaration: what is on was put on under one. */
+static int heal_cluster(
+	const char *path, const struct cmdline *cl, int64_t timeout_ns, struct err *e)
+{
+	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
+
+	return heal_open(&lab, cl, timeout_ns, cmd_lab_open_cluster(&lab, path, false, e), e);
 }
 
 static int heal_run(struct cmdline *cl)
@@ -339,10 +379,13 @@ static int heal_run(struct cmdline *cl)
 	struct labfile_entry *list = NULL;
 	struct err e = {0};
 	size_t n = 0, found = 0;
-	int r = lab_check_rights(&e);
+	int r = 0;
 
-	if (r == 0)
-		r = labfile_check_name(o->lab, &e);
+	if (o->cluster) {
+		r = heal_cluster(o->cluster, cl, o->timeout, &e);
+		return r ? cmd_lab_fail(&e) : EXIT_PASS;
+	}
+	r = labfile_check_name(o->lab, &e);
 	if (r == 0)
 		r = labfile_list(NULL, &list, &n, &e);
 	for (size_t i = 0; i < n && r == 0; i++) {
@@ -377,21 +420,29 @@ const struct command cmd_lab_heal = {
 	.run = heal_run,
 };
 
+/* Hold the lab that has this node. */
+static int open_of_node(struct lab *lab, const char *name, const char *node, struct err *e)
+{
+	const struct lab_kind *kind = NULL;
+	int r = cmd_lab_kind_of_node(name, node, &kind, e);
+
+	return r ? r : cmd_lab_open_up(lab, name, kind, e);
+}
+
 static int restart_run(struct cmdline *cl)
 {
 	const struct wait_opts *o = cl->opts;
 	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
-	const struct lab_kind *kind = NULL;
 	struct labfile_node *node = NULL;
 	int64_t start = clock_ns();
 	struct err e = {0};
 	bool ran = false;
-	int r = lab_check_rights(&e);
+	int r = 0;
 
-	if (r == 0)
-		r = cmd_lab_kind_of_node(o->lab, cl->argv[0], &kind, &e);
-	if (r == 0)
-		r = cmd_lab_open_up(&lab, o->lab, kind, &e);
+	if (o->cluster)
+		r = cmd_lab_open_cluster(&lab, o->cluster, true, &e);
+	else
+		r = open_of_node(&lab, o->lab, cl->argv[0], &e);
 	if (r == 0)
 		r = cmd_lab_node(lab.file, cl->argv[0], &node, &e);
 	if (r == 0) {
@@ -427,6 +478,7 @@ struct fault_opts {
 	const char *lab;
 	int64_t time;
 	uint64_t until_pid;
+	const char *cluster;
 	const char *from;
 	const char *direction;
 };
@@ -455,17 +507,19 @@ static size_t take_args(const struct fault_opts *o, struct fault_arg args[N_FAUL
 	return n;
 }
 
-static int find_fault(const char *word, const struct fault_ops **ret, struct err *e)
+static int find_fault(const struct fault_ops *const *table, const char *word,
+	const struct fault_ops **ret, struct err *e)
 {
 	char all[320] = "";
 	size_t at = 0;
 
-	*ret = fault_find(word);
-	if (*ret)
-		return 0;
-	for (size_t i = 0; fault_table[i]; i++)
+	for (size_t i = 0; table[i]; i++) {
+		*ret = table[i];
+		if (strcmp(table[i]->name, word) == 0)
+			return 0;
 		at += (size_t)snprintf(
-			all + at, sizeof(all) - at, "%s%s", i ? ", " : "", fault_table[i]->name);
+			all + at, sizeof(all) - at, "%s%s", i ? ", " : "", table[i]->name);
+	}
 	err_set(e, ERR_USAGE, "there is no fault '%s'", word);
 	return err_hint(e, "%s", all);
 }
@@ -499,16 +553,14 @@ static int fault_run(struct cmdline *cl)
 	const struct fault_opts *o = cl->opts;
 	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
 	const struct fault_ops *ops = NULL;
-	const struct lab_kind *kind = NULL;
 	struct err e = {0};
-	int r = lab_check_rights(&e);
+	int r = find_fault(
+		o->cluster ? fault_all_of(&lab_cluster) : fault_table, cl->argv[0], &ops, &e);
 
-	if (r == 0)
-		r = find_fault(cl->argv[0], &ops, &e);
-	if (r == 0)
-		r = cmd_lab_kind_of_node(o->lab, cl->argv[1], &kind, &e);
-	if (r == 0)
-		r = cmd_lab_open_up(&lab, o->lab, kind, &e);
+	if (r == 0 && o->cluster)
+		r = cmd_lab_open_cluster(&lab, o->cluster, true, &e);
+	else if (r == 0)
+		r = open_of_node(&lab, o->lab, cl->argv[1], &e);
 	if (r == 0)
 		r = fault_nodes(&lab, ops, o, cl->argc - 1, cl->argv + 1, &e);
 	cmd_lab_said_all();
@@ -518,6 +570,7 @@ static int fault_run(struct cmdline *cl)
 
 static const struct opt fault_rows[] = {
 	CMD_LAB_ROW(struct fault_opts),
+	CMD_LAB_CLUSTER_ROW(struct fault_opts),
 	{.name = "for",
 		.type = OPT_DURATION,
 		.arg = "TIME",
@@ -575,6 +628,7 @@ const struct command cmd_lab_fault = {
 
 struct guard_opts {
 	const char *lab;
+	const char *cluster;
 	uint64_t until_pid;
 	uint64_t until_start;
 	bool only_unfinished;
@@ -603,7 +657,8 @@ static int guard_fault(const struct guard_opts *o, const struct lab_kind *kind, 
 	for (bool again = r == 0; again;) {
 		struct lab lab = {.lock_fd = -1};
 
-		r = lab_open(&lab, o->lab, kind, CMD_LAB_LOCK_NS, e);
+		r = o->cluster ? cmd_lab_open_cluster(&lab, o->cluster, false, e)
+			       : lab_open(&lab, o->lab, kind, CMD_LAB_LOCK_NS, e);
 		if (r == 0 && lab.file && lab.file->state == LABFILE_UP)
 			r = fault_heal_id(&lab, o->fault, (int64_t)o->since, e);
 		lab_close(&lab);
@@ -642,6 +697,7 @@ static int guard_run(struct cmdline *cl)
 
 static const struct opt guard_rows[] = {
 	CMD_LAB_ROW(struct guard_opts),
+	CMD_LAB_CLUSTER_ROW(struct guard_opts),
 	{.name = "until-pid",
 		.type = OPT_COUNT,
 		.arg = "PID",
@@ -690,5 +746,46 @@ const struct command cmd_lab_guard = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = guard_run,
+	.hidden = true,
+};
+
+/* --- the holder */
+
+struct holder_opts {
+	uint64_t namespaces;
+	uint64_t control;
+};
+
+static int holder_run(struct cmdline *cl)
+{
+	const struct holder_opts *o = cl->opts;
+
+	return lab_holder_main((size_t)o->namespaces, (int)o->control);
+}
+
+static const struct opt holder_rows[] = {
+	{.name = "namespaces",
+		.type = OPT_COUNT,
+		.arg = "N",
+		.offset = offsetof(struct holder_opts, namespaces),
+		.hidden = true,
+		.help = "How many network namespaces."},
+	{.name = "control",
+		.type = OPT_COUNT,
+		.arg = "FD",
+		.offset = offsetof(struct holder_opts, control),
+		.hidden = true,
+		.help = "The descriptor to its starter."},
+	{.name = NULL},
+};
+
+const struct command cmd_lab_holder = {
+	.name = "lab holder",
+	.args = "",
+	.summary = "keep the namespaces of a lab in user namespaces",
+	.description = "For mqaudit itself.",
+	.opts = holder_rows,
+	.opts_size = sizeof(struct holder_opts),
+	.run = holder_run,
 	.hidden = true,
 };

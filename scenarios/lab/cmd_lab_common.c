@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/words.h"
+#include "scenarios/lab/lab_cluster.h"
 
 int cmd_lab_fail(const struct err *e)
 {
@@ -62,6 +63,8 @@ static int only_kind(const char *lab, const struct lab_kind **ret, struct err *e
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(list[i].name, lab) != 0)
 			continue;
+		if (!lab_kind_find(list[i].kind)) /* a cluster's state */
+			continue;
 		*ret = lab_kind_find(list[i].kind);
 		found++;
 	}
@@ -103,9 +106,39 @@ int cmd_lab_open_up(struct lab *lab, const char *name, const struct lab_kind *ki
 			return r;
 	}
 	if (lab->file->state == LABFILE_UP)
-		return 0;
+		return lab_check_access(lab->file, e);
 	err_set(e, ERR_STATE, "%s lab '%s' is half made or half removed", kind->name, name);
 	return err_hint(e, "mqaudit lab down %s --lab %s", kind->name, name);
+}
+
+int cmd_lab_open_cluster(struct lab *lab, const char *path, bool change, struct err *e)
+{
+	struct cluster *c = NULL;
+	int r = cluster_load(path, &c, e);
+
+	if (r == 0 && change)
+		r = cluster_check_test(c, e);
+	if (r == 0)
+		return lab_open_cluster(lab, c, CMD_LAB_LOCK_NS, e);
+	cluster_free(c);
+	return r;
+}
+
+int cmd_lab_read(const char *name, const struct lab_kind *kind, const char *cluster,
+	struct labfile **ret, struct err *e)
+{
+	struct cluster *c = NULL;
+	int r;
+
+	if (!cluster) {
+		r = labfile_read(name, kind->name, ret, e);
+		return r ? r : lab_check_access(*ret, e);
+	}
+	r = cluster_load(cluster, &c, e);
+	if (r == 0)
+		r = lab_cluster_read(c, ret, e);
+	cluster_free(c);
+	return r;
 }
 
 int cmd_lab_node(struct labfile *file, const char *name, struct labfile_node **ret, struct err *e)

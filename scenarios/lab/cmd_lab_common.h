@@ -17,6 +17,14 @@
 		.help = "Which lab; several can be up at the same time.",                          \
 	}
 
+/* The row of --cluster, for a struct with the member `cluster`. */
+#define CMD_LAB_CLUSTER_ROW(opts_struct)                                                           \
+	{                                                                                          \
+		.name = "cluster", .type = OPT_STRING, .arg = "FILE",                              \
+		.offset = offsetof(opts_struct, cluster),                                          \
+		.help = "A cluster of your own in the lab's place, as this file describes it.",    \
+	}
+
 /* Print the error, and give the exit code that goes with it. */
 int cmd_lab_fail(const struct err *e);
 
@@ -39,6 +47,16 @@ MUST_CHECK int cmd_lab_kind_of_node(
  */
 MUST_CHECK int cmd_lab_open_up(
 	struct lab *lab, const char *name, const struct lab_kind *kind, struct err *e);
+
+/*
+ * Hold the cluster that a file describes: lab_open_cluster(). To change it the file must declare a test
+ * cluster; nothing is touched before that was looked at. Returns also what cluster_load() says.
+ */
+MUST_CHECK int cmd_lab_open_cluster(struct lab *lab, const char *path, bool change, struct err *e);
+
+/* The state of a lab of that kind, or of the cluster of a file (NULL: none), for a look; no lock. */
+MUST_CHECK int cmd_lab_read(const char *name, const struct lab_kind *kind, const char *cluster,
+	struct labfile **ret, struct err *e);
 
 /* A node of the lab by name or number. ERR_USAGE with a list of all. */
 MUST_CHECK int cmd_lab_node(

@@ -14,12 +14,14 @@
 #include "scenarios/lab/cmd_lab_common.h"
 #include "scenarios/lab/fault.h"
 #include "scenarios/lab/kafka_tools.h"
+#include "scenarios/lab/lab_cluster.h"
 #include "scenarios/lab/lab_process.h"
 
 /* --- status */
 
 struct status_opts {
 	const char *lab;
+	const char *cluster;
 	const char *format;
 	int64_t timeout;
 };
@@ -44,10 +46,11 @@ static void print_node(const struct labfile *file, const struct labfile_node *no
 {
 	static const char *const answers[] = {
 		[LABFILE_NOT_ASKED] = "-", [LABFILE_ANSWERS] = "yes", [LABFILE_SILENT] = "NO"};
-	char address[64], rss[UNITS_LEN] = "-", pid[16] = "-";
+	char address[160], rss[UNITS_LEN] = "-", pid[16] = "-";
 
-	snprintf(address, sizeof(address), "%s:%d", node->address, node->port);
-	if (labfile_node_alive(file, node)) {
+	snprintf(address, sizeof(address), strchr(node->address, ':') ? "[%s]:%d" : "%s:%d",
+		node->address, node->port);
+	if (node->pid && labfile_node_alive(file, node)) {
 		units_bytes(rss_bytes(node->pid), rss);
 		snprintf(pid, sizeof(pid), "%d", (int)node->pid);
 	}
@@ -80,19 +83,30 @@ static void print_faults(const struct labfile *file)
 		char since[CLOCK_ISO_LEN], until[64];
 
 		describe_until(f, until, sizeof(until));
-		printf("  %-4s %s  %s %s%s%s  %s%s%s%s\n", f->id,
+		printf("  %-4s %s  %s %s%s%s  %s%s%s%s  (%s)\n", f->id,
 			clock_hms(f->since_wall_ns, false, since, sizeof(since)), f->kind, f->node,
 			*f->args ? "  " : "", f->args,
 			f->state == LABFILE_FAULT_ON ? "" : labfile_fault_state_text(f->state),
 			f->state == LABFILE_FAULT_ON ? "" : "  ",
-			*f->proof ? f->proof : "no proof yet that it bites", until);
+			*f->proof ? f->proof : "no proof yet that it bites", until,
+			*f->by ? f->by : "by whom is not known");
 	}
+}
+
+static void print_head(const struct labfile *file)
+{
+	if (file->network == LABFILE_ON_CLUSTER)
+		printf("cluster '%s'  kafka  %s\n", file->name, file->cluster_file);
+	else
+		printf("lab '%s'  %s %s%s  %s\n", file->name, file->kind, file->version,
+			file->secure ? ", secure" : "", labfile_state_text(file->state));
+	if (file->network == LABFILE_ON_USER_NAMESPACES || file->network == LABFILE_ON_LOOPBACK)
+		printf("  network    %s\n", labfile_network_text(file->network));
 }
 
 static void print_status(const struct labfile *file)
 {
-	printf("lab '%s'  %s %s%s  %s\n", file->name, file->kind, file->version,
-		file->secure ? ", secure" : "", labfile_state_text(file->state));
+	print_head(file);
 	if (!labfile_same_boot(file))
 		printf("  the machine was restarted since: mqaudit lab down cleans up\n");
 	if (file->bootstrap[0])
@@ -109,45 +123,71 @@ static void print_status(const struct labfile *file)
 }
 
 /* Bring the picture up to date: who lives, who answers, what each fault has done by now. */
-static void look(const struct lab_kind *kind, struct labfile *file, int64_t timeout_ns)
+static void look(const struct lab_kind *kind, struct cluster *cluster, struct labfile *file,
+	int64_t timeout_ns)
 {
-	struct lab lab = {.kind = kind, .file = file, .lock_fd = -1};
+	struct lab lab = {.kind = kind, .file = file, .cluster = cluster, .lock_fd = -1};
 
 	labfile_refresh(file);
 	if (file->state != LABFILE_UP || !labfile_same_boot(file))
 		return;
 	kind->ask(file, timeout_ns, NULL);
 	for (size_t i = 0; i < file->n_faults; i++) {
-		const struct fault_ops *ops = fault_find(file->fault[i].kind);
+		const struct fault_ops *ops = fault_find_of(kind, file->fault[i].kind);
 
 		if (ops)
 			err_ignore(ops->prove(&lab, &file->fault[i], 0, NULL));
 	}
 }
 
+static int print_one(const struct labfile *file, bool json, struct err *e)
+{
+	struct buf out;
+	int r = 0;
+
+	if (!json) {
+		print_status(file);
+		return 0;
+	}
+	buf_init(&out, BUF_MAX_DEFAULT);
+	labfile_format(file, &out);
+	r = buf_failed(&out);
+	if (r)
+		err_set(e, r, "cannot format the status: %s", err_code_text(r));
+	else
+		fputs(buf_str(&out), stdout);
+	buf_release(&out);
+	return r;
+}
+
 static int show_one(const char *name, const struct lab_kind *kind, const struct status_opts *o,
 	bool json, struct err *e)
 {
 	struct labfile *file = NULL;
-	struct buf out;
 	int r = labfile_read(name, kind->name, &file, e);
 
 	if (r)
 		return r;
-	look(kind, file, o->timeout);
-	buf_init(&out, BUF_MAX_DEFAULT);
-	if (json) {
-		labfile_format(file, &out);
-		r = buf_failed(&out);
-		if (r)
-			err_set(e, r, "cannot format the status: %s", err_code_text(r));
-		else
-			fputs(buf_str(&out), stdout);
-	} else {
-		print_status(file);
-	}
-	buf_release(&out);
+	look(kind, NULL, file, o->timeout);
+	r = print_one(file, json, e);
 	labfile_free(file);
+	return r;
+}
+
+static int show_cluster(const struct status_opts *o, bool json, struct err *e)
+{
+	struct labfile *file = NULL;
+	struct cluster *c = NULL;
+	int r = cluster_load(o->cluster, &c, e);
+
+	if (r == 0)
+		r = lab_cluster_read(c, &file, e);
+	if (r == 0) {
+		look(&lab_cluster, c, file, o->timeout);
+		r = print_one(file, json, e);
+	}
+	labfile_free(file);
+	cluster_free(c);
 	return r;
 }
 
@@ -187,7 +227,9 @@ static int status_run(struct cmdline *cl)
 
 	if (cl->argc)
 		r = cmd_lab_kind(cl->argv[0], &kind, &e);
-	if (r == 0 && kind)
+	if (r == 0 && o->cluster)
+		r = show_cluster(o, json, &e);
+	else if (r == 0 && kind)
 		r = show_one(o->lab, kind, o, json, &e);
 	else if (r == 0)
 		r = show_all(opt_given(cl, "lab") ? o->lab : NULL, o, json, &e);
@@ -196,6 +238,7 @@ static int status_run(struct cmdline *cl)
 
 static const struct opt status_rows[] = {
 	CMD_LAB_ROW(struct status_opts),
+	CMD_LAB_CLUSTER_ROW(struct status_opts),
 	{.name = "format",
 		.type = OPT_CHOICE,
 		.arg = "FORMAT",
@@ -231,15 +274,28 @@ const struct command cmd_lab_status = {
 
 struct name_opts {
 	const char *lab;
+	const char *cluster;
 };
 
 static const struct opt name_rows[] = {
 	CMD_LAB_ROW(struct name_opts),
+	CMD_LAB_CLUSTER_ROW(struct name_opts),
 	{.name = NULL},
 };
 
 #define EXIT_CANNOT_EXECUTE 126
 #define EXIT_NO_COMMAND 127
+
+/* What is the same for a lab and a cluster. */
+static int set_bootstrap(const struct labfile *file, struct err *e)
+{
+	if (setenv("KAFKA_BOOTSTRAP", file->bootstrap, 1) != 0 ||
+		setenv("MQAUDIT_LAB", file->name, 1) != 0 ||
+		(file->client_config[0] &&
+			setenv("KAFKA_CLIENT_CONFIG", file->client_config, 1) != 0))
+		return err_set_errno(e, ERR_NOMEM, errno, "cannot set the environment");
+	return 0;
+}
 
 static int set_environment(const struct labfile *file, struct err *e)
 {
@@ -252,17 +308,20 @@ static int set_environment(const struct labfile *file, struct err *e)
 	state_path[strlen(state_path) - strlen(".json")] = '\0';
 	kafka_tools_folder(state_path, tools, sizeof(tools));
 	snprintf(path, sizeof(path), "%s:%s", tools, before && *before ? before : "/usr/bin:/bin");
-	if (setenv("PATH", path, 1) != 0 || setenv("KAFKA_BOOTSTRAP", file->bootstrap, 1) != 0 ||
-		setenv("MQAUDIT_LAB", file->name, 1) != 0 ||
-		(file->secure && setenv("KAFKA_CLIENT_CONFIG", file->client_config, 1) != 0))
+	if (setenv("PATH", path, 1) != 0)
 		return err_set_errno(e, ERR_NOMEM, errno, "cannot set the environment");
-	return 0;
+	return set_bootstrap(file, e);
 }
 
-static int enter(const char *netns, struct err *e)
+static int enter(const struct labfile *file, struct err *e)
 {
-	int fd = -1, r = lab_open_netns(netns, &fd, e);
+	int fd = -1, r;
 
+	if (file->network == LABFILE_ON_USER_NAMESPACES)
+		return labfile_join(file, e);
+	if (!file->client_netns[0])
+		return 0;
+	r = lab_open_netns(file->client_netns, &fd, e);
 	if (r)
 		return r;
 	if (setns(fd, CLONE_NEWNET) != 0)
@@ -277,16 +336,14 @@ static int exec_run(struct cmdline *cl)
 	const struct lab_kind *kind = NULL;
 	struct labfile *file = NULL;
 	struct err e = {0};
-	int r = lab_check_rights(&e);
+	int r = cmd_lab_kind(cl->argv[0], &kind, &e);
 
 	if (r == 0)
-		r = cmd_lab_kind(cl->argv[0], &kind, &e);
+		r = cmd_lab_read(o->lab, kind, o->cluster, &file, &e);
 	if (r == 0)
-		r = labfile_read(o->lab, kind->name, &file, &e);
+		r = o->cluster ? set_bootstrap(file, &e) : set_environment(file, &e);
 	if (r == 0)
-		r = set_environment(file, &e);
-	if (r == 0)
-		r = enter(file->client_netns, &e);
+		r = enter(file, &e);
 	labfile_free(file);
 	if (r)
 		return cmd_lab_fail(&e);
@@ -387,6 +444,7 @@ const struct command cmd_lab_logs = {
 struct leader_opts {
 	const char *lab;
 	bool isr;
+	const char *cluster;
 	int64_t timeout;
 };
 
@@ -416,14 +474,12 @@ static int leader_run(struct cmdline *cl)
 	const struct lab_kind *kind = NULL;
 	struct labfile *file = NULL;
 	struct err e = {0};
-	int partition = 0, r = lab_check_rights(&e);
+	int partition = 0, r = cmd_lab_kind(cl->argv[0], &kind, &e);
 
-	if (r == 0)
-		r = cmd_lab_kind(cl->argv[0], &kind, &e);
 	if (r == 0 && cl->argc == 3)
 		r = parse_partition(cl->argv[2], &partition, &e);
 	if (r == 0)
-		r = labfile_read(o->lab, kind->name, &file, &e);
+		r = cmd_lab_read(o->lab, kind, o->cluster, &file, &e);
 	if (r == 0)
 		labfile_refresh(file);
 	if (r == 0)
@@ -440,6 +496,7 @@ static const struct opt leader_rows[] = {
 		.type = OPT_FLAG,
 		.offset = offsetof(struct leader_opts, isr),
 		.help = "Name the in-sync replicas behind it, too."},
+	CMD_LAB_CLUSTER_ROW(struct leader_opts),
 	{.name = "timeout",
 		.type = OPT_DURATION,
 		.arg = "TIME",

@@ -1,8 +1,10 @@
 #include "scenarios/lab/fault.h"
 
 #include <signal.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/proc.h"
@@ -14,12 +16,27 @@
 
 const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate, NULL};
 
+static const struct fault_ops *find(const struct fault_ops *const *table, const char *name)
+{
+	for (size_t i = 0; table[i]; i++)
+		if (strcmp(table[i]->name, name) == 0)
+			return table[i];
+	return NULL;
+}
+
 const struct fault_ops *fault_find(const char *name)
 {
-	for (size_t i = 0; fault_table[i]; i++)
-		if (strcmp(fault_table[i]->name, name) == 0)
-			return fault_table[i];
-	return NULL;
+	return find(fault_table, name);
+}
+
+const struct fault_ops *const *fault_all_of(const struct lab_kind *kind)
+{
+	return kind->faults ? kind->faults : fault_table;
+}
+
+const struct fault_ops *fault_find_of(const struct lab_kind *kind, const char *name)
+{
+	return find(fault_all_of(kind), name);
 }
 
 const char *fault_arg(const struct labfile_fault *fault, const char *name, char *ret, size_t len)
@@ -98,7 +115,7 @@ static int heal_one(
 	struct lab *lab, size_t i, void (*told)(const struct labfile_fault *), struct err *e)
 {
 	struct labfile_fault *fault = &lab->file->fault[i];
-	const struct fault_ops *ops = fault_find(fault->kind);
+	const struct fault_ops *ops = fault_find_of(lab->kind, fault->kind);
 	int r;
 
 	if (!ops)
@@ -120,6 +137,36 @@ static int heal_one(
 	return lab_save(lab, e);
 }
 
+/* By whom: for whoever finds the fault still on. */
+static void write_by(struct labfile_fault *fault)
+{
+	struct passwd pw, *found = NULL;
+	char text[4096];
+
+	if (getpwuid_r(getuid(), &pw, text, sizeof(text), &found) == 0 && found)
+		snprintf(fault->by, sizeof(fault->by), "%.30s, process %d", pw.pw_name,
+			(int)getpid());
+	else
+		snprintf(fault->by, sizeof(fault->by), "user %u, process %d", (unsigned)getuid(),
+			(int)getpid());
+}
+
+/* Can this lab do that at all? */
+static int check_need(const struct lab *lab, const struct fault_ops *ops, struct err *e)
+{
+	enum labfile_network network = lab->file->network;
+
+	if (network == LABFILE_ON_LOOPBACK && ops->needs != FAULT_NEEDS_PROCESS)
+		return err_set(e, ERR_STATE,
+			"this lab is on loopback: its nodes have %s of their own, so there can be no '%s'",
+			ops->needs == FAULT_NEEDS_LINKS ? "no links" : "no disks", ops->name);
+	if (network == LABFILE_ON_USER_NAMESPACES && ops->needs == FAULT_NEEDS_ROOT)
+		return err_set(e, ERR_STATE,
+			"this lab is in user namespaces: '%s' needs one that root has made",
+			ops->name);
+	return 0;
+}
+
 static int fill(struct lab *lab, const struct fault_ops *ops, const struct labfile_node *node,
 	const struct fault_arg *args, size_t n_args, const struct fault_until *until,
 	struct labfile_fault *fault, struct err *e)
@@ -139,6 +186,7 @@ static int fill(struct lab *lab, const struct fault_ops *ops, const struct labfi
 			return err_set(e, ERR_USAGE, "--until-pid: there is no process %d",
 				(int)until->pid);
 	}
+	write_by(fault);
 	return write_args(ops, args, n_args, fault, e);
 }
 
@@ -153,6 +201,8 @@ int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_nod
 	if (file->n_faults == LABFILE_MAX_FAULTS)
 		return err_set(e, ERR_LIMIT, "%d faults are on already", LABFILE_MAX_FAULTS);
 	r = fill(lab, ops, node, args, n_args, until, fault, e);
+	if (r == 0)
+		r = check_need(lab, ops, e);
 	if (r == 0 && ops->check)
 		r = ops->check(lab, fault, e);
 	if (r)
@@ -181,9 +231,9 @@ int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_nod
 	return r;
 }
 
-static int rank_of(const struct labfile_fault *fault)
+static int rank_of(const struct lab *lab, const struct labfile_fault *fault)
 {
-	const struct fault_ops *ops = fault_find(fault->kind);
+	const struct fault_ops *ops = fault_find_of(lab->kind, fault->kind);
 
 	return ops ? ops->heal_rank : 0;
 }
@@ -257,7 +307,7 @@ static int heal_meant(struct lab *lab, char *const *words, size_t n,
 			size_t before = file->n_faults;
 			int r_one = 0;
 
-			if (rank_of(&file->fault[i]) == rank &&
+			if (rank_of(lab, &file->fault[i]) == rank &&
 				is_meant(lab, words, n, &file->fault[i]))
 				r_one = heal_one(lab, i, told, r ? NULL : e);
 			r = r ? r : r_one;

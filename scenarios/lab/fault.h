@@ -11,7 +11,15 @@
  * the state file. What happens in between is in the lab's events. A tool that is killed in between
  * leaves a fault that heal must be able to undo however far it had got.
  */
+/* What a lab must have for a fault. */
+enum fault_need {
+	FAULT_NEEDS_LINKS,   /* nodes with links of their own: not a lab on loopback */
+	FAULT_NEEDS_PROCESS, /* nothing but the node's process */
+	FAULT_NEEDS_ROOT,    /* a lab that root has made: disks, power */
+};
+
 struct fault_ops {
+	enum fault_need needs;
 	const char *name;
 	const char *summary; /* for --help: one line */
 	/*
@@ -46,6 +54,10 @@ extern const struct fault_ops fault_isolate;
 /* All faults, ended by NULL; and one by name: NULL when there is none. */
 extern const struct fault_ops *const fault_table[];
 const struct fault_ops *fault_find(const char *name);
+
+/* The faults of a kind of lab, and one by name. A user's cluster has its own: see fault_cluster.h. */
+const struct fault_ops *const *fault_all_of(const struct lab_kind *kind);
+const struct fault_ops *fault_find_of(const struct lab_kind *kind, const char *name);
 
 struct fault_arg {
 	const char *name;

@@ -11,9 +11,12 @@
 int fault_guard_start(struct lab *lab, struct labfile_fault *fault, struct err *e)
 {
 	char since[24], at[24], until[24], start[24];
-	const char *argv[] = {"/proc/self/exe", "lab", "guard", lab->kind->name, "--lab", lab->name,
-		"--fault", fault->id, "--since", since, "--heals-at", at, "--until-pid", until,
-		"--until-start", start, NULL};
+	/* a cluster's file says what it is; the kind is looked at for labs only */
+	const char *argv[] = {"/proc/self/exe", "lab", "guard",
+		lab->cluster ? lab_kinds[0]->name : lab->kind->name,
+		lab->cluster ? "--cluster" : "--lab",
+		lab->cluster ? lab->file->cluster_file : lab->name, "--fault", fault->id, "--since",
+		since, "--heals-at", at, "--until-pid", until, "--until-start", start, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	int r;
 

@@ -55,6 +55,7 @@ static int heal(struct lab *lab, struct labfile_fault *fault, struct err *e)
 }
 
 const struct fault_ops fault_kill = {
+	.needs = FAULT_NEEDS_PROCESS,
 	.name = "kill",
 	.summary = "SIGKILL of the node's process; what it had not written is in the page cache",
 	.args = "",

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/broker/kafka_ping.h"
 #include "core/clock.h"
 #include "core/proc.h"
 #include "core/rng.h"
@@ -13,6 +12,7 @@
 #include "scenarios/lab/kafka_dist.h"
 #include "scenarios/lab/kafka_secure.h"
 #include "scenarios/lab/lab_kafka.h"
+#include "scenarios/lab/lab_ping.h"
 #include "scenarios/lab/lab_process.h"
 
 #define FORMAT_TIMEOUT_NS (120 * NS_PER_S)
@@ -366,12 +366,11 @@ out:
 }
 
 static int wait_served(const struct lab *lab, const struct labfile_node *node, pid_t pid,
-	uint64_t start_time, int netns_fd, struct err *e)
+	uint64_t start_time, struct err *e)
 {
 	int64_t deadline = clock_ns() + TRAIN_TIMEOUT_NS;
 	char bootstrap[80];
-	struct kafka_ping ping = {
-		.bootstrap = bootstrap, .netns_fd = netns_fd, .timeout_ns = NS_PER_S};
+	struct kafka_ping ping = {.bootstrap = bootstrap, .timeout_ns = NS_PER_S};
 	struct kafka_view view;
 
 	snprintf(bootstrap, sizeof(bootstrap), "%s:%d", node->address, node->port);
@@ -381,7 +380,9 @@ static int wait_served(const struct lab *lab, const struct labfile_node *node, p
 
 		if (r)
 			return r;
-		kafka_ping_each(&ping, 1, &view, &why);
+		r = lab_ping_each(lab->file, node->netns, &ping, 1, &view, &why, e);
+		if (r)
+			return r;
 		if (why.code == 0 && view.n_brokers == 1)
 			return 0;
 		if (!proc_alive(pid, start_time) || clock_ns() >= deadline)
@@ -396,28 +397,31 @@ static int train(struct lab *lab, const char *archive, const char *log, struct e
 	struct command_line *c = calloc(1, sizeof(*c));
 	struct proc_spec spec = PROC_SPEC_INIT;
 	uint64_t start_time = 0;
+	char mark[PATHS_MAX + 64];
+	const char *const env[] = {mark, NULL};
 	pid_t pid = 0;
-	int fd = -1, r = c ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	int r = c ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 
 	if (r == 0)
 		r = prepare_training(lab, node, log, e);
 	if (r == 0)
-		r = lab_open_netns(node->netns, &fd, e);
+		r = lab_enter(node->netns, &spec, e);
 	if (r)
 		goto out;
 	snprintf(extra, sizeof(extra), "-XX:ArchiveClassesAtExit=%s", archive);
 	r = fill_command_line(lab, TRAIN, extra, c, e);
 	if (r)
 		goto out;
+	lab_mark(lab, TRAIN, mark, sizeof(mark));
 	spec.argv = c->argv;
+	spec.env = env;
 	spec.output_file = log;
-	spec.netns_fd = fd;
 	spec.new_session = true;
 	r = proc_start(&spec, &pid, e);
 	if (r)
 		goto out;
 	start_time = proc_start_time(pid);
-	r = wait_served(lab, node, pid, start_time, fd, e);
+	r = wait_served(lab, node, pid, start_time, e);
 	proc_signal(pid, start_time, r ? SIGKILL : SIGTERM);
 	if (lab_wait_gone(pid, start_time, TRAIN_TIMEOUT_NS, r ? NULL : e)) {
 		r = r ? r : ERR_TIMEOUT;
@@ -425,8 +429,7 @@ static int train(struct lab *lab, const char *archive, const char *log, struct e
 		err_ignore(lab_wait_gone(pid, start_time, TRAIN_TIMEOUT_NS, NULL));
 	}
 out:
-	if (fd >= 0)
-		close(fd);
+	lab_leave(&spec);
 	free(c);
 	return r;
 }
@@ -455,11 +458,14 @@ static int train_into(struct lab *lab, const char *archive, struct err *e)
 
 int kafka_node_train(struct lab *lab, struct err *e)
 {
-	char archive[PATHS_MAX];
+	char archive[PATHS_MAX], folder[PATHS_MAX];
 	int fd = -1, r;
 
 	kafka_dist_archive(lab, archive, sizeof(archive));
 	if (!*archive || access(archive, R_OK) == 0)
+		return 0;
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(archive, '/') - archive), archive);
+	if (access(folder, W_OK) != 0) /* somebody else's program files */
 		return 0;
 	r = kafka_dist_lock(lab, &fd, e);
 	if (r)

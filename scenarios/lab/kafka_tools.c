@@ -56,18 +56,6 @@ void kafka_tools_path(const struct lab *lab, const char *tool, char *ret, size_t
 	snprintf(ret, len, "%.440s/bin/%s", lab->folder, tool);
 }
 
-/* One word of a shell script, whatever is in it. */
-static void add_word(struct buf *b, const char *text)
-{
-	buf_char(b, '\'');
-	for (; *text; text++) {
-		if (*text == '\'')
-			buf_str_add(b, "'\\'");
-		buf_char(b, *text);
-	}
-	buf_char(b, '\'');
-}
-
 static void add_script(
 	struct buf *b, const struct lab *lab, const struct tool *tool, const char *java)
 {
@@ -75,7 +63,7 @@ static void add_script(
 	bool old = kafka_dist_is_before(file, 4) && tool->class_before_4;
 
 	buf_str_add(b, "#!/bin/sh\n# made by mqaudit lab up\nlab=");
-	add_word(b, lab->folder);
+	buf_shell_word(b, lab->folder);
 	buf_char(b, '\n');
 	if (file->secure && tool->config_option)
 		buf_printf(b,
@@ -83,7 +71,7 @@ static void add_script(
 			"*) set -- %s \"$lab/admin.java.properties\" \"$@\" ;;\nesac\n",
 			tool->config_option, tool->config_option);
 	buf_str_add(b, "exec ");
-	add_word(b, java);
+	buf_shell_word(b, java);
 	buf_printf(b,
 		" -Xms16m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \\\n"
 		"\t-Dlog4j2.configurationFile=\"$lab/tool-log4j2.properties\" \\\n"

@@ -10,8 +10,10 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/proc.h"
+#include "scenarios/lab/cluster.h"
 #include "scenarios/lab/fault.h"
 #include "scenarios/lab/lab_event.h"
+#include "scenarios/lab/lab_holder.h"
 #include "scenarios/lab/lab_kafka.h"
 #include "scenarios/lab/lab_net.h"
 #include "scenarios/lab/lab_process.h"
@@ -48,7 +50,21 @@ int lab_check_rights(struct err *e)
 	err_set(e, ERR_DENIED,
 		"a lab needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN: it makes network "
 		"namespaces");
-	return err_hint(e, "sudo mqaudit lab ...");
+	return err_hint(e,
+		"sudo mqaudit lab ...; or lab up with --network user-namespaces or loopback, which "
+		"can do less");
+}
+
+int lab_check_access(const struct labfile *file, struct err *e)
+{
+	if (file->network == LABFILE_ON_NAMESPACES)
+		return lab_check_rights(e);
+	if (labfile_is_held(file))
+		return 0;
+	err_set(e, ERR_STATE,
+		"the namespaces of lab '%s' are gone: their holder, process %d, ended", file->name,
+		(int)file->holder_pid);
+	return err_hint(e, "mqaudit lab down %s --lab %s", file->kind, file->name);
 }
 
 /* --- holding it */
@@ -93,6 +109,7 @@ int lab_open(struct lab *lab, const char *name, const struct lab_kind *kind, int
 
 	lab->kind = kind;
 	lab->file = NULL;
+	lab->cluster = NULL;
 	lab->lock_fd = -1;
 	r = labfile_path(name, kind->name, path, sizeof(path), e);
 	if (r)
@@ -126,6 +143,8 @@ void lab_close(struct lab *lab)
 	lab->lock_fd = -1;
 	labfile_free(lab->file);
 	lab->file = NULL;
+	cluster_free(lab->cluster);
+	lab->cluster = NULL;
 }
 
 int lab_save(struct lab *lab, struct err *e)
@@ -244,8 +263,12 @@ static int stop_in_order(
 		return r;
 	lab_event(lab, "node-stop", node->name, "controlled shutdown", LAB_EVENT_INSTANT);
 	lab_say(lab, "%s is asked to end", node->name);
-	proc_signal(node->pid, node->start_time, SIGTERM);
-	r = lab_wait_gone(node->pid, node->start_time, timeout_ns, e);
+	if (lab->kind->stop) {
+		r = lab->kind->stop(lab, node, timeout_ns, e);
+	} else {
+		proc_signal(node->pid, node->start_time, SIGTERM);
+		r = lab_wait_gone(node->pid, node->start_time, timeout_ns, e);
+	}
 	if (r) {
 		node->state = LABFILE_NODE_RUNNING;
 		err_ignore(lab_save(lab, NULL));
@@ -276,8 +299,8 @@ int lab_restart_node(struct lab *lab, struct labfile_node *node, int64_t timeout
 
 static int check_wish(const struct lab_kind *kind, const struct lab_wish *wish, struct err *e)
 {
-	if (wish->nodes < 0 || wish->nodes > LABFILE_MAX_NODES)
-		return err_set(e, ERR_USAGE, "--nodes: from 1 to %d", LABFILE_MAX_NODES);
+	if (wish->nodes < 0 || wish->nodes > LAB_MAX_NODES)
+		return err_set(e, ERR_USAGE, "--nodes: from 1 to %d", LAB_MAX_NODES);
 	if (wish->version && (strspn(wish->version, "0123456789.") != strlen(wish->version) ||
 				     !*wish->version || strlen(wish->version) > 20))
 		return err_set(
@@ -327,6 +350,8 @@ static int check_same(const struct labfile *file, const struct lab_wish *wish, s
 		what = file->secure ? "--secure" : "no --secure";
 	else if (!same_settings(file, wish))
 		what = "other broker settings";
+	else if (wish->network && strcmp(wish->network, labfile_network_text(file->network)) != 0)
+		what = labfile_network_text(file->network);
 	else if (wish->jvm_options && strcmp(wish->jvm_options, file->jvm_options) != 0)
 		what = "other JVM options";
 	if (!what)
@@ -397,13 +422,60 @@ static int up_again(struct lab *lab, const struct lab_wish *wish, int *ret_start
 	return r;
 }
 
+/* Are user namespaces to be had? */
+static int check_user_namespaces(struct err *e)
+{
+	struct lab_holder holder;
+	int r = lab_holder_start(1, &holder, e);
+
+	if (r == 0)
+		lab_holder_drop(&holder);
+	return r;
+}
+
+/* Where the nodes will live: as is wished, or the best that can be had, and then it is said. */
+static int choose_network(
+	struct lab *lab, const struct lab_wish *wish, enum labfile_network *ret, struct err *e)
+{
+	struct err why = {0};
+
+	*ret = LABFILE_ON_NAMESPACES;
+	if (wish->network && !labfile_network_parse(wish->network, ret))
+		return err_set(e, ERR_USAGE, "'%s' is no network for a lab", wish->network);
+	if (wish->network && *ret == LABFILE_ON_USER_NAMESPACES)
+		return check_user_namespaces(e);
+	if (wish->network)
+		return *ret == LABFILE_ON_NAMESPACES ? lab_check_rights(e) : 0;
+	if (lab_check_rights(NULL) == 0)
+		return 0;
+	*ret = LABFILE_ON_USER_NAMESPACES;
+	if (check_user_namespaces(&why) == 0) {
+		lab_say(lab,
+			"not root: this lab is in user namespaces, without faults of disks and "
+			"power, and without a route that keeps stray clients out");
+		return 0;
+	}
+	*ret = LABFILE_ON_LOOPBACK;
+	lab_say(lab,
+		"neither root nor user namespaces (%s): this lab is on loopback, with faults of "
+		"processes only",
+		why.msg);
+	return 0;
+}
+
 static int new_file(struct lab *lab, const struct lab_wish *wish, struct err *e)
 {
-	struct labfile *file = labfile_new(lab->name, lab->kind->name);
+	enum labfile_network network;
+	struct labfile *file;
+	int r = choose_network(lab, wish, &network, e);
 
+	if (r)
+		return r;
+	file = labfile_new(lab->name, lab->kind->name);
 	if (!file)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	file->state = LABFILE_STARTING;
+	file->network = network;
 	file->secure = wish->secure;
 	file->up_wall_ns = clock_wall_ns();
 	file->n_settings = wish->n_settings;
@@ -476,6 +548,16 @@ static int up_new(struct lab *lab, const struct lab_wish *wish, int *ret_started
 	return r;
 }
 
+/* Runs on either are told apart by the name. */
+static int check_no_cluster(const struct lab *lab, struct err *e)
+{
+	struct labfile *file = NULL;
+	bool there = labfile_read(lab->name, LABFILE_CLUSTER, &file, NULL) == 0;
+
+	labfile_free(file);
+	return there ? err_set(e, ERR_EXISTS, "a cluster is called '%s' as well", lab->name) : 0;
+}
+
 int lab_up(struct lab *lab, const struct lab_wish *wish, bool *ret_was_there, int *ret_started,
 	struct err *e)
 {
@@ -484,6 +566,11 @@ int lab_up(struct lab *lab, const struct lab_wish *wish, bool *ret_was_there, in
 	*ret_was_there = false;
 	*ret_started = 0;
 	r = check_wish(lab->kind, wish, e);
+	if (r)
+		return r;
+	r = lab->file ? 0 : check_no_cluster(lab, e);
+	if (r == 0 && lab->file && lab->file->network == LABFILE_ON_NAMESPACES)
+		r = lab_check_rights(e);
 	if (r)
 		return r;
 	if (lab->file && lab->file->state != LABFILE_UP) {
@@ -529,6 +616,8 @@ static int end_processes(struct lab *lab, struct err *e)
 		r = wait_known(file, e);
 	}
 	/* whoever is not written down: a start that was cut off, and clients */
+	if (r == 0 && file->network == LABFILE_ON_LOOPBACK)
+		return lab_clear_marked(lab, NULL, e);
 	for (size_t i = 0; i < file->n_nodes && r == 0 && lab_net_is_ours(lab); i++)
 		r = lab_clear_netns(file->node[i].netns, false, NULL, e);
 	if (r == 0 && lab_net_is_ours(lab))

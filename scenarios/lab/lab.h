@@ -19,6 +19,10 @@
  */
 
 struct lab_kind;
+struct cluster;
+struct fault_ops;
+
+#define LAB_MAX_NODES 5 /* of a lab that is made here */
 
 /* Who leads, and which replicas are in sync with it (itself among them). Nodes of the labfile. */
 struct lab_leader {
@@ -31,6 +35,7 @@ struct lab_leader {
  * lab. */
 struct lab_wish {
 	int nodes;           /* 0: 3 */
+	const char *network; /* "namespaces", "user-namespaces", "loopback" */
 	const char *version; /* of the broker */
 	bool secure;
 	bool secure_given;
@@ -45,15 +50,16 @@ struct lab_wish {
 struct lab {
 	char name[LABFILE_NAME_MAX + 1];
 	const struct lab_kind *kind;
-	char folder[PATHS_MAX]; /* <state>/lab/<name>/<kind>: all files but the state file */
-	struct labfile *file;   /* NULL: there is no such lab */
+	char folder[PATHS_MAX];  /* <state>/lab/<name>/<kind>: all files but the state file */
+	struct labfile *file;    /* NULL: there is no such lab */
+	struct cluster *cluster; /* of a user's own cluster: its commands; else NULL */
 	int lock_fd;
 	void (*say)(const char *what);     /* progress, one line; NULL: nobody listens */
 	volatile const sig_atomic_t *stop; /* waits end with ERR_STOPPED when it is set; or NULL */
 };
 
 /*
- * What differs between brokers. All hooks are required; they run under the lab's lock, and fail as
+ * What differs between brokers. Hooks are required unless they say otherwise; they run under the lab's lock, and fail as
  * any function does. Node structs point into lab->file.
  */
 struct lab_kind {
@@ -76,6 +82,10 @@ struct lab_kind {
 	 * answer.
 	 */
 	void (*ask)(struct labfile *file, int64_t timeout_ns, struct err *ret_why);
+	/* Optional: ask a node to end in order and wait for its end; without it SIGTERM does. */
+	int (*stop)(struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e);
+	/* Its faults, ended by NULL; NULL: those of labs, fault_table. */
+	const struct fault_ops *const *faults;
 	/* What is to be done once, when the new cluster serves: users, permissions. */
 	int (*finish)(struct lab *lab, struct err *e);
 	/*
@@ -93,6 +103,9 @@ const struct lab_kind *lab_kind_find(const char *name);
 /* Is this process allowed to make namespaces and networks? Returns 0 or ERR_DENIED. */
 MUST_CHECK int lab_check_rights(struct err *e);
 
+/* May it work on this lab? Those in namespaces are root's. Returns 0 or ERR_DENIED, ERR_STATE. */
+MUST_CHECK int lab_check_access(const struct labfile *file, struct err *e);
+
 /*
  * Take hold of lab `name`, there or not: waits up to timeout_ns for its lock.
  *
@@ -103,6 +116,15 @@ MUST_CHECK int lab_check_rights(struct err *e);
 MUST_CHECK int lab_open(struct lab *lab, const char *name, const struct lab_kind *kind,
 	int64_t timeout_ns, struct err *e);
 void lab_close(struct lab *lab);
+
+/*
+ * Take hold of a user's cluster in a lab's place, as lab_open(); takes c over, also on failure. The state
+ * of a cluster that was never touched is made here, and not written yet; what is recorded of an older
+ * look stays, and the nodes are those of the file. Returns also ERR_EXISTS (a lab has that name),
+ * ERR_STATE (a fault is on at a node that the file does not name any more).
+ */
+MUST_CHECK int lab_open_cluster(
+	struct lab *lab, struct cluster *c, int64_t timeout_ns, struct err *e);
 
 /* Write the state down, durably. Returns 0 or ERR_IO, ERR_NOSPACE, ERR_NOMEM. */
 MUST_CHECK int lab_save(struct lab *lab, struct err *e);

@@ -41,8 +41,11 @@ static void ship(const struct lab *lab)
 	if ((!url || !*url) &&
 		(ledger_server_status(&status, &e) || status.state != LEDGER_SERVER_RUNNING))
 		return;
-	if (ledger_open(NULL, &l, &e) == 0)
+	if (ledger_open(NULL, &l, &e) == 0) {
+		if (lab->cluster)
+			err_ignore(lab_events_link(l, lab->name, lab->file->bootstrap, &e));
 		err_ignore(lab_events_import(l, lab->name, lab->kind->name, &e));
+	}
 	ledger_close(l);
 }
 

@@ -15,7 +15,7 @@
 #include "scenarios/lab/kafka_node.h"
 #include "scenarios/lab/kafka_secure.h"
 #include "scenarios/lab/kafka_tools.h"
-#include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/lab_ping.h"
 
 #define CLIENT_PORT 9092
 /* Three nodes in 1 GB and 7 s; the whole compiler would be faster only after minutes of load. */
@@ -66,42 +66,46 @@ static int finish(struct lab *lab, struct err *e)
 
 struct round {
 	struct kafka_ping ping[LABFILE_MAX_NODES];
-	char bootstrap[LABFILE_MAX_NODES][80];
-	struct labfile_node *node[LABFILE_MAX_NODES]; /* whom ping[i] asks */
+	char bootstrap[LABFILE_MAX_NODES][160];
+	size_t node[LABFILE_MAX_NODES]; /* whom ping[i] asks */
 	struct kafka_view view[LABFILE_MAX_NODES];
 	struct err err[LABFILE_MAX_NODES];
 	size_t n;
-	int netns_fd;
 };
 
-/* Ask each node that should run, on a connection of its own. */
-static int ask_all(struct labfile *file, const char *topic, int64_t timeout_ns, struct round *round,
-	struct err *e)
+/* One more to be asked. */
+static void add_ping(const struct labfile *file, size_t i, int64_t timeout_ns, struct round *round)
 {
-	int r = lab_open_netns(file->client_netns, &round->netns_fd, e);
+	const struct labfile_node *node = &file->node[i];
+	size_t k = round->n++;
 
+	snprintf(round->bootstrap[k], sizeof(round->bootstrap[k]),
+		strchr(node->address, ':') ? "[%s]:%d" : "%s:%d", node->address, node->port);
+	round->ping[k] = (struct kafka_ping){.bootstrap = round->bootstrap[k],
+		.netns_fd = -1,
+		.properties = file->client_config[0] ? file->client_config : NULL,
+		.timeout_ns = timeout_ns};
+	round->node[k] = i;
+}
+
+static int ask_round(const struct labfile *file, struct round *round, struct err *e)
+{
+	return lab_ping_each(
+		file, file->client_netns, round->ping, round->n, round->view, round->err, e);
+}
+
+/* Ask each node that should run, on a connection of its own. */
+static int ask_all(const struct labfile *file, const char *topic, int64_t timeout_ns,
+	struct round *round, struct err *e)
+{
 	round->n = 0;
-	if (r)
-		return r;
 	for (size_t i = 0; i < file->n_nodes; i++) {
-		struct labfile_node *node = &file->node[i];
-		size_t k = round->n;
-
-		if (!lab_is_expected(node))
+		if (!lab_is_expected(&file->node[i]))
 			continue;
-		snprintf(round->bootstrap[k], sizeof(round->bootstrap[k]), "%s:%d", node->address,
-			node->port);
-		round->ping[k] = (struct kafka_ping){.bootstrap = round->bootstrap[k],
-			.netns_fd = round->netns_fd,
-			.properties = file->client_config[0] ? file->client_config : NULL,
-			.topic = topic,
-			.timeout_ns = timeout_ns};
-		round->node[k] = node;
-		round->n++;
+		add_ping(file, i, timeout_ns, round);
+		round->ping[round->n - 1].topic = topic;
 	}
-	kafka_ping_each(round->ping, round->n, round->view, round->err);
-	close(round->netns_fd);
-	return 0;
+	return ask_round(file, round, e);
 }
 
 static bool sees(const struct kafka_view *view, int id)
@@ -130,9 +134,9 @@ static bool answers(const struct labfile *file, const struct round *round, size_
 		return false;
 	}
 	missing = unseen(file, &round->view[i]);
-	if (round->view[i].from == round->node[i]->id && !missing)
+	if (round->view[i].from == file->node[round->node[i]].id && !missing)
 		return true;
-	err_set(e, ERR_BROKER_AWAY, "%s does not see %s", round->node[i]->name,
+	err_set(e, ERR_BROKER_AWAY, "%s does not see %s", file->node[round->node[i]].name,
 		missing ? missing->name : "itself");
 	return false;
 }
@@ -152,7 +156,7 @@ static void ask(struct labfile *file, int64_t timeout_ns, struct err *ret_why)
 	else if (ask_all(file, NULL, timeout_ns, round, &why) == 0)
 		for (size_t i = 0; i < round->n; i++)
 			if (answers(file, round, i, &why))
-				round->node[i]->answer = LABFILE_ANSWERS;
+				file->node[round->node[i]].answer = LABFILE_ANSWERS;
 	if (ret_why)
 		*ret_why = why;
 	free(round);
@@ -256,6 +260,59 @@ static int leader(struct labfile *file, const char *topic, int partition, int64_
 	}
 	free(round);
 	return r;
+}
+
+/* --- what others say of a node */
+
+int lab_kafka_look(const struct labfile *file, const struct labfile_node *node, int64_t timeout_ns,
+	struct lab_kafka_look *ret, struct err *e)
+{
+	struct round *round = calloc(1, sizeof(*round));
+	int r = round ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+
+	*ret = (struct lab_kafka_look){.is_absent = true};
+	for (size_t i = 0; r == 0 && i < file->n_nodes; i++) {
+		if (&file->node[i] == node || !lab_is_expected(&file->node[i]))
+			continue;
+		add_ping(file, i, timeout_ns, round);
+		round->ping[round->n - 1].count = true;
+		round->ping[round->n - 1].about = node->id;
+	}
+	if (r == 0)
+		r = ask_round(file, round, e);
+	for (size_t i = 0; r == 0 && i < round->n; i++) {
+		const struct kafka_view *view = &round->view[i];
+
+		if (round->err[i].code)
+			continue;
+		ret->n_answered++;
+		ret->is_absent &= !sees(view, node->id);
+		ret->n_led = view->n_led > ret->n_led ? view->n_led : ret->n_led;
+		ret->n_in_sync =
+			view->n_in_sync > ret->n_in_sync ? view->n_in_sync : ret->n_in_sync;
+	}
+	ret->is_majority = 2 * ret->n_answered > file->n_nodes;
+	free(round);
+	return r;
+}
+
+bool lab_kafka_node_answers(const struct labfile *file, const struct labfile_node *node,
+	int64_t timeout_ns, struct err *ret_why)
+{
+	struct round *round = calloc(1, sizeof(*round));
+	struct err why = {0};
+
+	if (!round) {
+		err_set(&why, ERR_NOMEM, "out of memory");
+	} else {
+		add_ping(file, (size_t)(node - file->node), timeout_ns, round);
+		if (ask_round(file, round, &why) == 0)
+			why = round->err[0];
+	}
+	free(round);
+	if (ret_why)
+		*ret_why = why;
+	return why.code == 0;
 }
 
 const struct lab_kind lab_kafka = {

@@ -12,6 +12,11 @@
  * into br0 by the veth "kafka1"
  *     ...
  *
+ * In user namespaces the same, but without the route, and the namespaces have no names: they are paths
+ * below the /proc folder of their holder (lab_holder.h), and N is always 1.
+ *
+ * On loopback subnet N is 127.77.N.0/24, with the nodes at .1, .2, ... and nothing to be made.
+ *
  * N is claimed for the whole machine by a symbolic link /run/mqaudit-lab/N to the lab's folder,
  * which names the owner (there may be several state folders) and is gone after a reboot, like the
  * rest.

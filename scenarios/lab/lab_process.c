@@ -19,6 +19,7 @@
 
 #define MAX_FOUND 1024
 #define POLL_NS (10 * NS_PER_MS)
+#define ENVIRON_MAX ((size_t)8 << 20)
 
 struct found {
 	pid_t pid;
@@ -34,6 +35,44 @@ int lab_open_netns(const char *path, int *ret_fd, struct err *e)
 			"cannot open network namespace '%s'", path);
 	*ret_fd = fd;
 	return 0;
+}
+
+/* "/proc/PID/fd/N", of a lab's holder: its user namespace is entered first. Else -1, and nothing. */
+static int open_userns(const char *netns, int *ret_fd, struct err *e)
+{
+	char path[48];
+	int pid;
+
+	*ret_fd = -1;
+	if (sscanf(netns, "/proc/%d/fd/", &pid) != 1)
+		return 0;
+	proc_userns_path(pid, path, sizeof(path));
+	if (proc_in_namespace(path))
+		return 0;
+	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *ret_fd >= 0 ? 0
+			    : err_set_errno(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, errno,
+				      "cannot open user namespace '%s'", path);
+}
+
+int lab_enter(const char *netns, struct proc_spec *spec, struct err *e)
+{
+	int r;
+
+	spec->userns_fd = spec->netns_fd = -1;
+	if (!*netns)
+		return 0;
+	r = open_userns(netns, &spec->userns_fd, e);
+	return r ? r : lab_open_netns(netns, &spec->netns_fd, e);
+}
+
+void lab_leave(struct proc_spec *spec)
+{
+	if (spec->userns_fd >= 0)
+		close(spec->userns_fd);
+	if (spec->netns_fd >= 0)
+		close(spec->netns_fd);
+	spec->userns_fd = spec->netns_fd = -1;
 }
 
 /* How many threads /proc still shows; 0: the process is gone. */
@@ -110,9 +149,36 @@ static bool lives_in(pid_t pid, const struct stat *ns)
 	return stat(path, &st) == 0 && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev;
 }
 
-/* Who lives in that namespace. The start time is read before the question, so it is that process's.
- */
-static size_t find_inside(const struct stat *ns, struct found *found, size_t max)
+static bool wears(pid_t pid, const char *mark)
+{
+	char path[40], *text = NULL;
+	size_t len = 0, n = strlen(mark);
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	if (paths_read_file(path, ENVIRON_MAX, &text, &len, NULL) != 0)
+		return false;
+	for (size_t at = 0; at < len && !found; at += strlen(text + at) + 1)
+		/* a mark that ends in '/' is that of all below it */
+		found = strncmp(text + at, mark, n) == 0 &&
+			(text[at + n] == '\0' || mark[n - 1] == '/');
+	free(text);
+	return found;
+}
+
+/* Whom to look for: who lives in a namespace, or (ns NULL) wears a mark. */
+struct sought {
+	const struct stat *ns;
+	const char *mark;
+};
+
+static bool is_sought(pid_t pid, const struct sought *sought)
+{
+	return sought->ns ? lives_in(pid, sought->ns) : wears(pid, sought->mark);
+}
+
+/* The start time is read before the question, so it is that process's. */
+static size_t find(const struct sought *sought, struct found *found, size_t max)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
@@ -122,7 +188,7 @@ static size_t find_inside(const struct stat *ns, struct found *found, size_t max
 		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
 		uint64_t start_time = pid > 0 ? proc_start_time(pid) : 0;
 
-		if (start_time && lives_in(pid, ns) && !is_self_or_parent(pid) &&
+		if (start_time && is_sought(pid, sought) && !is_self_or_parent(pid) &&
 			proc_alive(pid, start_time))
 			found[n++] = (struct found){pid, start_time};
 	}
@@ -148,39 +214,68 @@ static int signal_and_wait(
 	return r;
 }
 
-int lab_clear_netns(const char *path, bool ask_first, int *ret_n, struct err *e)
+static int clear(
+	const struct sought *sought, const char *where, bool ask_first, int *ret_n, struct err *e)
 {
 	struct found found[MAX_FOUND];
-	struct stat ns;
-	size_t n;
+	size_t n = find(sought, found, MAX_FOUND);
 	int r = 0;
+
+	if (ret_n)
+		*ret_n = (int)n;
+	if (n && ask_first && signal_and_wait(found, n, SIGTERM, 2 * NS_PER_S, NULL) == 0)
+		n = find(sought, found, MAX_FOUND);
+	/* again until there is nobody: a process may have started another one meanwhile */
+	for (int round = 0; n && r == 0; round++) {
+		if (round == 20)
+			return err_set(e, ERR_TIMEOUT, "processes keep appearing in '%s'", where);
+		r = signal_and_wait(found, n, SIGKILL, 20 * NS_PER_S, e);
+		n = find(sought, found, MAX_FOUND);
+	}
+	return r;
+}
+
+int lab_clear_netns(const char *path, bool ask_first, int *ret_n, struct err *e)
+{
+	struct stat ns;
+	const struct sought sought = {.ns = &ns};
 
 	if (ret_n)
 		*ret_n = 0;
 	if (stat(path, &ns) != 0)
 		return errno == ENOENT ? 0
 				       : err_set_errno(e, ERR_IO, errno, "cannot see '%s'", path);
-	n = find_inside(&ns, found, MAX_FOUND);
-	if (ret_n)
-		*ret_n = (int)n;
-	if (n && ask_first && signal_and_wait(found, n, SIGTERM, 2 * NS_PER_S, NULL) == 0)
-		n = find_inside(&ns, found, MAX_FOUND);
-	/* again until there is nobody: a process may have started another one meanwhile */
-	for (int round = 0; n && r == 0; round++) {
-		if (round == 20)
-			return err_set(e, ERR_TIMEOUT, "processes keep appearing in '%s'", path);
-		r = signal_and_wait(found, n, SIGKILL, 20 * NS_PER_S, e);
-		n = find_inside(&ns, found, MAX_FOUND);
-	}
-	return r;
+	return clear(&sought, path, ask_first, ret_n, e);
+}
+
+void lab_mark(const struct lab *lab, const char *name, char *ret, size_t len)
+{
+	snprintf(ret, len, "MQAUDIT_LAB_NODE=%s/%s", lab->folder, name);
+}
+
+int lab_clear_marked(const struct lab *lab, const char *name, struct err *e)
+{
+	char mark[PATHS_MAX + 64];
+	const struct sought sought = {.mark = mark};
+
+	lab_mark(lab, name ? name : "", mark, sizeof(mark));
+	return clear(&sought, lab->folder, false, NULL, e);
+}
+
+static int clear_node(const struct lab *lab, const struct labfile_node *node, struct err *e)
+{
+	return node->netns[0] ? lab_clear_netns(node->netns, false, NULL, e)
+			      : lab_clear_marked(lab, node->name, e);
 }
 
 int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *argv, struct err *e)
 {
 	struct proc_spec spec = PROC_SPEC_INIT;
-	int fd = -1, r;
+	char mark[PATHS_MAX + 64];
+	const char *const env[] = {mark, NULL};
+	int r;
 
-	r = lab_clear_netns(node->netns, false, NULL, e);
+	r = clear_node(lab, node, e);
 	if (r)
 		goto out;
 	node->state = LABFILE_NODE_STARTING;
@@ -189,12 +284,13 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	r = lab_save(lab, e);
 	if (r)
 		goto out;
-	r = lab_open_netns(node->netns, &fd, e);
+	r = lab_enter(node->netns, &spec, e);
 	if (r)
 		goto out;
+	lab_mark(lab, node->name, mark, sizeof(mark));
 	spec.argv = argv;
+	spec.env = env;
 	spec.output_file = node->log;
-	spec.netns_fd = fd;
 	spec.new_session = true;
 	r = proc_start(&spec, &node->pid, e);
 	if (r)
@@ -204,8 +300,7 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	r = lab_save(lab, e);
 	lab_event(lab, "node-start", node->name, "", LAB_EVENT_INSTANT);
 out:
-	if (fd >= 0)
-		close(fd);
+	lab_leave(&spec);
 	return r ? err_wrap(e, "start %s", node->name) : 0;
 }
 
@@ -214,14 +309,13 @@ int lab_run_inside(const char *netns, const char *const *argv, const char *input
 {
 	struct proc_spec spec = PROC_SPEC_INIT;
 	struct buf own;
-	int fd = -1, code = 0, r;
+	int code = 0, r;
 
 	buf_init(&own, BUF_MAX_DEFAULT);
-	r = lab_open_netns(netns, &fd, e);
+	r = lab_enter(netns, &spec, e);
 	if (r)
 		goto out;
 	spec.argv = argv;
-	spec.netns_fd = fd;
 	r = proc_run(&spec, input, true, timeout_ns, &own, &code, e);
 	if (r == 0 && code != 0)
 		r = err_set(e, ERR_IO, "'%s %s' ended with %d: %.400s", argv[0],
@@ -229,8 +323,7 @@ int lab_run_inside(const char *netns, const char *const *argv, const char *input
 	if (r == 0 && out)
 		buf_add(out, buf_str(&own), own.len);
 out:
-	if (fd >= 0)
-		close(fd);
+	lab_leave(&spec);
 	buf_release(&own);
 	return r;
 }

@@ -32,7 +32,24 @@ MUST_CHECK int lab_wait_gone(pid_t pid, uint64_t start_time, int64_t timeout_ns,
 MUST_CHECK int lab_clear_netns(const char *path, bool ask_first, int *ret_n, struct err *e);
 
 /*
- * Run a command inside a namespace and wait for its end: output in out (may be NULL), input to its
+ * SIGKILL every process of a lab on loopback that was not written down: those that lab_spawn() has marked
+ * with the lab's folder, and below it (NULL: anywhere) with that name. Returns 0 or ERR_TIMEOUT.
+ */
+MUST_CHECK int lab_clear_marked(const struct lab *lab, const char *name, struct err *e);
+
+/* "MQAUDIT_LAB_NODE=<folder>/<name>": the mark, for a process's environment. */
+void lab_mark(const struct lab *lab, const char *name, char *ret, size_t len);
+
+/*
+ * Let a process start inside a namespace ("": ours), in the user namespace that goes with it too. The
+ * descriptors are the caller's to close, with lab_leave(), also on failure. ERR_NOTFOUND, ERR_IO.
+ */
+struct proc_spec;
+MUST_CHECK int lab_enter(const char *netns, struct proc_spec *spec, struct err *e);
+void lab_leave(struct proc_spec *spec);
+
+/*
+ * Run a command inside a namespace ("": ours) and wait for its end: output in out (may be NULL), input to its
  * stdin (may be NULL). A non-zero exit is ERR_IO with its output in the message.
  */
 MUST_CHECK int lab_run_inside(const char *netns, const char *const *argv, const char *input,
