@@ -481,6 +481,8 @@ struct fault_opts {
 	const char *cluster;
 	const char *from;
 	const char *direction;
+	const char *rate;
+	const char *percent;
 };
 
 /* The options that are arguments of a fault, in the order in which they are shown. */
@@ -490,6 +492,8 @@ static const struct {
 } fault_args[] = {
 	{"from", offsetof(struct fault_opts, from)},
 	{"direction", offsetof(struct fault_opts, direction)},
+	{"rate", offsetof(struct fault_opts, rate)},
+	{"percent", offsetof(struct fault_opts, percent)},
 };
 #define N_FAULT_ARGS (sizeof(fault_args) / sizeof(fault_args[0]))
 
@@ -587,17 +591,27 @@ static const struct opt fault_rows[] = {
 		.type = OPT_STRING,
 		.arg = "WHOM",
 		.offset = offsetof(struct fault_opts, from),
-		.group = "isolate",
-		.help = "Whom the node cannot talk to any more: brokers (all other nodes, on all "
+		.group = "Faults of the network",
+		.help = "Whose links with the node are meant: brokers (all other nodes, on all "
 			"ports; clients "
 			"still reach it), controllers (only the controllers' port), clients, or "
-			"fetches (only "
-			"what other nodes ask of its client port: replication stands still)."},
+			"fetches (only what other nodes ask of its client port: replication), or "
+			"all, which is the default but for isolate."},
 	{.name = "direction",
 		.type = OPT_STRING,
 		.arg = "WAY",
 		.offset = offsetof(struct fault_opts, direction),
-		.help = "Drop what comes in, out, or both; both if it is not given."},
+		.help = "Only what comes in to the node, or goes out; both if it is not given."},
+	{.name = "rate",
+		.type = OPT_STRING,
+		.arg = "RATE",
+		.offset = offsetof(struct fault_opts, rate),
+		.help = "For slow: 64kbit, 1mbit; or in bytes a second: 8k."},
+	{.name = "percent",
+		.type = OPT_STRING,
+		.arg = "N",
+		.offset = offsetof(struct fault_opts, percent),
+		.help = "For loss: how many of 100 packets are dropped, 0.01 to 100."},
 	{.name = NULL},
 };
 

@@ -14,7 +14,8 @@
 
 #define PROVE_NS (3 * NS_PER_S)
 
-const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate, NULL};
+const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate,
+	&fault_loss, &fault_slow, &fault_reset, &fault_answers, NULL};
 
 static const struct fault_ops *find(const struct fault_ops *const *table, const char *name)
 {
