@@ -66,6 +66,20 @@ enum labfile_fault_state {
 		LABFILE_FAULT_STATE_N
 };
 
+/* A node's own disk, in a lab that gives its nodes one; for `lab status`, never stored. */
+#define LABFILE_DISK_STATES(X)                                                                     \
+	X(UNMOUNTED, "not mounted")                                                                \
+	X(MOUNTED, "mounted")                                                                      \
+	X(READONLY, "read-only")                                                                   \
+	X(SHUTDOWN, "shut down") /* every access fails */
+
+enum labfile_disk_state {
+#define LABFILE_ENUM_(name, text) LABFILE_DISK_##name,
+	LABFILE_DISK_STATES(LABFILE_ENUM_)
+#undef LABFILE_ENUM_
+		LABFILE_DISK_STATE_N
+};
+
 /* Whether a node answered when it was asked; for `lab status`, never stored. */
 enum labfile_answer { LABFILE_NOT_ASKED, LABFILE_ANSWERS, LABFILE_SILENT };
 
@@ -81,6 +95,14 @@ struct labfile_node {
 	char log[PATHS_MAX];   /* its log file */
 	enum labfile_node_state state;
 	enum labfile_answer answer;
+	bool may_end; /* a fault of its disk is on: it is expected to end by itself */
+	/* its own disk, if the lab has such: file, mount point, and the process whose mount
+	 * namespace has it mounted (0: none known) */
+	char disk_image[PATHS_MAX];
+	char disk_mount[PATHS_MAX];
+	pid_t disk_pid;
+	uint64_t disk_start_time;
+	enum labfile_disk_state disk_state;
 };
 
 struct labfile_fault {
@@ -91,6 +113,7 @@ struct labfile_fault {
 	enum labfile_fault_state state;
 	int64_t since_wall_ns; /* when it was about to be applied */
 	char proof[320];       /* that it bit, so far; "" for none yet */
+	int64_t mark;          /* what its kind must remember until it is healed */
 };
 
 struct labfile {
@@ -102,6 +125,7 @@ struct labfile {
 	int subnet;                   /* N of 198.18.N.0/24; 0: none chosen yet */
 	char bootstrap[256];          /* "198.18.1.11:9092,198.18.1.12:9092" */
 	char client_netns[PATHS_MAX]; /* where clients live; a path, as in the nodes */
+	uint64_t disk_bytes; /* size of each node's own disk; 0: nodes share the machine's */
 	bool secure;
 	char client_config[PATHS_MAX]; /* secure: properties file that may do everything; else "" */
 	char libs[PATHS_MAX];          /* folder of the broker's program files */
@@ -125,6 +149,7 @@ struct labfile {
 const char *labfile_state_text(enum labfile_state state);
 const char *labfile_node_state_text(enum labfile_node_state state);
 const char *labfile_fault_state_text(enum labfile_fault_state state);
+const char *labfile_disk_state_text(enum labfile_disk_state state);
 
 /*
  * May a lab be called so? Small letters, digits and '-', a letter or digit first, at most
@@ -173,7 +198,7 @@ MUST_CHECK int labfile_list(
 	const char *kind, struct labfile_entry **ret_list, size_t *ret_n, struct err *e);
 
 /* Compare with the machine: a node that should run and whose process is gone becomes
- * LABFILE_NODE_DIED. */
+ * LABFILE_NODE_DIED, or LABFILE_NODE_KILLED where a fault made it end itself. */
 void labfile_refresh(struct labfile *file);
 
 /* Is this still the boot that the lab was made in? */
@@ -187,7 +212,7 @@ struct labfile_node *labfile_find_node(struct labfile *file, const char *name);
 
 /*
  * Add the state as a JSON object to out: what the file holds and, for people who ask, `answers` for
- * nodes that were asked and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
+ * nodes that were asked, `disk_state` and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
  * memory.
  */
 void labfile_format(const struct labfile *file, struct buf *out);

@@ -23,6 +23,7 @@ struct proc_spec {
 	bool inherit_output; /* keep our stdout and stderr (with output_file NULL); else /dev/null */
 	int keep_fd;  /* this descriptor stays open in the child, under its number; -1: none */
 	int netns_fd; /* enter this network namespace first; -1: stay */
+	int mntns_fd; /* and this mount namespace, once our files are open; -1: stay */
 	uid_t uid;    /* run as this user when it differs from ours (0 and we are root: root) */
 	gid_t gid;
 	bool until_closed; /* proc_run(): not its end counts but that of its output, which a daemon
@@ -33,7 +34,7 @@ struct proc_spec {
 
 #define PROC_SPEC_INIT                                                                             \
 	{                                                                                          \
-		.keep_fd = -1, .netns_fd = -1                                                      \
+		.keep_fd = -1, .netns_fd = -1, .mntns_fd = -1                                      \
 	}
 
 /*
