@@ -14,6 +14,7 @@
 #include "scenarios/lab/cmd_lab_common.h"
 #include "scenarios/lab/fault.h"
 #include "scenarios/lab/kafka_tools.h"
+#include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/lab_process.h"
 
 /* --- status */
@@ -51,8 +52,12 @@ static void print_node(const struct labfile *file, const struct labfile_node *no
 		units_bytes(rss_bytes(node->pid), rss);
 		snprintf(pid, sizeof(pid), "%d", (int)node->pid);
 	}
-	printf("  %-10s %-9s %-8s %-9s %-19s %s\n", node->name,
-		labfile_node_state_text(node->state), answers[node->answer], pid, address, rss);
+	printf("  %-10s %-9s %-8s %-9s %-19s %s", node->name, labfile_node_state_text(node->state),
+		answers[node->answer], pid, address, rss);
+	if (file->disk_bytes)
+		printf("%*s%s", (int)(9 - strlen(rss)), "",
+			labfile_disk_state_text(node->disk_state));
+	printf("\n");
 }
 
 static void print_faults(const struct labfile *file)
@@ -74,6 +79,8 @@ static void print_faults(const struct labfile *file)
 
 static void print_status(const struct labfile *file)
 {
+	char size[UNITS_LEN];
+
 	printf("lab '%s'  %s %s%s  %s\n", file->name, file->kind, file->version,
 		file->secure ? ", secure" : "", labfile_state_text(file->state));
 	if (!labfile_same_boot(file))
@@ -82,8 +89,12 @@ static void print_status(const struct labfile *file)
 		printf("  bootstrap  %s\n", file->bootstrap);
 	if (file->client_config[0])
 		printf("  properties %s\n", file->client_config);
+	if (file->disk_bytes) {
+		units_bytes(file->disk_bytes, size);
+		printf("  disks      loop, %s each\n", size);
+	}
 	printf("  %-10s %-9s %-8s %-9s %-19s %s\n", "NODE", "STATE", "ANSWERS", "PID", "ADDRESS",
-		"MEMORY");
+		file->disk_bytes ? "MEMORY   DISK" : "MEMORY");
 	for (size_t i = 0; i < file->n_nodes; i++)
 		print_node(file, &file->node[i]);
 	print_faults(file);
@@ -97,6 +108,8 @@ static void look(const struct lab_kind *kind, struct labfile *file, int64_t time
 	struct lab lab = {.kind = kind, .file = file, .lock_fd = -1};
 
 	labfile_refresh(file);
+	for (size_t i = 0; i < file->n_nodes && file->disk_bytes; i++)
+		file->node[i].disk_state = lab_disk_look(&file->node[i]);
 	if (file->state != LABFILE_UP || !labfile_same_boot(file))
 		return;
 	kind->ask(file, timeout_ns, NULL);

@@ -15,10 +15,13 @@
 
 #include "core/clock.h"
 #include "core/proc.h"
+#include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/lab_event.h"
+#include "scenarios/lab/mountinfo.h"
 
 #define MAX_FOUND 1024
 #define POLL_NS (10 * NS_PER_MS)
+#define MOUNTINFO_MAX ((size_t)4 << 20)
 
 struct found {
 	pid_t pid;
@@ -101,8 +104,9 @@ static bool is_self_or_parent(pid_t pid)
 	return false;
 }
 
-static bool lives_in(pid_t pid, const struct stat *ns)
+static bool lives_in(pid_t pid, const void *arg)
 {
+	const struct stat *ns = arg;
 	char path[40];
 	struct stat st;
 
@@ -110,9 +114,28 @@ static bool lives_in(pid_t pid, const struct stat *ns)
 	return stat(path, &st) == 0 && st.st_ino == ns->st_ino && st.st_dev == ns->st_dev;
 }
 
-/* Who lives in that namespace. The start time is read before the question, so it is that process's.
- */
-static size_t find_inside(const struct stat *ns, struct found *found, size_t max)
+static bool sees_mount(pid_t pid, const void *arg)
+{
+	char path[40], *text = NULL;
+	bool sees;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+	if (paths_read_file(path, MOUNTINFO_MAX, &text, NULL, NULL) != 0)
+		return false;
+	sees = mountinfo_find(text, arg, NULL);
+	free(text);
+	return sees;
+}
+
+/* Which processes are meant. */
+struct place {
+	bool (*has)(pid_t pid, const void *arg);
+	const void *arg;
+	const char *path; /* for messages */
+};
+
+/* Who lives there. The start time is read before the question, so it is that process's. */
+static size_t find_inside(const struct place *place, struct found *found, size_t max)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
@@ -122,7 +145,7 @@ static size_t find_inside(const struct stat *ns, struct found *found, size_t max
 		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
 		uint64_t start_time = pid > 0 ? proc_start_time(pid) : 0;
 
-		if (start_time && lives_in(pid, ns) && !is_self_or_parent(pid) &&
+		if (start_time && place->has(pid, place->arg) && !is_self_or_parent(pid) &&
 			proc_alive(pid, start_time))
 			found[n++] = (struct found){pid, start_time};
 	}
@@ -148,37 +171,51 @@ static int signal_and_wait(
 	return r;
 }
 
-int lab_clear_netns(const char *path, bool ask_first, int *ret_n, struct err *e)
+static int clear(const struct place *place, bool ask_first, int *ret_n, struct err *e)
 {
 	struct found found[MAX_FOUND];
-	struct stat ns;
-	size_t n;
+	size_t n = find_inside(place, found, MAX_FOUND);
 	int r = 0;
+
+	if (ret_n)
+		*ret_n = (int)n;
+	if (n && ask_first && signal_and_wait(found, n, SIGTERM, 2 * NS_PER_S, NULL) == 0)
+		n = find_inside(place, found, MAX_FOUND);
+	/* again until there is nobody: a process may have started another one meanwhile */
+	for (int round = 0; n && r == 0; round++) {
+		if (round == 20)
+			return err_set(
+				e, ERR_TIMEOUT, "processes keep appearing in '%s'", place->path);
+		r = signal_and_wait(found, n, SIGKILL, 20 * NS_PER_S, e);
+		n = find_inside(place, found, MAX_FOUND);
+	}
+	return r;
+}
+
+int lab_clear_netns(const char *path, bool ask_first, int *ret_n, struct err *e)
+{
+	struct stat ns;
+	const struct place place = {.has = lives_in, .arg = &ns, .path = path};
 
 	if (ret_n)
 		*ret_n = 0;
 	if (stat(path, &ns) != 0)
 		return errno == ENOENT ? 0
 				       : err_set_errno(e, ERR_IO, errno, "cannot see '%s'", path);
-	n = find_inside(&ns, found, MAX_FOUND);
-	if (ret_n)
-		*ret_n = (int)n;
-	if (n && ask_first && signal_and_wait(found, n, SIGTERM, 2 * NS_PER_S, NULL) == 0)
-		n = find_inside(&ns, found, MAX_FOUND);
-	/* again until there is nobody: a process may have started another one meanwhile */
-	for (int round = 0; n && r == 0; round++) {
-		if (round == 20)
-			return err_set(e, ERR_TIMEOUT, "processes keep appearing in '%s'", path);
-		r = signal_and_wait(found, n, SIGKILL, 20 * NS_PER_S, e);
-		n = find_inside(&ns, found, MAX_FOUND);
-	}
-	return r;
+	return clear(&place, ask_first, ret_n, e);
+}
+
+int lab_clear_mount(const char *mount_point, struct err *e)
+{
+	const struct place place = {.has = sees_mount, .arg = mount_point, .path = mount_point};
+
+	return clear(&place, false, NULL, e);
 }
 
 int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *argv, struct err *e)
 {
 	struct proc_spec spec = PROC_SPEC_INIT;
-	int fd = -1, r;
+	int fd = -1, mount_fd = -1, r;
 
 	r = lab_clear_netns(node->netns, false, NULL, e);
 	if (r)
@@ -190,11 +227,14 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	if (r)
 		goto out;
 	r = lab_open_netns(node->netns, &fd, e);
+	if (r == 0 && lab->file->disk_bytes)
+		r = lab_disk_open_ns(node, &mount_fd, e);
 	if (r)
 		goto out;
 	spec.argv = argv;
 	spec.output_file = node->log;
 	spec.netns_fd = fd;
+	spec.mntns_fd = mount_fd;
 	spec.new_session = true;
 	r = proc_start(&spec, &node->pid, e);
 	if (r)
@@ -206,6 +246,8 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 out:
 	if (fd >= 0)
 		close(fd);
+	if (mount_fd >= 0)
+		close(mount_fd);
 	return r ? err_wrap(e, "start %s", node->name) : 0;
 }
 

@@ -32,6 +32,13 @@ MUST_CHECK int lab_wait_gone(pid_t pid, uint64_t start_time, int64_t timeout_ns,
 MUST_CHECK int lab_clear_netns(const char *path, bool ask_first, int *ret_n, struct err *e);
 
 /*
+ * SIGKILL every process that sees something mounted at that path in its mount namespace, and wait
+ * until they are gone, as lab_clear_netns() does. For paths where only a namespace of the lab's own
+ * has a mount.
+ */
+MUST_CHECK int lab_clear_mount(const char *mount_point, struct err *e);
+
+/*
  * Run a command inside a namespace and wait for its end: output in out (may be NULL), input to its
  * stdin (may be NULL). A non-zero exit is ERR_IO with its output in the message.
  */
