@@ -79,6 +79,7 @@ static const struct command *const table[] = {
 	&cmd_scenario_show,
 	&cmd_scenario_run,
 	&cmd_lab_holder,
+	&cmd_lab_disk_holder,
 	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,
@@ -190,6 +191,15 @@ static void keep_standard_fds(void)
 	}
 }
 
+/* Large enough for all help: why a write fails is known where it is asked for, at the end. */
+static void buffer_output(void)
+{
+	static char buffer[1 << 18];
+
+	if (!isatty(STDOUT_FILENO))
+		(void)setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+}
+
 /* The product must have arrived: a full disk or a closed pipe is no success. */
 static int close_output(int code)
 {
@@ -212,6 +222,7 @@ int main(int argc, char **argv)
 	int words, r;
 
 	keep_standard_fds();
+	buffer_output();
 	all[0] = run_command(&cmd_probe, &cmd_check);
 	for (size_t i = 1; i < N_COMMANDS; i++)
 		all[i] = *table[i - 1];

@@ -38,6 +38,12 @@ static const char *const fault_state_texts[] = {
 	LABFILE_FAULT_STATES(LABFILE_TEXT_)
 #undef LABFILE_TEXT_
 };
+static const char *const disk_state_texts[] = {
+#define LABFILE_TEXT_(name, text) text,
+	LABFILE_DISK_STATES(LABFILE_TEXT_)
+#undef LABFILE_TEXT_
+};
+static const char *const disk_kind_texts[] = {"plain", "loop"};
 
 const char *labfile_state_text(enum labfile_state state)
 {
@@ -68,6 +74,11 @@ const char *labfile_node_state_text(enum labfile_node_state state)
 const char *labfile_fault_state_text(enum labfile_fault_state state)
 {
 	return fault_state_texts[state];
+}
+
+const char *labfile_disk_state_text(enum labfile_disk_state state)
+{
+	return disk_state_texts[state];
 }
 
 static bool is_name(const char *name)
@@ -202,6 +213,19 @@ static const json_t *take_array(struct reader *r, const char *name, size_t max, 
 	return NULL;
 }
 
+/* Only in labs whose nodes have disks of their own. */
+static void read_disk(struct reader *r, struct labfile_node *node)
+{
+	if (has(r, "may_end"))
+		node->may_end = take_bool(r, "may_end");
+	if (!has(r, "disk_image"))
+		return;
+	take_string(r, "disk_image", node->disk_image, sizeof(node->disk_image));
+	take_string(r, "disk_mount", node->disk_mount, sizeof(node->disk_mount));
+	node->disk_pid = (pid_t)take_number(r, "disk_pid", 0, PID_LIMIT);
+	node->disk_start_time = (uint64_t)take_number(r, "disk_start_time", 0, INT64_MAX);
+}
+
 static void read_node(const json_t *object, struct labfile_node *node, struct reader *parent)
 {
 	struct reader r = {.object = object};
@@ -217,6 +241,7 @@ static void read_node(const json_t *object, struct labfile_node *node, struct re
 	take_string(&r, "log", node->log, sizeof(node->log));
 	node->state = (enum labfile_node_state)take_word(
 		&r, "state", node_state_texts, LABFILE_NODE_STATE_N);
+	read_disk(&r, node);
 	if (r.bad && !parent->bad)
 		parent->bad = r.bad;
 }
@@ -242,6 +267,8 @@ static void read_fault(const json_t *object, struct labfile_fault *fault, struct
 		take_string(&r, "by", fault->by, sizeof(fault->by));
 	fault->state = (enum labfile_fault_state)take_word(
 		&r, "state", fault_state_texts, LABFILE_FAULT_STATE_N);
+	if (has(&r, "mark"))
+		fault->mark = take_number(&r, "mark", 0, INT64_MAX);
 	if (r.bad && !parent->bad)
 		parent->bad = r.bad;
 }
@@ -264,6 +291,19 @@ static void read_lists(struct reader *r, struct labfile *file)
 	list = take_array(r, "faults", LABFILE_MAX_FAULTS, &file->n_faults);
 	for (size_t i = 0; i < file->n_faults; i++)
 		read_fault(json_array_get(list, i), &file->fault[i], r);
+}
+
+/* Labs of an earlier build have no word of disks. */
+static void read_disk_kind(struct reader *r, struct labfile *file)
+{
+	bool loop;
+
+	if (!has(r, "disk"))
+		return;
+	loop = take_word(r, "disk", disk_kind_texts, 2) == 1;
+	file->disk_bytes = (uint64_t)take_number(r, "disk_bytes", 0, INT64_MAX);
+	if (loop != (file->disk_bytes > 0) && !r->bad)
+		r->bad = "disk_bytes";
 }
 
 static void read_all(struct reader *r, struct labfile *file)
@@ -290,6 +330,7 @@ static void read_all(struct reader *r, struct labfile *file)
 	take_string(r, "bootstrap", file->bootstrap, sizeof(file->bootstrap));
 	take_string(r, "client_namespace", file->client_netns, sizeof(file->client_netns));
 	file->secure = take_bool(r, "secure");
+	read_disk_kind(r, file);
 	take_string(r, "client_config", file->client_config, sizeof(file->client_config));
 	take_string(r, "libs", file->libs, sizeof(file->libs));
 	take_string(r, "java_args", file->java_args, sizeof(file->java_args));
@@ -385,6 +426,16 @@ static void set_number(json_t *o, const char *name, int64_t value)
 	json_object_set_new(o, name, json_integer(value));
 }
 
+static void set_disk(json_t *o, const struct labfile_node *node, bool asked)
+{
+	set_string(o, "disk_image", node->disk_image);
+	set_string(o, "disk_mount", node->disk_mount);
+	set_number(o, "disk_pid", node->disk_pid);
+	set_number(o, "disk_start_time", (int64_t)node->disk_start_time);
+	if (asked)
+		set_string(o, "disk_state", disk_state_texts[node->disk_state]);
+}
+
 static json_t *node_object(const struct labfile *file, const struct labfile_node *node, bool asked)
 {
 	json_t *o = json_object();
@@ -399,6 +450,10 @@ static json_t *node_object(const struct labfile *file, const struct labfile_node
 	set_string(o, "data_directory", node->data);
 	set_string(o, "log", node->log);
 	set_string(o, "state", node_state_texts[node->state]);
+	if (node->may_end)
+		json_object_set_new(o, "may_end", json_true());
+	if (file->disk_bytes)
+		set_disk(o, node, asked);
 	if (asked && node->answer != LABFILE_NOT_ASKED)
 		json_object_set_new(o, "answers", json_boolean(node->answer == LABFILE_ANSWERS));
 	if (asked && labfile_node_alive(file, node))
@@ -425,6 +480,7 @@ static json_t *fault_object(const struct labfile_fault *fault)
 	set_number(o, "guard_start_time", (int64_t)fault->guard_start_time);
 	set_string(o, "by", fault->by);
 	set_string(o, "proof", fault->proof);
+	set_number(o, "mark", fault->mark);
 	return o;
 }
 
@@ -439,6 +495,8 @@ static void set_head(json_t *o, const struct labfile *file)
 	set_string(o, "bootstrap", file->bootstrap);
 	set_string(o, "client_namespace", file->client_netns);
 	set_number(o, "subnet", file->subnet);
+	set_string(o, "disk", disk_kind_texts[file->disk_bytes > 0]);
+	set_number(o, "disk_bytes", (int64_t)file->disk_bytes);
 	json_object_set_new(o, "secure", json_boolean(file->secure));
 	set_string(o, "client_config", file->client_config);
 	set_string(o, "libs", file->libs);
@@ -628,7 +686,7 @@ void labfile_refresh(struct labfile *file)
 
 		if ((node->state == LABFILE_NODE_RUNNING || node->state == LABFILE_NODE_FROZEN) &&
 			!labfile_node_alive(file, node))
-			node->state = LABFILE_NODE_DIED;
+			node->state = node->may_end ? LABFILE_NODE_KILLED : LABFILE_NODE_DIED;
 		/* whoever froze or thawed it */
 		if (node->state == LABFILE_NODE_RUNNING && proc_stopped(node->pid))
 			node->state = LABFILE_NODE_FROZEN;

@@ -80,6 +80,20 @@ enum labfile_fault_state {
 		LABFILE_FAULT_STATE_N
 };
 
+/* A node's own disk, in a lab that gives its nodes one; for `lab status`, never stored. */
+#define LABFILE_DISK_STATES(X)                                                                     \
+	X(UNMOUNTED, "not mounted")                                                                \
+	X(MOUNTED, "mounted")                                                                      \
+	X(READONLY, "read-only")                                                                   \
+	X(SHUTDOWN, "shut down") /* every access fails */
+
+enum labfile_disk_state {
+#define LABFILE_ENUM_(name, text) LABFILE_DISK_##name,
+	LABFILE_DISK_STATES(LABFILE_ENUM_)
+#undef LABFILE_ENUM_
+		LABFILE_DISK_STATE_N
+};
+
 /* Whether a node answered when it was asked; for `lab status`, never stored. */
 enum labfile_answer { LABFILE_NOT_ASKED, LABFILE_ANSWERS, LABFILE_SILENT };
 
@@ -96,6 +110,14 @@ struct labfile_node {
 	char log[PATHS_MAX];  /* its log file */
 	enum labfile_node_state state;
 	enum labfile_answer answer;
+	bool may_end; /* a fault of its disk is on: it is expected to end by itself */
+	/* its own disk, if the lab has such: file, mount point, and the process whose mount
+	 * namespace has it mounted (0: none known) */
+	char disk_image[PATHS_MAX];
+	char disk_mount[PATHS_MAX];
+	pid_t disk_pid;
+	uint64_t disk_start_time;
+	enum labfile_disk_state disk_state;
 };
 
 struct labfile_fault {
@@ -114,6 +136,7 @@ struct labfile_fault {
 	uint64_t guard_start_time;
 	char by[64];     /* by whom: "root, process 123" */
 	char proof[320]; /* that it bit, so far; "" for none yet */
+	int64_t mark;    /* what its kind must remember until it is healed */
 };
 
 struct labfile {
@@ -129,6 +152,7 @@ struct labfile {
 	pid_t holder_pid;             /* user namespaces: the process that keeps them; 0: none */
 	uint64_t holder_start_time;
 	char cluster_file[PATHS_MAX]; /* a cluster's: the file that describes it; else "" */
+	uint64_t disk_bytes; /* size of each node's own disk; 0: nodes share the machine's */
 	bool secure;
 	char client_config[PATHS_MAX]; /* secure: properties file that may do everything; else "" */
 	char libs[PATHS_MAX];          /* folder of the broker's program files */
@@ -155,6 +179,7 @@ const char *labfile_network_text(enum labfile_network network);
 bool labfile_network_parse(const char *text, enum labfile_network *ret);
 const char *labfile_node_state_text(enum labfile_node_state state);
 const char *labfile_fault_state_text(enum labfile_fault_state state);
+const char *labfile_disk_state_text(enum labfile_disk_state state);
 
 /*
  * May a lab be called so? Small letters, digits and '-', a letter or digit first, at most
@@ -211,7 +236,8 @@ MUST_CHECK int labfile_list(
 bool labfile_cluster_of(const char *hosts, char *ret, size_t len);
 
 /* Compare with the machine: a node that should run and whose process is gone becomes
- * LABFILE_NODE_DIED. Of a cluster's nodes nothing can be seen from here. */
+ * LABFILE_NODE_DIED, or LABFILE_NODE_KILLED where a fault made it end itself. Of a cluster's nodes
+ * nothing can be seen from here. */
 void labfile_refresh(struct labfile *file);
 
 /* Is this still the boot that the lab was made in? */
@@ -236,7 +262,7 @@ struct labfile_node *labfile_find_node(struct labfile *file, const char *name);
 
 /*
  * Add the state as a JSON object to out: what the file holds and, for people who ask, `answers` for
- * nodes that were asked and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
+ * nodes that were asked, `disk_state` and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
  * memory.
  */
 void labfile_format(const struct labfile *file, struct buf *out);

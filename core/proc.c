@@ -173,6 +173,8 @@ static void child_identity(const struct proc_spec *spec, pid_t parent, int repor
 	}
 	if (spec->netns_fd >= 0 && setns(spec->netns_fd, CLONE_NEWNET) != 0)
 		child_fail(report, "enter the network namespace");
+	if (spec->mntns_fd >= 0 && setns(spec->mntns_fd, CLONE_NEWNS) != 0)
+		child_fail(report, "enter the mount namespace");
 	if (spec->new_session)
 		setsid();
 	if (spec->uid != 0 && spec->uid != geteuid()) {

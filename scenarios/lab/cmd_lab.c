@@ -16,6 +16,7 @@
 #include "scenarios/lab/fault_guard.h"
 #include "scenarios/lab/lab_cluster.h"
 #include "scenarios/lab/lab_holder.h"
+#include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/lab_process.h"
 
 #define GUARD_TRIES_NS (60 * NS_PER_S)
@@ -52,6 +53,8 @@ struct up_opts {
 	const char *network;
 	uint64_t nodes;
 	bool secure;
+	const char *disk;
+	uint64_t disk_size;
 	struct opt_list broker_config;
 	const char *jvm_options;
 	uint64_t until_pid;
@@ -89,6 +92,8 @@ static int up_run(struct cmdline *cl)
 		.nodes = (int)(o->nodes > 1000 ? 1000 : o->nodes),
 		.version = o->version,
 		.network = o->network,
+		.disk = opt_given(cl, "disk") ? o->disk : NULL,
+		.disk_bytes = o->disk_size,
 		.secure = o->secure,
 		.secure_given = opt_given(cl, "secure"),
 		.setting = o->broker_config.item,
@@ -150,6 +155,21 @@ static const struct opt up_rows[] = {
 			"starts with alice) and mallory (nothing), each with a file of client "
 			"properties in "
 			"the lab's folder."},
+	{.name = "disk",
+		.type = OPT_CHOICE,
+		.arg = "KIND",
+		.offset = offsetof(struct up_opts, disk),
+		.dflt = "plain",
+		.choices = "plain|loop",
+		.help = "Where a node's data is: plain, in the lab's folder; loop, on a file system of its "
+			"own (ext4 in a sparse file), so that its power can be cut and its disk can "
+			"fail."},
+	{.name = "disk-size",
+		.type = OPT_SIZE,
+		.arg = "SIZE",
+		.offset = offsetof(struct up_opts, disk_size),
+		.help = "Size of each node's own disk, 2G if it is not given; only what is written takes "
+			"room."},
 	{.name = "broker-config",
 		.type = OPT_LIST,
 		.arg = "NAME=VALUE",
@@ -528,28 +548,29 @@ static int find_fault(const struct fault_ops *const *table, const char *word,
 	return err_hint(e, "%s", all);
 }
 
+static void print_applied(const struct labfile_fault *fault)
+{
+	cmd_lab_said_all();
+	print_fault(fault, "");
+	fflush(stdout);
+}
+
 /* All nodes are looked up before the first is touched. */
 static int fault_nodes(struct lab *lab, const struct fault_ops *ops, const struct fault_opts *o,
 	int n, char **names, struct err *e)
 {
 	const struct fault_until until = {
 		.ns = o->time, .pid = (pid_t)(o->until_pid > INT32_MAX ? INT32_MAX : o->until_pid)};
+	struct labfile_node *nodes[LABFILE_MAX_NODES] = {NULL};
 	struct fault_arg args[N_FAULT_ARGS];
 	size_t n_args = take_args(o, args);
-	struct labfile_node *node;
-	struct labfile_fault *fault = NULL;
 	int r = 0;
 
 	for (int i = 0; i < n && r == 0; i++)
-		r = cmd_lab_node(lab->file, names[i], &node, e);
-	for (int i = 0; i < n && r == 0; i++) {
-		r = cmd_lab_node(lab->file, names[i], &node, e);
-		if (r == 0)
-			r = fault_apply(lab, ops, node, args, n_args, &until, &fault, e);
-		if (r == 0)
-			print_fault(fault, "");
-	}
-	return r;
+		r = cmd_lab_node(lab->file, names[i], &nodes[i], e);
+	return r ? r
+		 : fault_apply_all(
+			   lab, ops, nodes, (size_t)n, args, n_args, &until, print_applied, e);
 }
 
 static int fault_run(struct cmdline *cl)
@@ -618,24 +639,62 @@ static const struct opt fault_rows[] = {
 const struct command cmd_lab_fault = {
 	.name = "lab fault",
 	.args = "KIND NODE...",
-	.summary = "do harm to nodes of a lab: kill, freeze, isolate",
+	.summary = "do harm to nodes of a lab: kill, freeze, isolate, powercut, ...",
 	.description =
 		"kill: SIGKILL of the node's process; what it had written is in the page cache.\n\n"
 		"freeze: SIGSTOP of it; connections stay open, and nobody answers.\n\n"
 		"isolate: drop all packets between the node and others, without a word, by "
 		"nftables in "
 		"the node's namespace.\n\n"
+		"powercut: freeze the processes of all nodes named, shut their file systems down "
+		"within milliseconds of each other and without writing back what is in the page "
+		"cache, kill, unmount. What the node had not flushed is gone when it is healed.\n\n"
+		"diskfull: fill the node's file system. readonly: an error makes it read-only. "
+		"diskerror: every access fails (EIO). The node ends itself then, and is started "
+		"again by lab heal.\n\n"
+		"These four need a lab with --disk loop.\n\n"
 		"Prints the fault's id, and what proves that it bites: nothing is taken for "
 		"granted. "
 		"mqaudit lab heal undoes all.",
 	.examples = "# cut the leader from the other brokers; clients still reach it\n"
 		    "mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
-		    "mqaudit lab fault kill kafka1\n",
+		    "mqaudit lab fault kill kafka1\n"
+		    "# everything that no node had flushed is lost\n"
+		    "mqaudit lab fault powercut kafka1 kafka2 kafka3 && mqaudit lab heal\n",
 	.opts = fault_rows,
 	.opts_size = sizeof(struct fault_opts),
 	.min_args = 2,
 	.max_args = LABFILE_MAX_NODES + 1,
 	.run = fault_run,
+};
+
+/* --- who holds a node's disk */
+
+struct disk_holder_opts {
+	int unused;
+};
+
+static int disk_holder_run(struct cmdline *cl)
+{
+	struct err e = {0};
+
+	err_ignore(lab_disk_hold(cl->argv[0], cl->argv[1], &e));
+	return cmd_lab_fail(&e);
+}
+
+static const struct opt disk_holder_rows[] = {{.name = NULL}};
+
+const struct command cmd_lab_disk_holder = {
+	.name = "lab disk-holder",
+	.args = "IMAGE FOLDER",
+	.summary = "mount a node's disk in a mount namespace of its own, and stay",
+	.description = "For mqaudit itself.",
+	.opts = disk_holder_rows,
+	.opts_size = sizeof(struct disk_holder_opts),
+	.min_args = 2,
+	.max_args = 2,
+	.run = disk_holder_run,
+	.hidden = true,
 };
 
 /* --- the guard */

@@ -15,6 +15,7 @@
 #include "scenarios/lab/fault.h"
 #include "scenarios/lab/kafka_tools.h"
 #include "scenarios/lab/lab_cluster.h"
+#include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/lab_process.h"
 
 /* --- status */
@@ -54,8 +55,12 @@ static void print_node(const struct labfile *file, const struct labfile_node *no
 		units_bytes(rss_bytes(node->pid), rss);
 		snprintf(pid, sizeof(pid), "%d", (int)node->pid);
 	}
-	printf("  %-10s %-9s %-8s %-9s %-19s %s\n", node->name,
-		labfile_node_state_text(node->state), answers[node->answer], pid, address, rss);
+	printf("  %-10s %-9s %-8s %-9s %-19s %s", node->name, labfile_node_state_text(node->state),
+		answers[node->answer], pid, address, rss);
+	if (file->disk_bytes)
+		printf("%*s%s", (int)(9 - strlen(rss)), "",
+			labfile_disk_state_text(node->disk_state));
+	printf("\n");
 }
 
 /* "  (heals in 12 s, or with process 42)" for a fault that heals by itself; else "". */
@@ -106,6 +111,8 @@ static void print_head(const struct labfile *file)
 
 static void print_status(const struct labfile *file)
 {
+	char size[UNITS_LEN];
+
 	print_head(file);
 	if (!labfile_same_boot(file))
 		printf("  the machine was restarted since: mqaudit lab down cleans up\n");
@@ -113,8 +120,12 @@ static void print_status(const struct labfile *file)
 		printf("  bootstrap  %s\n", file->bootstrap);
 	if (file->client_config[0])
 		printf("  properties %s\n", file->client_config);
+	if (file->disk_bytes) {
+		units_bytes(file->disk_bytes, size);
+		printf("  disks      loop, %s each\n", size);
+	}
 	printf("  %-10s %-9s %-8s %-9s %-19s %s\n", "NODE", "STATE", "ANSWERS", "PID", "ADDRESS",
-		"MEMORY");
+		file->disk_bytes ? "MEMORY   DISK" : "MEMORY");
 	for (size_t i = 0; i < file->n_nodes; i++)
 		print_node(file, &file->node[i]);
 	print_faults(file);
@@ -129,6 +140,8 @@ static void look(const struct lab_kind *kind, struct cluster *cluster, struct la
 	struct lab lab = {.kind = kind, .file = file, .cluster = cluster, .lock_fd = -1};
 
 	labfile_refresh(file);
+	for (size_t i = 0; i < file->n_nodes && file->disk_bytes; i++)
+		file->node[i].disk_state = lab_disk_look(&file->node[i]);
 	if (file->state != LABFILE_UP || !labfile_same_boot(file))
 		return;
 	kind->ask(file, timeout_ns, NULL);

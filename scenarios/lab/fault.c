@@ -15,7 +15,8 @@
 #define PROVE_NS (3 * NS_PER_S)
 
 const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate,
-	&fault_loss, &fault_slow, &fault_reset, &fault_answers, NULL};
+	&fault_loss, &fault_slow, &fault_reset, &fault_answers, &fault_powercut, &fault_diskfull,
+	&fault_readonly, &fault_diskerror, NULL};
 
 static const struct fault_ops *find(const struct fault_ops *const *table, const char *name)
 {
@@ -191,9 +192,9 @@ static int fill(struct lab *lab, const struct fault_ops *ops, const struct labfi
 	return write_args(ops, args, n_args, fault, e);
 }
 
-int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_node *node,
-	const struct fault_arg *args, size_t n_args, const struct fault_until *until,
-	struct labfile_fault **ret_fault, struct err *e)
+/* Add a fault to the state, for all to see but not yet saved. */
+static int add(struct lab *lab, const struct fault_ops *ops, const struct labfile_node *node,
+	const struct fault_arg *args, size_t n_args, const struct fault_until *until, struct err *e)
 {
 	struct labfile *file = lab->file;
 	struct labfile_fault *fault = &file->fault[file->n_faults];
@@ -210,25 +211,85 @@ int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_nod
 		return r;
 	file->n_faults++;
 	file->n_faults_ever++;
-	r = lab_save(lab, e);
-	if (r) {
-		file->n_faults--;
-		return r;
+	return 0;
+}
+
+/* Put on the faults from `first` to the last one, all of one kind, at one instant. */
+static int put_on(struct lab *lab, const struct fault_ops *ops, size_t first, struct err *e)
+{
+	struct labfile *file = lab->file;
+	struct labfile_fault *faults[LABFILE_MAX_NODES];
+	size_t n = file->n_faults - first;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		faults[i] = &file->fault[first + i];
+		event(lab, faults[i], LAB_EVENT_BEGIN);
+		if (r == 0)
+			r = fault_guard_start(lab, faults[i], e);
 	}
-	event(lab, fault, LAB_EVENT_BEGIN);
-	r = fault_guard_start(lab, fault, e);
 	if (r == 0)
-		r = ops->apply(lab, fault, e);
+		r = n == 1 ? ops->apply(lab, faults[0], e) : ops->apply_group(lab, faults, n, e);
 	if (r) {
-		err_wrap(e, "fault %s on %s", ops->name, node->name);
-		err_ignore(heal_one(lab, file->n_faults - 1, NULL, NULL));
+		err_wrap(
+			e, "fault %s on %s", ops->name, n == 1 ? faults[0]->node : "several nodes");
+		while (n-- > 0)
+			err_ignore(heal_one(lab, first + n, NULL, NULL));
 		return r;
 	}
-	r = ops->prove(lab, fault, PROVE_NS, e);
-	fault->state = LABFILE_FAULT_ON;
+	for (size_t i = 0; i < n; i++) {
+		int r_one = ops->prove(lab, faults[i], PROVE_NS, r ? NULL : e);
+
+		r = r ? r : r_one;
+		faults[i]->state = LABFILE_FAULT_ON;
+	}
+	return r ? r : lab_save(lab, e);
+}
+
+/* Write the faults down, then put them on. */
+static int apply_at_once(struct lab *lab, const struct fault_ops *ops,
+	struct labfile_node *const *nodes, size_t n, const struct fault_arg *args, size_t n_args,
+	const struct fault_until *until, struct err *e)
+{
+	struct labfile *file = lab->file;
+	size_t first = file->n_faults;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add(lab, ops, nodes[i], args, n_args, until, e);
 	if (r == 0)
 		r = lab_save(lab, e);
-	*ret_fault = fault;
+	if (r) {
+		while (file->n_faults > first)
+			drop(file, file->n_faults - 1);
+		return r;
+	}
+	return put_on(lab, ops, first, e);
+}
+
+int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_node *node,
+	const struct fault_arg *args, size_t n_args, const struct fault_until *until,
+	struct labfile_fault **ret_fault, struct err *e)
+{
+	*ret_fault = &lab->file->fault[lab->file->n_faults];
+	return apply_at_once(lab, ops, &node, 1, args, n_args, until, e);
+}
+
+int fault_apply_all(struct lab *lab, const struct fault_ops *ops, struct labfile_node *const *nodes,
+	size_t n, const struct fault_arg *args, size_t n_args, const struct fault_until *until,
+	void (*told)(const struct labfile_fault *), struct err *e)
+{
+	size_t first = lab->file->n_faults;
+	int r = 0;
+
+	if (ops->apply_group)
+		r = apply_at_once(lab, ops, nodes, n, args, n_args, until, e);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (!ops->apply_group)
+			r = apply_at_once(lab, ops, &nodes[i], 1, args, n_args, until, e);
+		if (r == 0 && told)
+			told(&lab->file->fault[first + i]);
+	}
 	return r;
 }
 

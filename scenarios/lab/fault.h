@@ -34,6 +34,12 @@ struct fault_ops {
 	 * caller. */
 	int (*apply)(struct lab *lab, struct labfile_fault *fault, struct err *e);
 	/*
+	 * Optional: put it on several nodes at one instant, as near as can be; as apply. Without it
+	 * they come one after the other.
+	 */
+	int (*apply_group)(
+		struct lab *lab, struct labfile_fault *const *faults, size_t n, struct err *e);
+	/*
 	 * Required: fill fault->proof with what shows that it bites, as known now; waits up to
 	 * timeout_ns for a first sign. "" when there is none yet. No failure but of asking.
 	 */
@@ -54,6 +60,10 @@ extern const struct fault_ops fault_loss;
 extern const struct fault_ops fault_slow;
 extern const struct fault_ops fault_reset;
 extern const struct fault_ops fault_answers;
+extern const struct fault_ops fault_powercut;
+extern const struct fault_ops fault_diskfull;
+extern const struct fault_ops fault_diskerror;
+extern const struct fault_ops fault_readonly;
 
 /* All faults, ended by NULL; and one by name: NULL when there is none. */
 extern const struct fault_ops *const fault_table[];
@@ -83,6 +93,16 @@ struct fault_until {
 MUST_CHECK int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_node *node,
 	const struct fault_arg *args, size_t n_args, const struct fault_until *until,
 	struct labfile_fault **ret_fault, struct err *e);
+
+/*
+ * As fault_apply(), on n nodes (at most LABFILE_MAX_NODES); told (may be NULL) hears of each fault
+ * that is on. One whose kind can is put on all at one instant, and then on all or on none; others
+ * come one after the other.
+ */
+MUST_CHECK int fault_apply_all(struct lab *lab, const struct fault_ops *ops,
+	struct labfile_node *const *nodes, size_t n, const struct fault_arg *args, size_t n_args,
+	const struct fault_until *until, void (*told)(const struct labfile_fault *fault),
+	struct err *e);
 
 /*
  * Undo the faults that n words name by their id or node, or with n 0 every one that is on; told

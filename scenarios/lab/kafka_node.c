@@ -11,6 +11,7 @@
 #include "lab_data.h"
 #include "scenarios/lab/kafka_dist.h"
 #include "scenarios/lab/kafka_secure.h"
+#include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/lab_kafka.h"
 #include "scenarios/lab/lab_ping.h"
 #include "scenarios/lab/lab_process.h"
@@ -202,8 +203,9 @@ static int write_format_args(const struct lab *lab, const char *path, const char
 	return r;
 }
 
-static int start_format(
-	const struct lab *lab, const char *args, const char *log, pid_t *ret_pid, struct err *e)
+/* mount_fd: the namespace that has the data folder's disk; -1: none of its own. */
+static int start_format(const struct lab *lab, const char *args, const char *log, int mount_fd,
+	pid_t *ret_pid, struct err *e)
 {
 	char java[PATHS_MAX], common[PATHS_MAX + 2], own[PATHS_MAX + 2], log4j[PATHS_MAX + 64];
 	const char *argv[] = {java, "-Xms16m", "-Xmx128m", "-XX:+UseSerialGC",
@@ -219,6 +221,7 @@ static int start_format(
 	snprintf(own, sizeof(own), "@%s", args);
 	spec.argv = argv;
 	spec.output_file = log;
+	spec.mntns_fd = mount_fd;
 	spec.death_signal = SIGKILL; /* it has no namespace to be found in */
 	return proc_start(&spec, ret_pid, e);
 }
@@ -239,6 +242,18 @@ static int wait_format(const char *name, pid_t pid, const char *log, struct err 
 	return err_set(e, ERR_IO, "cannot format the storage of %s: ...%s", name, words);
 }
 
+static int format_node(struct lab *lab, const struct labfile_node *node, const char *args,
+	pid_t *ret_pid, struct err *e)
+{
+	int fd = -1, r = lab->file->disk_bytes ? lab_disk_open_ns(node, &fd, e) : 0;
+
+	if (r == 0)
+		r = start_format(lab, args, node->log, fd, ret_pid, e);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 int kafka_node_format_all(struct lab *lab, struct err *e)
 {
 	struct labfile *file = lab->file;
@@ -256,7 +271,7 @@ int kafka_node_format_all(struct lab *lab, struct err *e)
 		if (r == 0)
 			r = write_format_args(lab, args, config, cluster_id, file->secure, e);
 		if (r == 0)
-			r = start_format(lab, args, node->log, &pid[i], e);
+			r = format_node(lab, node, args, &pid[i], e);
 	}
 	for (size_t i = 0; i < file->n_nodes; i++) {
 		int r_one = pid[i] ? wait_format(file->node[i].name, pid[i], file->node[i].log,
@@ -357,7 +372,7 @@ static int prepare_training(
 	make_cluster_id(cluster_id);
 	r = write_format_args(lab, args, config, cluster_id, false, e);
 	if (r == 0)
-		r = start_format(lab, args, log, &pid, e);
+		r = start_format(lab, args, log, -1, &pid, e);
 	if (r == 0)
 		r = wait_format("the training node", pid, log, e);
 out:

@@ -12,6 +12,7 @@
 #include "core/proc.h"
 #include "scenarios/lab/cluster.h"
 #include "scenarios/lab/fault.h"
+#include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/lab_event.h"
 #include "scenarios/lab/lab_holder.h"
 #include "scenarios/lab/lab_kafka.h"
@@ -192,17 +193,23 @@ int lab_start_node(struct lab *lab, struct labfile_node *node, struct err *e)
 {
 	int r = lab_check_stop(lab, e);
 
+	if (r == 0 && lab->file->disk_bytes)
+		r = lab_disk_ready(lab, node, e);
 	return r ? r : lab->kind->start(lab, node, e);
 }
 
 static int check_processes(struct lab *lab, struct err *e)
 {
 	for (size_t i = 0; i < lab->file->n_nodes; i++) {
-		const struct labfile_node *node = &lab->file->node[i];
+		struct labfile_node *node = &lab->file->node[i];
 		char words[360];
 
 		if (!lab_is_expected(node) || labfile_node_alive(lab->file, node))
 			continue;
+		if (node->may_end) {
+			node->state = LABFILE_NODE_KILLED;
+			continue;
+		}
 		lab_last_words(node->log, words, sizeof(words));
 		err_set(e, ERR_STATE, "%s ended by itself: ...%s", node->name, words);
 		if (lab->file->state == LABFILE_UP) /* else it goes with the lab */
@@ -284,6 +291,9 @@ int lab_restart_node(struct lab *lab, struct labfile_node *node, int64_t timeout
 
 	if (node->state == LABFILE_NODE_FROZEN)
 		return err_set(e, ERR_STATE, "%s is frozen: heal it first", node->name);
+	if (node->may_end)
+		return err_set(
+			e, ERR_STATE, "a fault of %s's disk is on: heal it first", node->name);
 	if (labfile_node_alive(lab->file, node))
 		r = stop_in_order(lab, node, timeout_ns, e);
 	if (r == 0)
@@ -309,6 +319,13 @@ static int check_wish(const struct lab_kind *kind, const struct lab_wish *wish, 
 		strlen(wish->jvm_options) >= sizeof(((struct labfile *)0)->jvm_options))
 		return err_set(e, ERR_USAGE, "--jvm-options is longer than %zu bytes",
 			sizeof(((struct labfile *)0)->jvm_options) - 1);
+	if (wish->disk_bytes && (!wish->disk || strcmp(wish->disk, "loop") != 0))
+		return err_set(e, ERR_USAGE, "--disk-size goes with --disk loop");
+	if (wish->disk_bytes &&
+		(wish->disk_bytes < LAB_DISK_MIN || wish->disk_bytes > LAB_DISK_MAX))
+		return err_set(e, ERR_USAGE, "--disk-size: from %lluM to %lluG",
+			(unsigned long long)LAB_DISK_MIN >> 20,
+			(unsigned long long)LAB_DISK_MAX >> 30);
 	if (wish->n_settings > LABFILE_MAX_SETTINGS)
 		return err_set(e, ERR_USAGE, "at most %d settings", LABFILE_MAX_SETTINGS);
 	for (size_t i = 0; i < wish->n_settings; i++) {
@@ -337,6 +354,13 @@ static bool same_settings(const struct labfile *file, const struct lab_wish *wis
 	return true;
 }
 
+static bool same_disk(const struct labfile *file, const struct lab_wish *wish)
+{
+	if (wish->disk && (strcmp(wish->disk, "loop") == 0) != (file->disk_bytes > 0))
+		return false;
+	return !wish->disk_bytes || wish->disk_bytes == file->disk_bytes;
+}
+
 /* Is the lab that is there the one that is wished for? What was not asked for may be anything. */
 static int check_same(const struct labfile *file, const struct lab_wish *wish, struct err *e)
 {
@@ -348,6 +372,8 @@ static int check_same(const struct labfile *file, const struct lab_wish *wish, s
 		what = "another version";
 	else if (wish->secure_given && wish->secure != file->secure)
 		what = file->secure ? "--secure" : "no --secure";
+	else if (!same_disk(file, wish))
+		what = file->disk_bytes ? "--disk loop" : "--disk plain";
 	else if (!same_settings(file, wish))
 		what = "other broker settings";
 	else if (wish->network && strcmp(wish->network, labfile_network_text(file->network)) != 0)
@@ -478,6 +504,8 @@ static int new_file(struct lab *lab, const struct lab_wish *wish, struct err *e)
 	file->network = network;
 	file->secure = wish->secure;
 	file->up_wall_ns = clock_wall_ns();
+	if (wish->disk && strcmp(wish->disk, "loop") == 0)
+		file->disk_bytes = wish->disk_bytes ? wish->disk_bytes : LAB_DISK_DEFAULT;
 	file->n_settings = wish->n_settings;
 	for (size_t i = 0; i < wish->n_settings; i++)
 		snprintf(file->setting[i], sizeof(file->setting[i]), "%s", wish->setting[i]);
@@ -506,6 +534,8 @@ static int make(struct lab *lab, const struct lab_wish *wish, int *ret_started, 
 		r = lab->kind->programs(lab, wish, e);
 	if (r == 0)
 		r = lab_net_up(lab, e);
+	if (r == 0 && lab->file->disk_bytes)
+		r = lab_disk_make_all(lab, e);
 	if (r == 0)
 		r = lab->kind->configure(lab, e);
 	for (size_t i = 0; i < lab->file->n_nodes && r == 0; i++) {
@@ -516,6 +546,8 @@ static int make(struct lab *lab, const struct lab_wish *wish, int *ret_started, 
 		r = lab_wait_answers(lab, wish->timeout_ns, e);
 	if (r == 0)
 		r = lab->kind->finish(lab, e);
+	if (r == 0 && lab->file->disk_bytes)
+		r = lab_disk_sync_all(lab, e);
 	if (r == 0)
 		r = guard_until(lab, wish, e);
 	if (r == 0)
@@ -622,6 +654,8 @@ static int end_processes(struct lab *lab, struct err *e)
 		r = lab_clear_netns(file->node[i].netns, false, NULL, e);
 	if (r == 0 && lab_net_is_ours(lab))
 		r = lab_clear_netns(file->client_netns, true, &n, e);
+	for (size_t i = 0; i < file->n_nodes && r == 0 && file->disk_bytes; i++)
+		r = lab_disk_unmount(lab, &file->node[i], e);
 	if (n)
 		lab_say(lab, "%d client%s within the lab ended with it", n, n == 1 ? "" : "s");
 	return r;

@@ -39,6 +39,8 @@ struct lab_wish {
 	const char *version; /* of the broker */
 	bool secure;
 	bool secure_given;
+	const char *disk;    /* "plain" or "loop": each node's data on a file system of its own */
+	uint64_t disk_bytes; /* size of each; with disk "loop" only */
 	const char *const *setting; /* "name=value", for each node */
 	size_t n_settings;
 	const char

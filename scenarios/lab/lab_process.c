@@ -15,11 +15,14 @@
 
 #include "core/clock.h"
 #include "core/proc.h"
+#include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/lab_event.h"
+#include "scenarios/lab/mountinfo.h"
 
 #define MAX_FOUND 1024
 #define POLL_NS (10 * NS_PER_MS)
 #define ENVIRON_MAX ((size_t)8 << 20)
+#define MOUNTINFO_MAX ((size_t)4 << 20)
 
 struct found {
 	pid_t pid;
@@ -140,8 +143,9 @@ static bool is_self_or_parent(pid_t pid)
 	return false;
 }
 
-static bool lives_in(pid_t pid, const struct stat *ns)
+static bool lives_in(pid_t pid, const void *arg)
 {
+	const struct stat *ns = arg;
 	char path[40];
 	struct stat st;
 
@@ -166,15 +170,32 @@ static bool wears(pid_t pid, const char *mark)
 	return found;
 }
 
-/* Whom to look for: who lives in a namespace, or (ns NULL) wears a mark. */
+static bool sees_mount(pid_t pid, const char *mount_point)
+{
+	char path[40], *text = NULL;
+	bool sees;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+	if (paths_read_file(path, MOUNTINFO_MAX, &text, NULL, NULL) != 0)
+		return false;
+	sees = mountinfo_find(text, mount_point, NULL);
+	free(text);
+	return sees;
+}
+
+/* Whom to look for: who lives in a namespace, sees a mount, or wears a mark. */
 struct sought {
-	const struct stat *ns;
+	const struct stat *ns;   /* or NULL */
+	const char *mount_point; /* or NULL */
 	const char *mark;
 };
 
 static bool is_sought(pid_t pid, const struct sought *sought)
 {
-	return sought->ns ? lives_in(pid, sought->ns) : wears(pid, sought->mark);
+	if (sought->ns)
+		return lives_in(pid, sought->ns);
+	return sought->mount_point ? sees_mount(pid, sought->mount_point)
+				   : wears(pid, sought->mark);
 }
 
 /* The start time is read before the question, so it is that process's. */
@@ -268,12 +289,19 @@ static int clear_node(const struct lab *lab, const struct labfile_node *node, st
 			      : lab_clear_marked(lab, node->name, e);
 }
 
+int lab_clear_mount(const char *mount_point, struct err *e)
+{
+	const struct sought sought = {.mount_point = mount_point};
+
+	return clear(&sought, mount_point, false, NULL, e);
+}
+
 int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *argv, struct err *e)
 {
 	struct proc_spec spec = PROC_SPEC_INIT;
 	char mark[PATHS_MAX + 64];
 	const char *const env[] = {mark, NULL};
-	int r;
+	int mount_fd = -1, r;
 
 	r = clear_node(lab, node, e);
 	if (r)
@@ -285,12 +313,15 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	if (r)
 		goto out;
 	r = lab_enter(node->netns, &spec, e);
+	if (r == 0 && lab->file->disk_bytes)
+		r = lab_disk_open_ns(node, &mount_fd, e);
 	if (r)
 		goto out;
 	lab_mark(lab, node->name, mark, sizeof(mark));
 	spec.argv = argv;
 	spec.env = env;
 	spec.output_file = node->log;
+	spec.mntns_fd = mount_fd;
 	spec.new_session = true;
 	r = proc_start(&spec, &node->pid, e);
 	if (r)
@@ -301,6 +332,8 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	lab_event(lab, "node-start", node->name, "", LAB_EVENT_INSTANT);
 out:
 	lab_leave(&spec);
+	if (mount_fd >= 0)
+		close(mount_fd);
 	return r ? err_wrap(e, "start %s", node->name) : 0;
 }
 

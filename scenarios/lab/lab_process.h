@@ -49,6 +49,13 @@ MUST_CHECK int lab_enter(const char *netns, struct proc_spec *spec, struct err *
 void lab_leave(struct proc_spec *spec);
 
 /*
+ * SIGKILL every process that sees something mounted at that path in its mount namespace, and wait
+ * until they are gone, as lab_clear_netns() does. For paths where only a namespace of the lab's own
+ * has a mount.
+ */
+MUST_CHECK int lab_clear_mount(const char *mount_point, struct err *e);
+
+/*
  * Run a command inside a namespace ("": ours) and wait for its end: output in out (may be NULL), input to its
  * stdin (may be NULL). A non-zero exit is ERR_IO with its output in the message.
  */

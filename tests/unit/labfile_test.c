@@ -51,6 +51,14 @@ static struct labfile *sample(const char *name)
 		f->node[i].port = 9092;
 		f->node[i].state = LABFILE_NODE_RUNNING;
 	}
+	f->disk_bytes = UINT64_C(2) << 30;
+	for (int i = 0; i < 2; i++) {
+		snprintf(f->node[i].disk_image, sizeof(f->node[i].disk_image), "/x/disk%d.img", i);
+		snprintf(f->node[i].disk_mount, sizeof(f->node[i].disk_mount), "/x/disk%d", i);
+		f->node[i].disk_pid = 100 + i;
+		f->node[i].disk_start_time = 7;
+	}
+	f->node[0].may_end = true;
 	f->node[1].pid = getpid();
 	f->node[1].start_time = proc_start_time(getpid());
 	f->n_faults = 1;
@@ -67,6 +75,7 @@ static struct labfile *sample(const char *name)
 		.until_start_time = 80,
 		.guard_pid = 9,
 		.guard_start_time = 90,
+		.mark = 12345,
 		.proof = "5 packets \"dropped\"\n"};
 	return f;
 }
@@ -213,6 +222,11 @@ static void a_reused_pid_or_another_boot_is_no_living_node(void **unused)
 	f->node[1].start_time++;
 	assert_false(labfile_node_alive(f, &f->node[1]));
 	f->node[1].start_time--;
+	/* a fault of its disk made it end itself, or nothing did */
+	labfile_refresh(f);
+	assert_int_equal(f->node[0].state, LABFILE_NODE_KILLED);
+	f->node[0].state = LABFILE_NODE_RUNNING;
+	f->node[0].may_end = false;
 	labfile_refresh(f);
 	assert_int_equal(f->node[0].state, LABFILE_NODE_DIED);
 	assert_int_equal(f->node[1].state, LABFILE_NODE_RUNNING);
