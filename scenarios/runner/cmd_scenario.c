@@ -493,6 +493,12 @@ static const struct opt run_rows[] = {
 		.group = "Where",
 		.help = "The lab of this name, if it is up; else one is made, and taken down in the "
 			"end."},
+	{.name = "cluster",
+		.type = OPT_STRING,
+		.arg = "FILE",
+		AT(struct run_opts, cluster),
+		.help = "A cluster of your own in the lab's place, as this file describes it; only "
+			"one that is declared a test cluster."},
 	{.name = "version",
 		.type = OPT_STRING,
 		.arg = "V",

@@ -69,6 +69,8 @@ static void add_settings_args(
 	const struct scenario *s = x->scenario;
 	bool mine = t->role == TWIN_MINE;
 
+	if (set->client_config && !(mine && set->producer_config))
+		buf_printf(b, "--producer-config\n%s\n", set->client_config);
 	add_args(b, "-X", &s->producer);
 	add_args(b, "-X", &t->producer);
 	add_args(b, "--topic-config", &s->topic);
@@ -96,7 +98,7 @@ static int write_args(struct execution *x, const struct twin *t, struct err *e)
 	buf_init(&b, 1U << 20);
 	run_name(x, t, name, sizeof(name));
 	if (x->set->cluster)
-		buf_printf(&b, "@CLUSTER@/%s\n", name);
+		buf_printf(&b, "%s://%s/%s\n", x->set->broker, x->set->bootstrap, name);
 	else
 		buf_printf(&b, "%s://lab:%s/%s\n", x->set->broker, x->set->lab, name);
 	buf_printf(&b, "--run\n%s\n--create-topic\n%llu\n--rate\n%llu\n--quiet\n", name,

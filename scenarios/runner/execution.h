@@ -29,12 +29,15 @@
 /* What all executions of a suite have in common. Borrowed. */
 struct stage_set {
 	const char *broker;
-	const char *lab;     /* its name */
-	const char *cluster; /* file that describes the user's own cluster; NULL: the lab */
-	const char *program; /* this program's path, for the scripts */
-	const char *ledger;  /* URL; NULL: the embedded one */
-	const char *folder;  /* of the suite: executions make theirs below it */
-	const char *tag;     /* makes names of runs and topics unique */
+	const char *lab;       /* its name */
+	const char *cluster;   /* file that describes the user's own cluster; NULL: the lab */
+	const char *bootstrap; /* the cluster's */
+	const char *
+		client_config; /* ... and how to log in, for every twin but the user's own; or NULL */
+	const char *program;   /* this program's path, for the scripts */
+	const char *ledger;    /* URL; NULL: the embedded one */
+	const char *folder;    /* of the suite: executions make theirs below it */
+	const char *tag;       /* makes names of runs and topics unique */
 	bool with_mine;
 	const char *producer_config; /* of the third twin; NULL: none */
 	const char *consumer_config;

@@ -12,6 +12,7 @@
 #include "core/stop.h"
 #include "core/version.h"
 #include "core/words.h"
+#include "scenarios/lab/cluster.h"
 #include "scenarios/runner/suite_lab.h"
 #include "scenarios/runner/verdicts.h"
 
@@ -28,6 +29,7 @@ struct suite {
 	char program[PATHS_MAX], folder[PATHS_MAX], tag[24];
 	struct execution *running[MAX_JOBS];
 	size_t n_running;
+	struct cluster *cluster; /* NULL: a lab */
 	json_t *scenarios;
 	bool begun;
 	int64_t started_ns, next_tick_ns;
@@ -91,7 +93,29 @@ static int prepare(struct suite *s, struct err *e)
 		.n_properties = w->n_properties};
 	s->scenarios = json_array();
 	s->started_ns = clock_ns();
+	for (size_t i = 0; i < s->list->n; i++)
+		s->lab.loop |= geteuid() == 0 && scenario_needs(s->list->at[i], "loop");
 	return r;
+}
+
+/* A user's own cluster: nothing is touched before it is declared one for tests. */
+static int check_cluster(struct suite *s, struct err *e)
+{
+	int r;
+
+	if (!s->wish->cluster)
+		return 0;
+	if (s->wish->n_broker_config || s->wish->version)
+		return err_set(e, ERR_USAGE,
+			"--broker-config and --version are for labs: your cluster is what it is");
+	r = cluster_load(s->wish->cluster, &s->cluster, e);
+	if (r == 0)
+		r = cluster_check_test(s->cluster, e);
+	if (r)
+		return r;
+	s->set.bootstrap = s->cluster->bootstrap;
+	s->set.client_config = s->cluster->client_config[0] ? s->cluster->client_config : NULL;
+	return 0;
 }
 
 /* --- the result */
@@ -291,6 +315,8 @@ int suite_run(const struct suite_wish *wish, const struct scenario_list *list,
 
 	*ret_result = NULL;
 	r = prepare(&s, e);
+	if (r == 0)
+		r = check_cluster(&s, e);
 	for (int repetition = 1; repetition <= wish->repeat; repetition++)
 		for (size_t i = 0; i < list->n && r == 0 && !stop_asked(); i++)
 			r = begin_one(&s, list->at[i], repetition, e);
@@ -299,5 +325,6 @@ int suite_run(const struct suite_wish *wish, const struct scenario_list *list,
 		*ret_result = conclude(&s);
 	r_end = suite_lab_end(&s.lab, r ? &later : e);
 	json_decref(s.scenarios);
+	cluster_free(s.cluster);
 	return r ? r : r_end;
 }

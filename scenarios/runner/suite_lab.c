@@ -105,6 +105,10 @@ static int make(struct suite_lab *lab, const struct scenario *s, struct err *e)
 		(long long)(lab->wish->lab_timeout_ns / NS_PER_S));
 	if (!profile)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	if (lab->loop) {
+		argv[n++] = "--disk";
+		argv[n++] = "loop";
+	}
 	if (lab->wish->version) {
 		argv[n++] = "--version";
 		argv[n++] = lab->wish->version;
@@ -182,11 +186,11 @@ static void check_need(const struct suite_lab *lab, const char *need, char *ret,
 	int nodes;
 
 	if (strcmp(need, "namespaces") == 0) {
-		if (*network && strcmp(network, "loopback") == 0)
+		if (strcmp(network, "loopback") == 0)
 			snprintf(ret, len, "needs network namespaces: this lab is on loopback");
 	} else if (strcmp(need, "loop") == 0) {
 		if (strcmp(disk, "loop") != 0)
-			snprintf(ret, len, "needs a lab with --disk loop");
+			snprintf(ret, len, "needs a disk for each node: a lab with --disk loop");
 	} else if (strcmp(need, "lab") == 0) {
 		if (lab->wish->cluster)
 			snprintf(ret, len, "needs a lab of mqaudit's own");

@@ -13,6 +13,7 @@
 struct suite_lab {
 	const struct suite_wish *wish;
 	char program[PATHS_MAX];
+	bool loop;      /* one of ours has a disk for each node: some scenario needs it */
 	bool made;      /* by us: taken down in the end */
 	char *profile;  /* settings of the nodes that we made it with, a line each */
 	json_t *status; /* of `lab status`; NULL: not up */
