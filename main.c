@@ -20,6 +20,7 @@
 #include "reporters/cmd_run.h"
 #include "scenarios/cmd_doctor.h"
 #include "scenarios/cmd_selftest.h"
+#include "scenarios/lint/cmd_lint.h"
 #include "scenarios/lab/cmd_lab.h"
 
 static int help_run(struct cmdline *cl);
@@ -74,6 +75,7 @@ static const struct command *const table[] = {
 	&cmd_lab_restart,
 	&cmd_lab_leader,
 	&cmd_lab_guard,
+	&cmd_lint,
 	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,
