@@ -21,6 +21,7 @@
 #include "scenarios/cmd_doctor.h"
 #include "scenarios/cmd_selftest.h"
 #include "scenarios/lab/cmd_lab.h"
+#include "scenarios/lint/cmd_lint.h"
 #include "scenarios/runner/cmd_scenario.h"
 
 static int help_run(struct cmdline *cl);
@@ -80,6 +81,7 @@ static const struct command *const table[] = {
 	&cmd_scenario_run,
 	&cmd_lab_holder,
 	&cmd_lab_disk_holder,
+	&cmd_lint,
 	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,

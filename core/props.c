@@ -11,6 +11,7 @@
 struct pair {
 	char *name;
 	char *value;
+	size_t line; /* of the file that the value was read from; 0: it was not */
 };
 
 struct props {
@@ -103,8 +104,9 @@ int props_set(struct props *p, const char *name, const char *value, struct err *
 	if (old) {
 		wipe(old->value);
 		old->value = new_value;
+		old->line = 0;
 	} else {
-		p->pair[p->n++] = (struct pair){new_name, new_value};
+		p->pair[p->n++] = (struct pair){new_name, new_value, 0};
 	}
 	return 0;
 }
@@ -126,6 +128,13 @@ const char *props_get(const struct props *p, const char *name)
 	const struct pair *pair = find(p, name);
 
 	return pair ? pair->value : NULL;
+}
+
+size_t props_line(const struct props *p, const char *name)
+{
+	const struct pair *pair = find(p, name);
+
+	return pair ? pair->line : 0;
 }
 
 size_t props_count(const struct props *p)
@@ -339,6 +348,7 @@ static void skip_separator(struct reader *rd)
 static int read_pair(
 	struct reader *rd, struct buf *name, struct buf *value, struct props *p, struct err *e)
 {
+	size_t line = rd->line;
 	int r;
 
 	buf_clear(name);
@@ -353,7 +363,10 @@ static int read_pair(
 	if (r || name->len == 0) /* nothing but a backslash: an empty line */
 		return r;
 	r = props_set(p, buf_str(name), buf_str(value), e);
-	return r ? err_wrap(e, "%s, line %zu", rd->source, rd->line) : 0;
+	if (r)
+		return err_wrap(e, "%s, line %zu", rd->source, rd->line);
+	find(p, buf_str(name))->line = line;
+	return 0;
 }
 
 static void skip_line(struct reader *rd)

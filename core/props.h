@@ -43,6 +43,9 @@ void props_remove(struct props *p, const char *name);
 /* The value of a name, or NULL; valid until the property is set again or removed. */
 const char *props_get(const struct props *p, const char *name);
 
+/* The line of the file that its value was read from (its first, 1 for the file's first); 0: set otherwise. */
+size_t props_line(const struct props *p, const char *name);
+
 /* How many pairs; name and value of the i-th, i < props_count() being a precondition (aborts). */
 size_t props_count(const struct props *p);
 const char *props_name(const struct props *p, size_t i);

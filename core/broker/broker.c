@@ -22,6 +22,17 @@ const struct broker_ops *broker_find(const char *scheme)
 	return NULL;
 }
 
+const char *broker_origin_text(enum broker_origin o)
+{
+	static const char *const text[] = {
+#define BROKER_TEXT_(name, what) what,
+		BROKER_ORIGINS(BROKER_TEXT_)
+#undef BROKER_TEXT_
+	};
+
+	return o < BROKER_ORIGIN_N ? text[o] : "?";
+}
+
 void broker_topic_free(struct broker_topic *t)
 {
 	free(t->partition);

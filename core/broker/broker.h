@@ -30,6 +30,8 @@ enum broker_cap {
 	BROKER_CAP_TRANSACTIONS = 1 << 2, /* messages can be sent in transactions */
 	BROKER_CAP_FENCE = 1 << 3, /* a fence record can be written and read in the same place */
 	BROKER_CAP_KEYS = 1 << 4,  /* messages have keys */
+	BROKER_CAP_SETTINGS =
+		1 << 5, /* settings of destination, nodes and client can be asked for */
 };
 
 #define BROKER_NO_OFFSET INT64_C(-1)
@@ -86,6 +88,30 @@ struct broker_create {
 
 /* Called for each name and value; the texts live only during the call. */
 typedef void broker_setting_fn(void *arg, const char *name, const char *value);
+
+/* Where a setting of a destination or of a node was made. X(name, text) */
+#define BROKER_ORIGINS(X)                                                                          \
+	X(UNTOLD, "cluster")                                                                       \
+	X(TOPIC, "topic")                                                                          \
+	X(NODE, "broker")                                                                          \
+	X(ALL_NODES, "cluster-wide")                                                               \
+	X(DEFAULT, "broker default")
+
+enum broker_origin {
+#define BROKER_ENUM_(name, text) BROKER_ORIGIN_##name,
+	BROKER_ORIGINS(BROKER_ENUM_)
+#undef BROKER_ENUM_
+		BROKER_ORIGIN_N
+};
+
+/* The text of an origin: a constant. */
+const char *broker_origin_text(enum broker_origin o);
+
+/* As broker_setting_fn; node is BROKER_NO_NODE for the destination's own. Secrets have the value "". */
+typedef void broker_described_fn(
+	void *arg, int32_t node, const char *name, const char *value, enum broker_origin origin);
+
+enum broker_client { BROKER_CLIENT_PRODUCER, BROKER_CLIENT_CONSUMER };
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
@@ -200,6 +226,29 @@ struct broker_ops {
 	/* The destination's own settings (retention, cleanup policy, ...). ERR_DENIED is common. Optional. */
 	int (*topic_settings)(
 		const struct broker_config *c, broker_setting_fn *fn, void *arg, struct err *e);
+
+	/*
+	 * The destination's own settings, and those of n nodes, each with where it was made
+	 * (BROKER_CAP_SETTINGS). Blocks up to config->timeout_ns for each. ERR_DENIED is common.
+	 */
+	int (*describe)(const struct broker_config *c, const struct broker_node *node, size_t n,
+		broker_described_fn *fn, void *arg, struct err *e);
+
+	/*
+	 * Settings of a client of that kind with these properties, which are in the library's own names: what
+	 * the library makes of them, its defaults included. fn gets each of names (a list that NULL ends) that
+	 * the library knows, its aliases too; secrets as PROPS_HIDDEN. Connects nowhere, and opens none of the
+	 * files that connecting needs (BROKER_CAP_SETTINGS).
+	 *
+	 * ERR_USAGE: a property is unknown or its value wrong (then *ret_bad is its name, borrowed of props), or
+	 * they contradict each other (*ret_bad is NULL).
+	 */
+	int (*client_settings)(const struct props *props, enum broker_client kind,
+		const char *const *names, broker_setting_fn *fn, void *arg, const char **ret_bad,
+		struct err *e);
+
+	/* Does the client library have a property of this name (BROKER_CAP_SETTINGS)? */
+	bool (*client_knows)(const char *name);
 
 	/*
 	 * Names of live groups that have a member which is assigned this destination, comma-separated in

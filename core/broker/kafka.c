@@ -530,6 +530,75 @@ bool kafka_setting(struct kafka_client *c, const char *name, char *ret, size_t l
 	return found;
 }
 
+/* The user's properties on fresh configurations; what is for connecting goes into one by itself. */
+static int set_for_settings(rd_kafka_conf_t *conf, rd_kafka_conf_t *connection,
+	const struct props *props, const char **ret_bad, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < props_count(props); i++) {
+		const char *name = props_name(props, i);
+
+		r = set_property(kafka_props_is_connection(name) ? connection : conf, name,
+			props_value(props, i), e);
+		if (r)
+			*ret_bad = name;
+	}
+	return r;
+}
+
+/*
+ * A client without bootstrap servers connects nowhere. Certificates and the like are looked at when a client
+ * is made, so what is for connecting is checked by itself and left out.
+ */
+static int client_settings(const struct props *props, enum broker_client kind,
+	const char *const *names, broker_setting_fn *fn, void *arg, const char **ret_bad,
+	struct err *e)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new(), *connection = rd_kafka_conf_new();
+	struct kafka_client client = {0};
+	char text[512];
+	int r;
+
+	*ret_bad = NULL;
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	r = set_for_settings(conf, connection, props, ret_bad, e);
+	/* a consumer without a group has no group's settings to check */
+	if (r == 0 && kind == BROKER_CLIENT_CONSUMER && !props_get(props, "group.id"))
+		r = set_property(conf, "group.id", "lint", e);
+	if (r == 0) {
+		client.rk = rd_kafka_new(
+			kind == BROKER_CLIENT_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+			conf, text, sizeof(text));
+		if (client.rk)
+			conf = NULL;
+		else
+			r = err_set(e, ERR_USAGE, "the Kafka client does not start: %s", text);
+	}
+	if (r == 0) {
+		for (; *names; names++)
+			if (kafka_setting(&client, *names, text, sizeof(text)))
+				fn(arg, *names, props_is_secret(*names) ? PROPS_HIDDEN : text);
+		rd_kafka_destroy(client.rk);
+	}
+	if (conf)
+		rd_kafka_conf_destroy(conf);
+	rd_kafka_conf_destroy(connection);
+	return r;
+}
+
+/* Some names librdkafka has only to say that they are Java's: they are none of its own. */
+static bool client_knows(const char *name)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char text[512] = "";
+	rd_kafka_conf_res_t r = rd_kafka_conf_set(conf, name, NULL, text, sizeof(text));
+
+	rd_kafka_conf_destroy(conf);
+	return r == RD_KAFKA_CONF_OK ||
+	       (r == RD_KAFKA_CONF_INVALID && strncmp(text, "Java ", 5) != 0);
+}
+
 static const char *library(void)
 {
 	static char text[64];
@@ -549,13 +618,16 @@ const struct broker_ops broker_kafka = {
 	.scheme = "kafka",
 	.schemes = schemes,
 	.caps = BROKER_CAP_POSITIONS | BROKER_CAP_PARTITIONS | BROKER_CAP_TRANSACTIONS |
-		BROKER_CAP_FENCE | BROKER_CAP_KEYS,
+		BROKER_CAP_FENCE | BROKER_CAP_KEYS | BROKER_CAP_SETTINGS,
 	.library = library,
 	.code_text = code_text,
 	.topic = kafka_topic,
 	.create = kafka_create,
 	.destroy = kafka_destroy,
 	.topic_settings = kafka_topic_settings,
+	.describe = kafka_describe,
+	.client_settings = client_settings,
+	.client_knows = client_knows,
 	.live_groups = kafka_live_groups,
 	.node_answers = kafka_node_answers,
 	.producer_open = kafka_producer_open,

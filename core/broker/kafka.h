@@ -91,6 +91,8 @@ int kafka_create(const struct broker_config *c, const struct broker_create *how,
 int kafka_destroy(const struct broker_config *c, struct err *e);
 int kafka_topic_settings(
 	const struct broker_config *c, broker_setting_fn *fn, void *arg, struct err *e);
+int kafka_describe(const struct broker_config *c, const struct broker_node *node, size_t n,
+	broker_described_fn *fn, void *arg, struct err *e);
 int kafka_live_groups(
 	const struct broker_config *c, char *ret, size_t len, int *ret_n, struct err *e);
 int kafka_node_answers(

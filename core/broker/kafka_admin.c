@@ -300,9 +300,26 @@ int kafka_destroy(const struct broker_config *c, struct err *e)
 	return r;
 }
 
+static enum broker_origin origin_of(const rd_kafka_ConfigEntry_t *entry)
+{
+	switch (rd_kafka_ConfigEntry_source(entry)) {
+	case RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG:
+		return BROKER_ORIGIN_TOPIC;
+	case RD_KAFKA_CONFIG_SOURCE_DYNAMIC_BROKER_CONFIG:
+	case RD_KAFKA_CONFIG_SOURCE_STATIC_BROKER_CONFIG:
+		return BROKER_ORIGIN_NODE;
+	case RD_KAFKA_CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER_CONFIG:
+		return BROKER_ORIGIN_ALL_NODES;
+	case RD_KAFKA_CONFIG_SOURCE_DEFAULT_CONFIG:
+		return BROKER_ORIGIN_DEFAULT;
+	default:
+		return BROKER_ORIGIN_UNTOLD;
+	}
+}
+
 static int give_entries(struct kafka_client *client,
-	const rd_kafka_DescribeConfigs_result_t *result, broker_setting_fn *fn, void *arg,
-	struct err *e)
+	const rd_kafka_DescribeConfigs_result_t *result, int32_t node, const char *what,
+	broker_described_fn *fn, void *arg, struct err *e)
 {
 	const rd_kafka_ConfigResource_t **resources;
 	const rd_kafka_ConfigEntry_t **entries;
@@ -313,41 +330,92 @@ static int give_entries(struct kafka_client *client,
 	if (n == 0)
 		return err_set(e, ERR_BROKER, "the broker described no settings");
 	code = rd_kafka_ConfigResource_error(resources[0]);
-	if (code)
-		return kafka_error(client, code, "the question for the topic's settings", e);
+	if (code) {
+		int r = kafka_error(client, code, what, e);
+
+		if (r == ERR_DENIED)
+			err_hint(e,
+				"the user lacks the permission to DescribeConfigs of the %s (kafka-acls)",
+				node == BROKER_NO_NODE ? "topic" : "cluster");
+		return r;
+	}
 	entries = rd_kafka_ConfigResource_configs(resources[0], &n);
 	for (size_t i = 0; i < n; i++) {
 		const char *value = rd_kafka_ConfigEntry_value(entries[i]);
 
-		fn(arg, rd_kafka_ConfigEntry_name(entries[i]), value ? value : "");
+		fn(arg, node, rd_kafka_ConfigEntry_name(entries[i]), value ? value : "",
+			origin_of(entries[i]));
 	}
 	return 0;
+}
+
+/* The settings of one node, or, with BROKER_NO_NODE, of the topic. */
+static int describe_one(struct kafka_client *client, const char *topic, int32_t node,
+	broker_described_fn *fn, void *arg, struct err *e)
+{
+	rd_kafka_ConfigResource_t *resource;
+	rd_kafka_queue_t *queue;
+	rd_kafka_event_t *ev;
+	char name[24], what[64];
+	int r;
+
+	snprintf(name, sizeof(name), "%d", node);
+	snprintf(what, sizeof(what),
+		node == BROKER_NO_NODE ? "the question for the topic's settings"
+				       : "the question for the settings of node %d",
+		node);
+	resource = node == BROKER_NO_NODE
+			   ? rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)
+			   : rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_BROKER, name);
+	queue = rd_kafka_queue_new(client->rk);
+	rd_kafka_DescribeConfigs(client->rk, &resource, 1, NULL, queue);
+	r = admin_result(client, queue, what, &ev, e);
+	if (r == 0) {
+		r = give_entries(
+			client, rd_kafka_event_DescribeConfigs_result(ev), node, what, fn, arg, e);
+		rd_kafka_event_destroy(ev);
+	}
+	rd_kafka_ConfigResource_destroy(resource);
+	rd_kafka_queue_destroy(queue);
+	return r;
+}
+
+int kafka_describe(const struct broker_config *c, const struct broker_node *node, size_t n,
+	broker_described_fn *fn, void *arg, struct err *e)
+{
+	struct kafka_client client;
+	int r = kafka_client_open(c, KAFKA_ADMIN, NULL, &client, e);
+
+	if (r)
+		return r;
+	r = describe_one(&client, c->url->name, BROKER_NO_NODE, fn, arg, e);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = describe_one(&client, c->url->name, node[i].id, fn, arg, e);
+	kafka_client_close(&client);
+	return r;
+}
+
+struct plain {
+	broker_setting_fn *fn;
+	void *arg;
+};
+
+static void give_plain(
+	void *arg, int32_t node, const char *name, const char *value, enum broker_origin origin)
+{
+	const struct plain *to = arg;
+
+	(void)node;
+	(void)origin;
+	to->fn(to->arg, name, value);
 }
 
 int kafka_topic_settings(
 	const struct broker_config *c, broker_setting_fn *fn, void *arg, struct err *e)
 {
-	struct kafka_client client;
-	rd_kafka_ConfigResource_t *resource;
-	rd_kafka_queue_t *queue;
-	rd_kafka_event_t *ev;
-	int r;
+	struct plain to = {fn, arg};
 
-	r = kafka_client_open(c, KAFKA_ADMIN, NULL, &client, e);
-	if (r)
-		return r;
-	resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->url->name);
-	queue = rd_kafka_queue_new(client.rk);
-	rd_kafka_DescribeConfigs(client.rk, &resource, 1, NULL, queue);
-	r = admin_result(&client, queue, "the question for the topic's settings", &ev, e);
-	if (r == 0) {
-		r = give_entries(&client, rd_kafka_event_DescribeConfigs_result(ev), fn, arg, e);
-		rd_kafka_event_destroy(ev);
-	}
-	rd_kafka_ConfigResource_destroy(resource);
-	rd_kafka_queue_destroy(queue);
-	kafka_client_close(&client);
-	return r;
+	return kafka_describe(c, NULL, 0, give_plain, &to, e);
 }
 
 /* Ids of all groups, as an array of malloc'ed strings. */

@@ -46,6 +46,18 @@ static void a_later_set_replaces_and_keeps_the_place(void **state)
 	assert_string_equal(props_name(p, 0), "b");
 }
 
+static void the_line_of_a_value_is_known(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("# one\na=1\nb=2\\\n 3\nc=4\na=5"), 0);
+	assert_int_equal(props_line(p, "a"), 6);
+	assert_int_equal(props_line(p, "b"), 3);
+	assert_int_equal(props_line(p, "c"), 5);
+	assert_int_equal(props_line(p, "d"), 0);
+	assert_int_equal(props_set(p, "c", "7", &e), 0);
+	assert_int_equal(props_line(p, "c"), 0);
+}
+
 static void limits_are_exact_and_change_nothing(void **state)
 {
 	static char text[PROPS_VALUE_MAX + 2];
@@ -314,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_later_set_replaces_and_keeps_the_place),
+		TEST(the_line_of_a_value_is_known),
 		TEST(limits_are_exact_and_change_nothing),
 		TEST(lines_are_read_as_java_reads_them),
 		TEST(comments_and_empty_lines_are_nothing),

@@ -1,0 +1,97 @@
+#ifndef SCENARIOS_LINT_RULES_H
+#define SCENARIOS_LINT_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/words.h"
+
+/*
+ * What settings can lose or repeat, by which fault: one table of rules over what the settings amount to.
+ * Nothing here reads, asks or prints.
+ */
+
+enum lint_client { LINT_LIBRDKAFKA, LINT_JAVA };
+
+enum lint_known { LINT_NO, LINT_YES, LINT_UNKNOWN };
+
+enum lint_reset { LINT_RESET_EARLIEST, LINT_RESET_LATEST, LINT_RESET_NONE };
+
+#define LINT_ACKS_ALL (-1)
+#define LINT_FOREVER INT64_MAX
+
+/* What the rules look at: the effective settings, as far as they matter. */
+struct lint_facts {
+	enum lint_client client;
+	/* producer */
+	int acks; /* 0, 1 or LINT_ACKS_ALL */
+	bool idempotent;
+	bool transactional;
+	int64_t retries;
+	int64_t max_in_flight;
+	int64_t give_up_ms;         /* for a message, retries included; LINT_FOREVER: never */
+	int64_t request_timeout_ms; /* after which an unanswered request is sent again */
+	/* topic */
+	int replication;
+	int min_insync;
+	bool unclean;
+	bool compact, removes; /* cleanup.policy */
+	int64_t retention_ms;  /* LINT_FOREVER: kept */
+	int64_t retention_bytes;
+	int64_t flush_messages; /* LINT_FOREVER: not by number */
+	int64_t flush_ms;       /* how old an unflushed message gets; LINT_FOREVER: not by time */
+	/* broker */
+	enum lint_known elr;     /* eligible leader replicas */
+	int offsets_replication; /* of the topic that holds the groups' offsets */
+	/* consumer */
+	bool consumer; /* there are settings of one; otherwise nothing is said about it */
+	bool auto_commit, auto_store;
+	bool sees_truncation; /* the client compares leader epochs */
+	bool read_uncommitted;
+	enum lint_reset reset;
+};
+
+/* Does the scenario show it in every run, or can it happen there? */
+enum lint_chance { LINT_NEVER, LINT_SOMETIMES, LINT_ALWAYS };
+
+/* One way to lose or repeat: why it happens, whatever the fault that lets it. */
+struct lint_way {
+	enum finding_kind kind;
+	enum stage stage;
+	const char *cause; /* the setting that is to blame: "acks=1" */
+	const char *why;
+	const char *fix; /* "" where nothing but the application can help */
+	enum lint_chance (*when)(const struct lint_facts *f);
+};
+
+struct lint_scenario {
+	const char *
+		name; /* as in `mqaudit scenario list`; "" for what needs no fault or has no script */
+	const char *id;    /* "K-24" */
+	const char *fault; /* in words */
+};
+
+struct lint_prediction {
+	const struct lint_scenario *scenario;
+	const struct lint_way *way;
+	bool sure; /* LINT_ALWAYS */
+};
+
+#define LINT_PREDICTIONS_MAX 256
+
+/* The scenarios that the rules know, and how many: constants. */
+const struct lint_scenario *lint_scenarios(size_t *ret_n);
+
+/* One of them by name, or NULL. */
+const struct lint_scenario *lint_scenario_find(const char *name);
+
+/*
+ * What is to be found in a scenario, or with NULL in any, with these settings: fills at most
+ * LINT_PREDICTIONS_MAX (all fit) and returns how many. A kind at a stage may come several times in a
+ * scenario, each time for another cause.
+ */
+size_t lint_predict(const struct lint_facts *f, const char *scenario,
+	struct lint_prediction ret[LINT_PREDICTIONS_MAX]);
+
+#endif
