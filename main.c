@@ -74,6 +74,7 @@ static const struct command *const table[] = {
 	&cmd_lab_restart,
 	&cmd_lab_leader,
 	&cmd_lab_guard,
+	&cmd_lab_proxy,
 	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,

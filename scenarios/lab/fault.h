@@ -46,6 +46,7 @@ extern const struct fault_ops fault_loss;
 extern const struct fault_ops fault_slow;
 extern const struct fault_ops fault_reset;
 extern const struct fault_ops fault_answers;
+extern const struct fault_ops fault_proxy;
 
 /* All faults, ended by NULL; and one by name: NULL when there is none. */
 extern const struct fault_ops *const fault_table[];
