@@ -82,6 +82,7 @@ static const struct command *const table[] = {
 	&cmd_lab_holder,
 	&cmd_lab_disk_holder,
 	&cmd_lint,
+	&cmd_lab_proxy,
 	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,

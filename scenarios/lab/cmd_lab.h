@@ -3,7 +3,7 @@
 
 #include "core/opt.h"
 
-/* The commands of the lab; the guard and the holders are mqaudit's own and hidden. */
+/* The commands of the lab; guard, holders and proxy are mqaudit's own and hidden. */
 extern const struct command cmd_lab_up;
 extern const struct command cmd_lab_down;
 extern const struct command cmd_lab_status;
@@ -16,5 +16,6 @@ extern const struct command cmd_lab_leader;
 extern const struct command cmd_lab_guard;
 extern const struct command cmd_lab_holder;
 extern const struct command cmd_lab_disk_holder;
+extern const struct command cmd_lab_proxy;
 
 #endif

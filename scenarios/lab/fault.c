@@ -15,8 +15,8 @@
 #define PROVE_NS (3 * NS_PER_S)
 
 const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate,
-	&fault_loss, &fault_slow, &fault_reset, &fault_answers, &fault_powercut, &fault_diskfull,
-	&fault_readonly, &fault_diskerror, NULL};
+	&fault_loss, &fault_slow, &fault_reset, &fault_answers, &fault_proxy, &fault_powercut,
+	&fault_diskfull, &fault_readonly, &fault_diskerror, NULL};
 
 static const struct fault_ops *find(const struct fault_ops *const *table, const char *name)
 {
@@ -207,6 +207,8 @@ static int add(struct lab *lab, const struct fault_ops *ops, const struct labfil
 		r = check_need(lab, ops, e);
 	if (r == 0 && ops->check)
 		r = ops->check(lab, fault, e);
+	if (r == 0)
+		r = fault_guard_start(lab, fault, e);
 	if (r)
 		return r;
 	file->n_faults++;
@@ -220,16 +222,13 @@ static int put_on(struct lab *lab, const struct fault_ops *ops, size_t first, st
 	struct labfile *file = lab->file;
 	struct labfile_fault *faults[LABFILE_MAX_NODES];
 	size_t n = file->n_faults - first;
-	int r = 0;
+	int r;
 
 	for (size_t i = 0; i < n; i++) {
 		faults[i] = &file->fault[first + i];
 		event(lab, faults[i], LAB_EVENT_BEGIN);
-		if (r == 0)
-			r = fault_guard_start(lab, faults[i], e);
 	}
-	if (r == 0)
-		r = n == 1 ? ops->apply(lab, faults[0], e) : ops->apply_group(lab, faults, n, e);
+	r = n == 1 ? ops->apply(lab, faults[0], e) : ops->apply_group(lab, faults, n, e);
 	if (r) {
 		err_wrap(
 			e, "fault %s on %s", ops->name, n == 1 ? faults[0]->node : "several nodes");
@@ -260,8 +259,10 @@ static int apply_at_once(struct lab *lab, const struct fault_ops *ops,
 	if (r == 0)
 		r = lab_save(lab, e);
 	if (r) {
-		while (file->n_faults > first)
+		while (file->n_faults > first) {
+			fault_guard_end(&file->fault[file->n_faults - 1]);
 			drop(file, file->n_faults - 1);
+		}
 		return r;
 	}
 	return put_on(lab, ops, first, e);

@@ -64,6 +64,7 @@ extern const struct fault_ops fault_powercut;
 extern const struct fault_ops fault_diskfull;
 extern const struct fault_ops fault_diskerror;
 extern const struct fault_ops fault_readonly;
+extern const struct fault_ops fault_proxy;
 
 /* All faults, ended by NULL; and one by name: NULL when there is none. */
 extern const struct fault_ops *const fault_table[];
