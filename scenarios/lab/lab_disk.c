@@ -21,7 +21,7 @@
 
 #define MOUNTINFO_MAX ((size_t)4 << 20)
 #define MOUNT_NS (20 * NS_PER_S)
-#define FREE_NS (10 * NS_PER_S)
+#define FREE_NS (5 * NS_PER_S)
 #define TOOL_NS (120 * NS_PER_S)
 #define POLL_NS (2 * NS_PER_MS)
 

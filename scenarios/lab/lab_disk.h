@@ -33,7 +33,7 @@ MUST_CHECK int lab_disk_mount(
 	struct lab *lab, struct labfile_node *node, bool check, struct err *e);
 
 /*
- * Kill whoever lives on the node's disk, the holder last of all, and wait up to 10 s until its loop
+ * Kill whoever lives on the node's disk, the holder last of all, and wait up to 5 s until its loop
  * device is free. Fine when it is not mounted. Returns 0 or ERR_TIMEOUT: a process outside holds
  * it.
  */

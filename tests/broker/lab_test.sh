@@ -76,6 +76,10 @@ run "$mq" lab up kafka --nodes 6
 expect_code 2 "six nodes are wrong use"
 run "$mq" lab up kafka --broker-config nonsense
 expect_code 2 "a setting without a value is wrong use"
+run "$mq" lab up kafka --disk-size 1G
+expect_code 2 "a size without disks is wrong use"
+run "$mq" lab up kafka --disk loop --disk-size 1M
+expect_code 2 "a disk too small for Kafka is wrong use"
 run "$mq" lab fault kill kafka1
 expect_code 3 "a fault needs a lab"
 expect_nothing_left "" "wrong use leaves nothing"
@@ -134,6 +138,15 @@ run "$mq" lab leader kafka no-such-topic
 expect_code 3 "the leader of no topic is an error"
 expect_err 'no partition 0' "and says so"
 
+for fault in powercut diskfull readonly diskerror; do
+	run "$mq" lab fault "$fault" "$leader"
+	expect_err "$fault needs a lab with --disk loop: mqaudit lab up kafka --disk loop" \
+		"$fault says which lab it needs"
+done
+status | jq -e '.disk == "plain" and .faults == []' >/dev/null
+ok $? "... and is not on"
+run "$mq" lab up kafka --disk loop
+expect_code 3 "a second up that wants other disks is refused"
 run "$mq" lab fault isolate "$leader" --from nobody
 expect_code 2 "to isolate from nobody is wrong use"
 run "$mq" lab fault isolate "$leader" --from brokers
