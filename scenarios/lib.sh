@@ -198,9 +198,17 @@ judge_twin() { # TWIN [ARGUMENTS...]: read to the end and judge; the report is t
 	wait_part "$part"
 	report_of "$1" >"$SCENARIO_FOLDER/$1.json"
 }
+recover_twin() { # TWIN: ship what its killed probe left in its journal
+	local ledger
+	mapfile -t ledger < <(ledger_args "$1")
+	"$MQAUDIT" recover --run "$(run_of "$1")" ${ledger[@]+"${ledger[@]}"} || die "the journal of $1 cannot be shipped"
+}
+ledger_args() { # TWIN: the user's ledger, if one was given
+	awk 'keep { print; keep = 0 } /^--ledger$/ { print; keep = 1 }' "$SCENARIO_FOLDER/$1.args"
+}
 report_of() { # TWIN: as the ledger has it now, as JSON
 	local ledger
-	mapfile -t ledger < <(awk 'keep { print; keep = 0 } /^--ledger$/ { print; keep = 1 }' "$SCENARIO_FOLDER/$1.args")
+	mapfile -t ledger < <(ledger_args "$1")
 	"$MQAUDIT" report "$(run_of "$1")" --format json ${ledger[@]+"${ledger[@]}"} 2>/dev/null
 }
 value_of() { # TWIN JQ: of the twin's report, once it has one
@@ -235,11 +243,15 @@ same_as_planted() { # TWIN PLANTED KIND STAGE: each by its name, and no other
 # What Kafka's own tools say of a twin's partition 0: offsets, and how many records stand there.
 log_start() { tool kafka-get-offsets --topic "$(topic_of "$1")" --partitions 0 --time earliest 2>/dev/null | cut -d: -f3; }
 log_end() { tool kafka-get-offsets --topic "$(topic_of "$1")" --partitions 0 --time latest 2>/dev/null | cut -d: -f3; }
-records_of() { # TWIN [read_committed]: fences are among them
+stored_bytes() { # TWIN: of all its replicas, the largest
+	tool kafka-log-dirs --describe --topic-list "$(topic_of "$1")" 2>/dev/null |
+		jq -R 'fromjson? | [.brokers[].logDirs[].partitions[].size] | max // 0'
+}
+records_of() { # TWIN [read_committed]: fences are among them; only when nothing is sent any more
 	# shellcheck disable=SC2016 # the variable is set within
 	in_lab sh -c 'kafka-console-consumer --bootstrap-server "$KAFKA_BOOTSTRAP" --topic "$0" --partition 0 --offset earliest \
-		--isolation-level "$1" --timeout-ms 4000 --formatter-property print.value=false \
-		--formatter-property print.offset=true 2>/dev/null' "$(topic_of "$1")" "${2:-read_uncommitted}" | grep -c '^Offset:'
+		--isolation-level "$1" --timeout-ms 4000 --property print.value=false \
+		--property print.offset=true 2>/dev/null' "$(topic_of "$1")" "${2:-read_uncommitted}" | grep -c '^Offset:'
 }
 alter_topic() { # TWIN NAME=VALUE,...
 	tool kafka-configs --alter --entity-type topics --entity-name "$(topic_of "$1")" --add-config "$2" >/dev/null 2>&1 ||
