@@ -3,6 +3,7 @@
 #
 #     prepare     optional: before the twins start; settings of nodes, other topics
 #     provoke     the fault, once every twin has acknowledged messages
+#     course      in place of provoke, where twins end by themselves or are started in pieces: starts and awaits them
 #     prove       that it bit: calls undecided if it did not; faults put on with `fault` prove themselves
 #     afterwards  optional: when every twin has ended
 #
@@ -21,6 +22,8 @@ PLACEMENT=1:2:3
 LEADER=${BROKER}1
 ROUND=-
 declare -A run_pid=()   # of a twin's mqaudit run, while it runs
+declare -A parts=()     # probes and checkers that run by themselves, by pid
+part=0                  # the one that was started last
 n_faults_on=0
 # A fault heals by itself when the runner is gone, or its time is over.
 FAULT_GUARD=(--until-pid "$SCENARIO_RUNNER" --for "$SCENARIO_DEADLINE")
@@ -153,6 +156,112 @@ more_acked() { # N TWIN...: until each has acknowledged so many more than now; u
 	done
 }
 
+# --- twins in pieces: a probe and a checker of their own, to be killed or to come twice
+
+# Of the twin's arguments those that a probe, or a checker, takes.
+probe_args() {
+	awk 'drop { drop = 0; next } /^--(output|status-file)$/ { drop = 1; next } 1' "$SCENARIO_FOLDER/$1.args"
+}
+check_args() {
+	awk 'NR == 1 || keep { print; keep = 0; next }
+		/^(--run|--ledger|-X|--producer-config|--consumer-config)$/ { print; keep = 1 }' "$SCENARIO_FOLDER/$1.args"
+}
+start_probe() { # TWIN [ARGUMENTS...]: its pid is in $part
+	local twin=$1 args
+	shift
+	mapfile -t args < <(probe_args "$twin")
+	"$MQAUDIT" probe "${args[@]}" --replica-assignment "$(assignment)" "$@" >>"$SCENARIO_FOLDER/$twin.probe" 2>&1 </dev/null &
+	part=$!
+	parts[$part]=$twin
+}
+start_check() { # TWIN [ARGUMENTS...]: its pid is in $part
+	local twin=$1 args
+	shift
+	mapfile -t args < <(check_args "$twin")
+	"$MQAUDIT" check "${args[@]}" --quiet "$@" >>"$SCENARIO_FOLDER/$twin.check" 2>&1 </dev/null &
+	part=$!
+	parts[$part]=$twin
+}
+wait_part() { # PID: returns its exit code
+	local code=0
+	wait "$1" || code=$?
+	unset "parts[$1]"
+	return "$code"
+}
+kill_part() { # PID: SIGKILL; false when it had ended before
+	kill -KILL "$1" 2>/dev/null || return 1
+	wait_part "$1"
+	[ $? -eq 137 ]
+}
+probe_twin() { # TWIN [ARGUMENTS...]: the same, to its end, which must be in order
+	start_probe "$@"
+	wait_part "$part" || die "a probe of $1: $(tail -1 "$SCENARIO_FOLDER/$1.probe")"
+}
+judge_twin() { # TWIN [ARGUMENTS...]: read to the end and judge; the report is the twin's
+	start_check "$@"
+	wait_part "$part"
+	report_of "$1" >"$SCENARIO_FOLDER/$1.json"
+}
+recover_twin() { # TWIN: ship what its killed probe left in its journal
+	local ledger
+	mapfile -t ledger < <(ledger_args "$1")
+	"$MQAUDIT" recover --run "$(run_of "$1")" ${ledger[@]+"${ledger[@]}"} || die "the journal of $1 cannot be shipped"
+}
+ledger_args() { # TWIN: the user's ledger, if one was given
+	awk 'keep { print; keep = 0 } /^--ledger$/ { print; keep = 1 }' "$SCENARIO_FOLDER/$1.args"
+}
+report_of() { # TWIN: as the ledger has it now, as JSON
+	local ledger
+	mapfile -t ledger < <(ledger_args "$1")
+	"$MQAUDIT" report "$(run_of "$1")" --format json ${ledger[@]+"${ledger[@]}"} 2>/dev/null
+}
+value_of() { # TWIN JQ: of the twin's report, once it has one
+	jq -r "$2" "$SCENARIO_FOLDER/$1.json"
+}
+identities_of() { # TWIN KIND STAGE: one a line, producer.epoch.partition.seq
+	jq -r --arg kind "$2" --arg stage "$3" '.findings[] | select(.kind == $kind and .stage == $stage and .withdrawn == false) |
+		"\(.producer_id).\(.epoch).\(.partition)" as $lane | range(.lo; .hi + 1) | "\($lane).\(.)"' "$SCENARIO_FOLDER/$1.json" | sort
+}
+forget_ledger() { # TWIN: of the user's; the embedded one of $MQAUDIT_STATE is its ledger then
+	local file=$SCENARIO_FOLDER/$1.args text
+	text=$(awk 'drop { drop = 0; next } /^--ledger$/ { drop = 1; next } 1' "$file") && echo "$text" >"$file"
+}
+pause_at_random() { sleep "0.$((RANDOM % 9 + 1))"; }
+# Faults between the probe and the log, as in the selftest: "drop=20". What is planted is in TWIN.probe.
+plant_twin() { # TWIN SPEC
+	step "$1: ${2:-nothing is planted}"
+	probe_twin "$1" --count "${MESSAGES:-3000}" ${2:+--plant "$2"}
+	judge_twin "$1"
+}
+planted_in() { # TWIN KIND: identities, one a line
+	sed -n 's/^planted //p' "$SCENARIO_FOLDER/$1.probe" | jq -r --arg kind "$2" 'select(.kind == $kind) |
+		"\(.producer_id).\(.epoch).\(.partition).\(.seq)"' | sort
+}
+same_as_planted() { # TWIN PLANTED KIND STAGE: each by its name, and no other
+	local want
+	want=$(planted_in "$1" "$2")
+	[ -n "$want" ] || undecided "$1: nothing was planted"
+	[ "$(identities_of "$1" "$3" "$4")" = "$want" ] || die "$1: others were found than were planted"
+	proved "$1: $2" "$(wc -l <<<"$want") planted, the same found, by name"
+}
+# What Kafka's own tools say of a twin's partition 0: offsets, and how many records stand there.
+log_start() { tool kafka-get-offsets --topic "$(topic_of "$1")" --partitions 0 --time earliest 2>/dev/null | cut -d: -f3; }
+log_end() { tool kafka-get-offsets --topic "$(topic_of "$1")" --partitions 0 --time latest 2>/dev/null | cut -d: -f3; }
+stored_bytes() { # TWIN: of all its replicas, the largest
+	tool kafka-log-dirs --describe --topic-list "$(topic_of "$1")" 2>/dev/null |
+		jq -R 'fromjson? | [.brokers[].logDirs[].partitions[].size] | max // 0'
+}
+records_of() { # TWIN [read_committed]: fences are among them; only when nothing is sent any more
+	# shellcheck disable=SC2016 # the variable is set within
+	in_lab sh -c 'kafka-console-consumer --bootstrap-server "$KAFKA_BOOTSTRAP" --topic "$0" --partition 0 --offset earliest \
+		--isolation-level "$1" --timeout-ms 4000 --property print.value=false \
+		--property print.offset=true 2>/dev/null' "$(topic_of "$1")" "${2:-read_uncommitted}" | grep -c '^Offset:'
+}
+alter_topic() { # TWIN NAME=VALUE,...
+	tool kafka-configs --alter --entity-type topics --entity-name "$(topic_of "$1")" --add-config "$2" >/dev/null 2>&1 ||
+		die "the settings of $1's topic cannot be changed"
+}
+
 # --- the cluster
 
 where=(--lab "$LAB")
@@ -235,6 +344,7 @@ clean_up() {
 	local twin
 	trap - EXIT INT TERM
 	for twin in "${!run_pid[@]}"; do kill -INT "${run_pid[$twin]}" 2>/dev/null; done
+	for twin in "${!parts[@]}"; do kill -INT "$twin" 2>/dev/null; done
 	[ "$n_faults_on" -eq 0 ] || lab heal
 	wait_until 45 all_ended || for twin in "${!run_pid[@]}"; do kill -KILL "${run_pid[$twin]}" 2>/dev/null; done
 	wait
@@ -244,9 +354,13 @@ trap 'exit 3' INT TERM
 
 one_round() {
 	! declare -F prepare >/dev/null || { step "preparing"; prepare; }
-	start_twins
-	await 60 "$LEADER leads" leads "$LEADER" "$(first_twin)"
-	provoke
+	if declare -F course >/dev/null; then
+		course
+	else
+		start_twins
+		await 60 "$LEADER leads" leads "$LEADER" "$(first_twin)"
+		provoke
+	fi
 	stop_twins
 	! declare -F prove >/dev/null || prove
 	! declare -F afterwards >/dev/null || afterwards

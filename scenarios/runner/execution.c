@@ -161,16 +161,20 @@ static void gather_twins(struct execution *x)
 static int start_script(struct execution *x, struct err *e)
 {
 	static char text[ENV_MAX][PATHS_MAX + 40];
+	char state[PATHS_MAX];
 	const char *env[ENV_MAX + 1] = {NULL};
 	const char *argv[] = {"bash", x->scenario->path, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	char log[PATHS_MAX];
 	size_t n = 0;
-	int r;
+	int r = paths_state(NULL, state, sizeof(state), e);
 
+	if (r)
+		return r;
 	path_of(x, "log", "", log, sizeof(log));
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO=%s", x->scenario->name);
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO_FOLDER=%s", x->folder);
+	snprintf(text[n++], sizeof(text[0]), "SCENARIO_STATE=%s", state);
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO_RATE=%llu",
 		(unsigned long long)x->scenario->rate);
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO_TAG=%s-%d", x->set->tag, x->repetition);
