@@ -203,6 +203,13 @@ static void read_fault(const json_t *object, struct labfile_fault *fault, struct
 	take_string(&r, "args", fault->args, sizeof(fault->args));
 	take_string(&r, "proof", fault->proof, sizeof(fault->proof));
 	fault->since_wall_ns = take_number(&r, "since_wall_ns", 0, INT64_MAX);
+	fault->pid = (pid_t)take_number(&r, "pid", 0, PID_LIMIT);
+	fault->start_time = (uint64_t)take_number(&r, "start_time", 0, INT64_MAX);
+	fault->heals_at_ns = take_number(&r, "heals_at_ns", 0, INT64_MAX);
+	fault->until_pid = (pid_t)take_number(&r, "until_pid", 0, PID_LIMIT);
+	fault->until_start_time = (uint64_t)take_number(&r, "until_start_time", 0, INT64_MAX);
+	fault->guard_pid = (pid_t)take_number(&r, "guard_pid", 0, PID_LIMIT);
+	fault->guard_start_time = (uint64_t)take_number(&r, "guard_start_time", 0, INT64_MAX);
 	fault->state = (enum labfile_fault_state)take_word(
 		&r, "state", fault_state_texts, LABFILE_FAULT_STATE_N);
 	if (r.bad && !parent->bad)
@@ -371,6 +378,13 @@ static json_t *fault_object(const struct labfile_fault *fault)
 	set_string(o, "args", fault->args);
 	set_string(o, "state", fault_state_texts[fault->state]);
 	set_number(o, "since_wall_ns", fault->since_wall_ns);
+	set_number(o, "pid", fault->pid);
+	set_number(o, "start_time", (int64_t)fault->start_time);
+	set_number(o, "heals_at_ns", fault->heals_at_ns);
+	set_number(o, "until_pid", fault->until_pid);
+	set_number(o, "until_start_time", (int64_t)fault->until_start_time);
+	set_number(o, "guard_pid", fault->guard_pid);
+	set_number(o, "guard_start_time", (int64_t)fault->guard_start_time);
 	set_string(o, "proof", fault->proof);
 	return o;
 }

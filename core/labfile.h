@@ -90,7 +90,14 @@ struct labfile_fault {
 	char args[160]; /* "name=value name=value" */
 	enum labfile_fault_state state;
 	int64_t since_wall_ns; /* when it was about to be applied */
-	char proof[320];       /* that it bit, so far; "" for none yet */
+	pid_t pid;             /* a process of its own that it needs; 0: none */
+	uint64_t start_time;
+	int64_t heals_at_ns; /* heals by itself then: clock_ns() of this boot; 0: never */
+	pid_t until_pid;     /* heals by itself when this process has ended; 0: no such process */
+	uint64_t until_start_time;
+	pid_t guard_pid; /* sees to that */
+	uint64_t guard_start_time;
+	char proof[320]; /* that it bit, so far; "" for none yet */
 };
 
 struct labfile {

@@ -13,7 +13,10 @@
 #include "core/words.h"
 #include "scenarios/lab/cmd_lab_common.h"
 #include "scenarios/lab/fault.h"
+#include "scenarios/lab/fault_guard.h"
 #include "scenarios/lab/lab_process.h"
+
+#define GUARD_TRIES_NS (60 * NS_PER_S)
 
 static volatile sig_atomic_t stop_asked;
 
@@ -311,16 +314,19 @@ static void print_healed(const struct labfile_fault *fault)
 	fflush(stdout);
 }
 
-static int heal_kind(
-	const char *name, const struct lab_kind *kind, int64_t timeout_ns, struct err *e)
+static int heal_kind(const char *name, const struct lab_kind *kind, const struct cmdline *cl,
+	int64_t timeout_ns, struct err *e)
 {
 	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
 	int r = cmd_lab_open_up(&lab, name, kind, e);
 
 	if (r == 0)
-		r = fault_heal_all(&lab, timeout_ns, print_healed, e);
+		r = fault_heal(&lab, cl->argv, (size_t)cl->argc, timeout_ns, print_healed, e);
 	cmd_lab_said_all();
-	if (r == 0)
+	if (r == 0 && lab.file->n_faults)
+		printf("%zu fault%s of lab '%s' (%s) still on\n", lab.file->n_faults,
+			lab.file->n_faults == 1 ? " is" : "s are", name, kind->name);
+	else if (r == 0)
 		printf("all %d nodes of lab '%s' (%s) answer\n", lab_n_expected(lab.file), name,
 			kind->name);
 	lab_close(&lab);
@@ -345,7 +351,7 @@ static int heal_run(struct cmdline *cl)
 		if (!kind || strcmp(list[i].name, o->lab) != 0)
 			continue;
 		found++;
-		r = heal_kind(o->lab, kind, o->timeout, &e);
+		r = heal_kind(o->lab, kind, cl, o->timeout, &e);
 	}
 	free(list);
 	if (r == 0 && !found) {
@@ -357,16 +363,17 @@ static int heal_run(struct cmdline *cl)
 
 const struct command cmd_lab_heal = {
 	.name = "lab heal",
-	.args = "",
-	.summary = "undo every fault that is on, and wait until every node answers",
+	.args = "[FAULT|NODE...]",
+	.summary = "undo faults, all or some, and wait until every node answers",
 	.description = "Says of each fault what proves that it bit. Nodes that were killed, or "
-		       "have died, are "
-		       "started again.",
-	.examples = "  mqaudit lab heal\n",
+		       "have died, are started again; one that somebody froze by a signal is "
+		       "thawed. With ids of faults or names of nodes only those are healed; while "
+		       "others are still on, nothing is waited for.",
+	.examples = "mqaudit lab heal\nmqaudit lab heal f3 kafka2\n",
 	.opts = wait_rows,
 	.opts_size = sizeof(struct wait_opts),
 	.min_args = 0,
-	.max_args = 0,
+	.max_args = LABFILE_MAX_FAULTS,
 	.run = heal_run,
 };
 
@@ -418,9 +425,35 @@ const struct command cmd_lab_restart = {
 
 struct fault_opts {
 	const char *lab;
+	int64_t time;
+	uint64_t until_pid;
 	const char *from;
 	const char *direction;
 };
+
+/* The options that are arguments of a fault, in the order in which they are shown. */
+static const struct {
+	const char *name;
+	size_t offset;
+} fault_args[] = {
+	{"from", offsetof(struct fault_opts, from)},
+	{"direction", offsetof(struct fault_opts, direction)},
+};
+#define N_FAULT_ARGS (sizeof(fault_args) / sizeof(fault_args[0]))
+
+static size_t take_args(const struct fault_opts *o, struct fault_arg args[N_FAULT_ARGS])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_FAULT_ARGS; i++) {
+		const char *value;
+
+		memcpy(&value, (const char *)o + fault_args[i].offset, sizeof(value));
+		if (value)
+			args[n++] = (struct fault_arg){fault_args[i].name, value};
+	}
+	return n;
+}
 
 static int find_fault(const char *word, const struct fault_ops **ret, struct err *e)
 {
@@ -441,22 +474,20 @@ static int find_fault(const char *word, const struct fault_ops **ret, struct err
 static int fault_nodes(struct lab *lab, const struct fault_ops *ops, const struct fault_opts *o,
 	int n, char **names, struct err *e)
 {
-	struct fault_arg args[2];
-	size_t n_args = 0;
+	const struct fault_until until = {
+		.ns = o->time, .pid = (pid_t)(o->until_pid > INT32_MAX ? INT32_MAX : o->until_pid)};
+	struct fault_arg args[N_FAULT_ARGS];
+	size_t n_args = take_args(o, args);
 	struct labfile_node *node;
 	struct labfile_fault *fault = NULL;
 	int r = 0;
 
-	if (o->from)
-		args[n_args++] = (struct fault_arg){"from", o->from};
-	if (o->direction)
-		args[n_args++] = (struct fault_arg){"direction", o->direction};
 	for (int i = 0; i < n && r == 0; i++)
 		r = cmd_lab_node(lab->file, names[i], &node, e);
 	for (int i = 0; i < n && r == 0; i++) {
 		r = cmd_lab_node(lab->file, names[i], &node, e);
 		if (r == 0)
-			r = fault_apply(lab, ops, node, args, n_args, &fault, e);
+			r = fault_apply(lab, ops, node, args, n_args, &until, &fault, e);
 		if (r == 0)
 			print_fault(fault, "");
 	}
@@ -487,6 +518,18 @@ static int fault_run(struct cmdline *cl)
 
 static const struct opt fault_rows[] = {
 	CMD_LAB_ROW(struct fault_opts),
+	{.name = "for",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.offset = offsetof(struct fault_opts, time),
+		.group = "Until when",
+		.help = "The fault heals by itself after this time, also when mqaudit was killed. "
+			"Without it, mqaudit lab heal ends it."},
+	{.name = "until-pid",
+		.type = OPT_COUNT,
+		.arg = "PID",
+		.offset = offsetof(struct fault_opts, until_pid),
+		.help = "The fault heals by itself when that process has ended, however it ends."},
 	{.name = "from",
 		.type = OPT_STRING,
 		.arg = "WHOM",
@@ -508,9 +551,10 @@ static const struct opt fault_rows[] = {
 const struct command cmd_lab_fault = {
 	.name = "lab fault",
 	.args = "KIND NODE...",
-	.summary = "do harm to nodes of a lab: kill, isolate",
+	.summary = "do harm to nodes of a lab: kill, freeze, isolate",
 	.description =
 		"kill: SIGKILL of the node's process; what it had written is in the page cache.\n\n"
+		"freeze: SIGSTOP of it; connections stay open, and nobody answers.\n\n"
 		"isolate: drop all packets between the node and others, without a word, by "
 		"nftables in "
 		"the node's namespace.\n\n"
@@ -534,6 +578,9 @@ struct guard_opts {
 	uint64_t until_pid;
 	uint64_t until_start;
 	bool only_unfinished;
+	const char *fault;
+	uint64_t since;
+	uint64_t heals_at;
 };
 
 /* Is there still something to do? Asked without the lock: an `up` that goes on holds it for long.
@@ -547,6 +594,26 @@ static bool is_needed(const char *name, const struct lab_kind *kind)
 	return there;
 }
 
+/* Heal one fault at its time; when that fails, again for a while: a node may just be restarting. */
+static int guard_fault(const struct guard_opts *o, const struct lab_kind *kind, struct err *e)
+{
+	int r = fault_guard_wait((int64_t)o->heals_at, (pid_t)o->until_pid, o->until_start, e);
+	int64_t give_up = clock_ns() + GUARD_TRIES_NS;
+
+	for (bool again = r == 0; again;) {
+		struct lab lab = {.lock_fd = -1};
+
+		r = lab_open(&lab, o->lab, kind, CMD_LAB_LOCK_NS, e);
+		if (r == 0 && lab.file && lab.file->state == LABFILE_UP)
+			r = fault_heal_id(&lab, o->fault, (int64_t)o->since, e);
+		lab_close(&lab);
+		again = r && clock_ns() < give_up;
+		if (again)
+			clock_sleep_ns(NS_PER_S);
+	}
+	return r;
+}
+
 static int guard_run(struct cmdline *cl)
 {
 	const struct guard_opts *o = cl->opts;
@@ -555,8 +622,12 @@ static int guard_run(struct cmdline *cl)
 	struct err e = {0};
 	int r = cmd_lab_kind(cl->argv[0], &kind, &e);
 
+	if (r == 0 && o->fault) {
+		r = guard_fault(o, kind, &e);
+		return r ? cmd_lab_fail(&e) : EXIT_PASS;
+	}
 	if (r == 0)
-		r = lab_wait_end_of((pid_t)o->until_pid, o->until_start, &e);
+		r = lab_wait_end_of((pid_t)o->until_pid, o->until_start, 0, &e);
 	if (r || !is_needed(o->lab, kind))
 		return r ? cmd_lab_fail(&e) : EXIT_PASS;
 	r = lab_open(&lab, o->lab, kind, CMD_LAB_LOCK_NS, &e);
@@ -588,13 +659,31 @@ static const struct opt guard_rows[] = {
 		.offset = offsetof(struct guard_opts, only_unfinished),
 		.hidden = true,
 		.help = "Only if the lab is half made."},
+	{.name = "fault",
+		.type = OPT_STRING,
+		.arg = "ID",
+		.offset = offsetof(struct guard_opts, fault),
+		.hidden = true,
+		.help = "Heal this fault, and leave the lab up."},
+	{.name = "since",
+		.type = OPT_COUNT,
+		.arg = "NS",
+		.offset = offsetof(struct guard_opts, since),
+		.hidden = true,
+		.help = "When that fault was put on, in ns since 1970."},
+	{.name = "heals-at",
+		.type = OPT_COUNT,
+		.arg = "NS",
+		.offset = offsetof(struct guard_opts, heals_at),
+		.hidden = true,
+		.help = "When it heals, on the monotonic clock; 0: never."},
 	{.name = NULL},
 };
 
 const struct command cmd_lab_guard = {
 	.name = "lab guard",
 	.args = "kafka",
-	.summary = "wait for a process to end, then take the lab down",
+	.summary = "wait for a time or the end of a process, then heal or take the lab down",
 	.description = "For mqaudit itself.",
 	.opts = guard_rows,
 	.opts_size = sizeof(struct guard_opts),

@@ -55,20 +55,37 @@ static void print_node(const struct labfile *file, const struct labfile_node *no
 		labfile_node_state_text(node->state), answers[node->answer], pid, address, rss);
 }
 
+/* "  (heals in 12 s, or with process 42)" for a fault that heals by itself; else "". */
+static void describe_until(const struct labfile_fault *f, char *ret, size_t len)
+{
+	char in[UNITS_LEN] = "", with[32] = "";
+
+	ret[0] = '\0';
+	if (!f->heals_at_ns && !f->until_pid)
+		return;
+	if (f->until_pid)
+		snprintf(with, sizeof(with), "with process %d", (int)f->until_pid);
+	if (f->heals_at_ns)
+		units_duration(f->heals_at_ns > clock_ns() ? f->heals_at_ns - clock_ns() : 0, in);
+	snprintf(ret, len, "  (heals %s%s%s%s)", f->heals_at_ns ? "in " : "", in,
+		f->heals_at_ns && f->until_pid ? ", or " : "", with);
+}
+
 static void print_faults(const struct labfile *file)
 {
 	if (file->n_faults)
 		printf("  faults that are on\n");
 	for (size_t i = 0; i < file->n_faults; i++) {
 		const struct labfile_fault *f = &file->fault[i];
-		char since[CLOCK_ISO_LEN];
+		char since[CLOCK_ISO_LEN], until[64];
 
-		printf("  %-4s %s  %s %s%s%s  %s%s%s\n", f->id,
+		describe_until(f, until, sizeof(until));
+		printf("  %-4s %s  %s %s%s%s  %s%s%s%s\n", f->id,
 			clock_hms(f->since_wall_ns, false, since, sizeof(since)), f->kind, f->node,
 			*f->args ? "  " : "", f->args,
 			f->state == LABFILE_FAULT_ON ? "" : labfile_fault_state_text(f->state),
 			f->state == LABFILE_FAULT_ON ? "" : "  ",
-			*f->proof ? f->proof : "no proof yet that it bites");
+			*f->proof ? f->proof : "no proof yet that it bites", until);
 	}
 }
 

@@ -1,14 +1,18 @@
 #include "scenarios/lab/fault.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/proc.h"
+#include "scenarios/lab/fault_guard.h"
 #include "scenarios/lab/lab_event.h"
+#include "scenarios/lab/lab_process.h"
 
 #define PROVE_NS (3 * NS_PER_S)
 
-const struct fault_ops *const fault_table[] = {&fault_kill, &fault_isolate, NULL};
+const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate, NULL};
 
 const struct fault_ops *fault_find(const char *name)
 {
@@ -109,6 +113,7 @@ static int heal_one(
 	if (r)
 		return err_wrap(e, "heal %s (%s %s)", fault->id, fault->kind, fault->node);
 	event(lab, fault, LAB_EVENT_END);
+	fault_guard_end(fault);
 	if (told)
 		told(fault);
 	drop(lab->file, i);
@@ -116,7 +121,8 @@ static int heal_one(
 }
 
 static int fill(struct lab *lab, const struct fault_ops *ops, const struct labfile_node *node,
-	const struct fault_arg *args, size_t n_args, struct labfile_fault *fault, struct err *e)
+	const struct fault_arg *args, size_t n_args, const struct fault_until *until,
+	struct labfile_fault *fault, struct err *e)
 {
 	memset(fault, 0, sizeof(*fault));
 	snprintf(fault->id, sizeof(fault->id), "f%llu",
@@ -124,12 +130,21 @@ static int fill(struct lab *lab, const struct fault_ops *ops, const struct labfi
 	snprintf(fault->kind, sizeof(fault->kind), "%s", ops->name);
 	snprintf(fault->node, sizeof(fault->node), "%s", node->name);
 	fault->since_wall_ns = clock_wall_ns();
+	if (until && until->ns)
+		fault->heals_at_ns = clock_ns() + until->ns;
+	if (until && until->pid) {
+		fault->until_pid = until->pid;
+		fault->until_start_time = proc_start_time(until->pid);
+		if (!fault->until_start_time)
+			return err_set(e, ERR_USAGE, "--until-pid: there is no process %d",
+				(int)until->pid);
+	}
 	return write_args(ops, args, n_args, fault, e);
 }
 
 int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_node *node,
-	const struct fault_arg *args, size_t n_args, struct labfile_fault **ret_fault,
-	struct err *e)
+	const struct fault_arg *args, size_t n_args, const struct fault_until *until,
+	struct labfile_fault **ret_fault, struct err *e)
 {
 	struct labfile *file = lab->file;
 	struct labfile_fault *fault = &file->fault[file->n_faults];
@@ -137,7 +152,7 @@ int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_nod
 
 	if (file->n_faults == LABFILE_MAX_FAULTS)
 		return err_set(e, ERR_LIMIT, "%d faults are on already", LABFILE_MAX_FAULTS);
-	r = fill(lab, ops, node, args, n_args, fault, e);
+	r = fill(lab, ops, node, args, n_args, until, fault, e);
 	if (r == 0 && ops->check)
 		r = ops->check(lab, fault, e);
 	if (r)
@@ -150,7 +165,9 @@ int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_nod
 		return r;
 	}
 	event(lab, fault, LAB_EVENT_BEGIN);
-	r = ops->apply(lab, fault, e);
+	r = fault_guard_start(lab, fault, e);
+	if (r == 0)
+		r = ops->apply(lab, fault, e);
 	if (r) {
 		err_wrap(e, "fault %s on %s", ops->name, node->name);
 		err_ignore(heal_one(lab, file->n_faults - 1, NULL, NULL));
@@ -171,26 +188,114 @@ static int rank_of(const struct labfile_fault *fault)
 	return ops ? ops->heal_rank : 0;
 }
 
-int fault_heal_all(struct lab *lab, int64_t timeout_ns, void (*told)(const struct labfile_fault *),
-	struct err *e)
+/* Does the word name the fault: by its id, or by its node? */
+static bool names(struct lab *lab, const char *word, const struct labfile_fault *fault)
+{
+	return strcmp(word, fault->id) == 0 ||
+	       labfile_find_node(lab->file, word) == fault_node(lab, fault);
+}
+
+static bool is_meant(
+	struct lab *lab, char *const *words, size_t n, const struct labfile_fault *fault)
+{
+	for (size_t i = 0; i < n; i++)
+		if (names(lab, words[i], fault))
+			return true;
+	return n == 0;
+}
+
+/* A word must be a node, or the id of a fault that is on or was. */
+static int check_words(struct lab *lab, char *const *words, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned long long id = 0;
+		char more;
+
+		if (labfile_find_node(lab->file, words[i]))
+			continue;
+		if (sscanf(words[i], "f%llu%c", &id, &more) == 1 && id >= 1 &&
+			id <= lab->file->n_faults_ever)
+			continue;
+		err_set(e, ERR_USAGE, "'%s' is no fault and no node of lab '%s'", words[i],
+			lab->name);
+		return err_hint(e, "mqaudit lab status lists them");
+	}
+	return 0;
+}
+
+/* Thaw who is frozen though no fault says so: somebody else's SIGSTOP. */
+static void thaw_strays(struct lab *lab, char *const *words, size_t n)
+{
+	for (size_t i = 0; i < lab->file->n_nodes; i++) {
+		struct labfile_node *node = &lab->file->node[i];
+		bool meant = n == 0, ours = false;
+
+		for (size_t k = 0; k < n; k++)
+			meant |= labfile_find_node(lab->file, words[k]) == node;
+		for (size_t k = 0; k < lab->file->n_faults; k++)
+			ours |= strcmp(lab->file->fault[k].kind, fault_freeze.name) == 0 &&
+				fault_node(lab, &lab->file->fault[k]) == node;
+		if (!meant || ours || !labfile_node_alive(lab->file, node) ||
+			!proc_stopped(node->pid))
+			continue;
+		proc_signal(node->pid, node->start_time, SIGCONT);
+		node->state = LABFILE_NODE_RUNNING;
+		lab_event(lab, "node-thaw", node->name, "was frozen by somebody else",
+			LAB_EVENT_INSTANT);
+		lab_say(lab, "%s was frozen by somebody else: thawed", node->name);
+	}
+}
+
+static int heal_meant(struct lab *lab, char *const *words, size_t n,
+	void (*told)(const struct labfile_fault *), struct err *e)
 {
 	struct labfile *file = lab->file;
-	int started, r = 0;
+	int r = 0;
 
 	for (int rank = 0; rank <= 1; rank++) {
 		for (size_t i = 0; i < file->n_faults;) {
 			size_t before = file->n_faults;
 			int r_one = 0;
 
-			if (rank_of(&file->fault[i]) == rank)
+			if (rank_of(&file->fault[i]) == rank &&
+				is_meant(lab, words, n, &file->fault[i]))
 				r_one = heal_one(lab, i, told, r ? NULL : e);
 			r = r ? r : r_one;
 			i += file->n_faults == before; /* else the next has moved to i */
 		}
 	}
-	if (r == 0)
-		r = lab_start_missing(lab, &started, e);
+	return r;
+}
+
+int fault_heal(struct lab *lab, char *const *words, size_t n, int64_t timeout_ns,
+	void (*told)(const struct labfile_fault *), struct err *e)
+{
+	int started, r = check_words(lab, words, n, e);
+
+	if (r)
+		return r;
+	r = heal_meant(lab, words, n, told, e);
+	thaw_strays(lab, words, n);
+	if (r || lab->file->n_faults)
+		return r;
+	r = lab_start_missing(lab, &started, e);
 	return r ? r : lab_wait_answers(lab, timeout_ns, e);
+}
+
+int fault_heal_id(struct lab *lab, const char *id, int64_t since_wall_ns, struct err *e)
+{
+	for (size_t i = 0; i < lab->file->n_faults; i++)
+		if (strcmp(lab->file->fault[i].id, id) == 0 &&
+			lab->file->fault[i].since_wall_ns == since_wall_ns)
+			return heal_one(lab, i, NULL, e);
+	return 0;
+}
+
+void fault_end_processes(const struct labfile_fault *fault)
+{
+	fault_guard_end(fault);
+	if (fault->pid)
+		proc_signal(fault->pid, fault->start_time, SIGKILL);
 }
 
 int fault_forget(struct lab *lab, const struct fault_ops *ops, const struct labfile_node *node,
@@ -204,6 +309,7 @@ int fault_forget(struct lab *lab, const struct fault_ops *ops, const struct labf
 			strcmp(file->fault[i].node, node->name) != 0)
 			continue;
 		event(lab, &file->fault[i], LAB_EVENT_END);
+		fault_guard_end(&file->fault[i]);
 		drop(file, i);
 		any = true;
 	}

@@ -40,6 +40,7 @@ struct fault_ops {
 };
 
 extern const struct fault_ops fault_kill;
+extern const struct fault_ops fault_freeze;
 extern const struct fault_ops fault_isolate;
 
 /* All faults, ended by NULL; and one by name: NULL when there is none. */
@@ -51,22 +52,36 @@ struct fault_arg {
 	const char *value;
 };
 
+/* When a fault heals by itself: after some time, or when a process has ended; 0 for neither. */
+struct fault_until {
+	int64_t ns;
+	pid_t pid;
+};
+
 /*
- * Put a fault on a node: record, apply, record. The recorded fault is *ret_fault, valid until the
+ * Put a fault on a node: record, apply, record. With until (may be NULL) a guard process is started
+ * before it bites, and heals it whatever becomes of this process. The recorded fault is *ret_fault, valid until the
  * next call that changes lab->file. A fault that cannot be applied is healed again. Returns 0,
  * ERR_USAGE (arguments), ERR_STATE (the node is not fit for it), ERR_LIMIT, ERR_IO, ...
  */
 MUST_CHECK int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_node *node,
-	const struct fault_arg *args, size_t n_args, struct labfile_fault **ret_fault,
-	struct err *e);
+	const struct fault_arg *args, size_t n_args, const struct fault_until *until,
+	struct labfile_fault **ret_fault, struct err *e);
 
 /*
- * Undo every fault that is on; told (may be NULL) hears of each, with its last proof. All are
- * tried; the first failure is returned. Then starts nodes that have died, and waits until all nodes
- * answer.
+ * Undo the faults that n words name by their id or node, or with n 0 every one that is on; told
+ * (may be NULL) hears of each, with its last proof. All are tried; the first failure is returned.
+ * A node that somebody else froze is thawed. When no fault is left, starts nodes that have died, and
+ * waits until all nodes answer. ERR_USAGE: a word is neither a node nor a fault, on or over.
  */
-MUST_CHECK int fault_heal_all(struct lab *lab, int64_t timeout_ns,
+MUST_CHECK int fault_heal(struct lab *lab, char *const *words, size_t n, int64_t timeout_ns,
 	void (*told)(const struct labfile_fault *fault), struct err *e);
+
+/* Undo the fault of that id and time; fine when it is off by now. Does not wait for answers. */
+MUST_CHECK int fault_heal_id(struct lab *lab, const char *id, int64_t since_wall_ns, struct err *e);
+
+/* SIGKILL the processes of a fault, its guard and its own, without healing it: for `lab down`. */
+void fault_end_processes(const struct labfile_fault *fault);
 
 /* Faults of that kind on that node are over by other means (a restart): record it, heal nothing. */
 MUST_CHECK int fault_forget(struct lab *lab, const struct fault_ops *ops,

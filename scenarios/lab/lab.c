@@ -156,7 +156,8 @@ int lab_check_stop(const struct lab *lab, struct err *e)
 bool lab_is_expected(const struct labfile_node *node)
 {
 	return node->state != LABFILE_NODE_STOPPED && node->state != LABFILE_NODE_STOPPING &&
-	       node->state != LABFILE_NODE_KILLED && node->state != LABFILE_NODE_DIED;
+	       node->state != LABFILE_NODE_KILLED && node->state != LABFILE_NODE_DIED &&
+	       node->state != LABFILE_NODE_FROZEN;
 }
 
 int lab_n_expected(const struct labfile *file)
@@ -503,6 +504,8 @@ static void kill_known(struct labfile *file)
 		proc_signal(file->guard_pid, file->guard_start_time, SIGKILL);
 	for (size_t i = 0; i < file->n_nodes; i++)
 		proc_signal(file->node[i].pid, file->node[i].start_time, SIGKILL);
+	for (size_t i = 0; i < file->n_faults; i++)
+		fault_end_processes(&file->fault[i]);
 }
 
 static int wait_known(const struct labfile *file, struct err *e)

@@ -157,7 +157,7 @@ MUST_CHECK int lab_wait_answers(struct lab *lab, int64_t timeout_ns, struct err 
 MUST_CHECK int lab_restart_node(
 	struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e);
 
-/* How many nodes should run: neither stopped nor killed. */
+/* How many nodes should run: neither stopped, killed nor frozen. */
 int lab_n_expected(const struct labfile *file);
 bool lab_is_expected(const struct labfile_node *node);
 

@@ -257,7 +257,7 @@ int lab_start_guard(const struct lab *lab, pid_t pid, uint64_t start_time, bool 
 	return 0;
 }
 
-int lab_wait_end_of(pid_t pid, uint64_t start_time, struct err *e)
+int lab_wait_end_of(pid_t pid, uint64_t start_time, int64_t deadline_ns, struct err *e)
 {
 	struct pollfd pfd = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
 	int r = 0;
@@ -266,12 +266,14 @@ int lab_wait_end_of(pid_t pid, uint64_t start_time, struct err *e)
 		return errno == ESRCH ? 0 : err_set_errno(e, ERR_IO, errno, "cannot watch process");
 	/* the descriptor is of whoever has the pid now: is it still the one meant? */
 	while (r == 0 && proc_alive(pid, start_time)) {
-		int n = poll(&pfd, 1, -1);
+		int n = poll(&pfd, 1, deadline_ns ? clock_left_ms(deadline_ns) : -1);
 
 		if (n < 0 && errno != EINTR)
 			r = err_set_errno(e, ERR_IO, errno, "cannot watch process %d", (int)pid);
 		if (n > 0)
 			break;
+		if (n == 0 && clock_ns() >= deadline_ns)
+			r = err_set(e, ERR_TIMEOUT, "process %d goes on", (int)pid);
 	}
 	close(pfd.fd);
 	return r;

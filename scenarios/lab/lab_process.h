@@ -46,8 +46,11 @@ MUST_CHECK int lab_run_inside(const char *netns, const char *const *argv, const 
 MUST_CHECK int lab_start_guard(const struct lab *lab, pid_t pid, uint64_t start_time,
 	bool only_unfinished, pid_t *ret_pid, uint64_t *ret_start_time, struct err *e);
 
-/* Wait, without limit, until that process has ended. Returns 0 or ERR_IO. */
-MUST_CHECK int lab_wait_end_of(pid_t pid, uint64_t start_time, struct err *e);
+/*
+ * Wait until that process, anybody's, has ended, or until clock_ns() is deadline_ns (0: no limit).
+ * Returns 0, ERR_TIMEOUT or ERR_IO.
+ */
+MUST_CHECK int lab_wait_end_of(pid_t pid, uint64_t start_time, int64_t deadline_ns, struct err *e);
 
 /* Open a namespace for setns(2); the caller closes it. ERR_NOTFOUND when it is not there. */
 MUST_CHECK int lab_open_netns(const char *path, int *ret_fd, struct err *e);

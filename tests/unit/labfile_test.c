@@ -60,6 +60,13 @@ static struct labfile *sample(const char *name)
 		.args = "from=brokers",
 		.state = LABFILE_FAULT_APPLYING,
 		.since_wall_ns = 42,
+		.pid = 7,
+		.start_time = 70,
+		.heals_at_ns = INT64_C(1) << 40,
+		.until_pid = 8,
+		.until_start_time = 80,
+		.guard_pid = 9,
+		.guard_start_time = 90,
 		.proof = "5 packets \"dropped\"\n"};
 	return f;
 }
