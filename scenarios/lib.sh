@@ -180,6 +180,35 @@ isr_is() { [ "$(isr_of "$2")" = "$1" ]; } # NODES TWIN
 isr_has() { # N TWIN: so many in-sync replicas
 	[ "$(isr_of "$2" | tr , '\n' | grep -c .)" -eq "$1" ]
 }
+# The twins' partitions as JSON, as Kafka's tools want them; with a placement their replicas as well.
+partitions_json() { # [2:1:3]
+	local twin
+	for twin in $(twins); do topic_of "$twin"; done |
+		jq -Rn --argjson n "${PARTITIONS:-1}" --arg placement "${1:-}" '{version: 1, partitions: [inputs as $topic |
+			range($n) | {topic: $topic, partition: .} +
+			(if $placement == "" then {} else {replicas: ($placement | split(":") | map(tonumber))} end)]}'
+}
+reassign_twins() { # 2:1:3 [TOOL'S OPTIONS]: where their partitions live from now on, the preferred leader first
+	local plan=$SCENARIO_FOLDER/reassignment.json out placement=$1
+	shift
+	step "reassigning partitions to $placement"
+	partitions_json "$placement" >"$plan"
+	out=$(tool kafka-reassign-partitions --reassignment-json-file "$plan" --execute "$@" 2>&1) || die "reassignment: $out"
+	echo "$out" | tail -1
+}
+reassigned() { # is the last reassignment complete? Also lifts its throttle.
+	local out
+	out=$(tool kafka-reassign-partitions --reassignment-json-file "$SCENARIO_FOLDER/reassignment.json" --verify 2>&1) &&
+		! grep -qE 'still in progress|failed|no active reassignment.*but' <<<"$out"
+}
+elect_preferred() { # the first of each partition's replicas becomes its leader, if it is in sync
+	local out
+	step "preferred leader election"
+	partitions_json >"$SCENARIO_FOLDER/election.json"
+	out=$(tool kafka-leader-election --election-type preferred --path-to-json-file "$SCENARIO_FOLDER/election.json" 2>&1) ||
+		die "preferred leader election: $out"
+	echo "$out"
+}
 node_ended() { # NODE: its process is gone
 	[ "$(lab status "$BROKER" --format json | jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .state')" != running ]
 }
