@@ -103,6 +103,7 @@ has_acked() { [ "$(acked "$1")" -ge "$2" ]; } # TWIN N
 has_read() { [ "$(status_field "$1" read)" -ge "$2" ]; }
 has_sent() { [ "$(status_field "$1" intended)" -ge "$2" ]; }
 has_ended() { ! kill -0 "${run_pid[$1]}" 2>/dev/null; } # TWIN
+has_given_up() { [ "$(status_field "$1" refused)" -ge "$2" ]; } # TWIN N: messages that the client refused
 goes_on() { # TWIN N: it is alive and has acknowledged so many; a twin that ended can wait for nothing
 	has_ended "$1" && die "twin $1 ended early: $(tail -1 "$SCENARIO_FOLDER/$1.err")"
 	has_acked "$1" "$2" && has_read "$1" 1
@@ -293,6 +294,40 @@ isr_is() { [ "$(isr_of "$2")" = "$1" ]; } # NODES TWIN
 isr_has() { # N TWIN: so many in-sync replicas
 	[ "$(isr_of "$2" | tr , '\n' | grep -c .)" -eq "$1" ]
 }
+# The twins' partitions as JSON, as Kafka's tools want them; with a placement their replicas as well.
+partitions_json() { # [2:1:3]
+	local twin
+	for twin in $(twins); do topic_of "$twin"; done |
+		jq -Rn --argjson n "${PARTITIONS:-1}" --arg placement "${1:-}" '{version: 1, partitions: [inputs as $topic |
+			range($n) | {topic: $topic, partition: .} +
+			(if $placement == "" then {} else {replicas: ($placement | split(":") | map(tonumber))} end)]}'
+}
+reassign_twins() { # 2:1:3 [TOOL'S OPTIONS]: where their partitions live from now on, the preferred leader first
+	local plan=$SCENARIO_FOLDER/reassignment.json out placement=$1
+	shift
+	step "reassigning partitions to $placement"
+	partitions_json "$placement" >"$plan"
+	out=$(tool kafka-reassign-partitions --reassignment-json-file "$plan" --execute "$@" 2>&1) || die "reassignment: $out"
+	echo "$out" | tail -1
+}
+reassigned() { # is the last reassignment complete? Also lifts its throttle.
+	local out
+	out=$(tool kafka-reassign-partitions --reassignment-json-file "$SCENARIO_FOLDER/reassignment.json" --verify 2>&1) &&
+		! grep -qE 'still in progress|failed|no active reassignment.*but' <<<"$out"
+}
+elect_preferred() { # the first of each partition's replicas becomes its leader, if it is in sync
+	local out
+	step "preferred leader election"
+	partitions_json >"$SCENARIO_FOLDER/election.json"
+	out=$(tool kafka-leader-election --election-type preferred --path-to-json-file "$SCENARIO_FOLDER/election.json" 2>&1) ||
+		die "preferred leader election: $out"
+	echo "$out"
+}
+active_controller() { # the node that leads the controllers' quorum
+	local id
+	id=$(tool kafka-metadata-quorum describe --status 2>/dev/null | awk '$1 == "LeaderId:" { print $2 }')
+	[ "${id:--1}" -gt 0 ] && echo "$BROKER$id"
+}
 node_ended() { # NODE: its process is gone
 	[ "$(lab status "$BROKER" --format json | jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .state')" != running ]
 }
@@ -311,15 +346,24 @@ fault() { # KIND NODE... [OPTIONS]
 	note fault "$*"
 	n_faults_on=$((n_faults_on + 1))
 }
+restart() { # NODE: ends in order (controlled shutdown), starts again, and all nodes answer
+	local out
+	step "restarting $1"
+	note fault "restart $1"
+	out=$(lab restart "$1" 2>&1) || die "restart: $out"
+	echo "$out"
+	note fault ""
+	proved "restart $1" "it ended in order, and answers again"
+}
 # Take all faults off and wait until every node answers. One that leaves no proof that it bit leaves the scenario undecided.
 heal() {
-	local out n
+	local out n what proof
 	step "healing"
 	out=$(lab heal 2>&1) || die "heal: $out"
 	echo "$out"
 	note fault ""
-	while read -r line; do note proof "$(cut -d' ' -f2- <<<"$line" | awk -F'  ' '{ print $2 " " $3 }')" "${line##*  }"; done \
-		< <(grep '^healed ' <<<"$out")
+	while IFS=$'\t' read -r what proof; do note proof "$what" "$proof"; done \
+		< <(awk -F'  +' '/^healed / { print $2 (NF > 3 ? " " $3 : "") "\t" $NF }' <<<"$out")
 	grep -q 'NO PROOF' <<<"$out" && undecided "a fault left no proof that it bit: $(grep 'NO PROOF' <<<"$out" | head -1)"
 	n=$(grep -c '^healed ' <<<"$out")
 	[ "$n" -ge "$n_faults_on" ] || undecided "of $n_faults_on faults only $n were on at the end"
