@@ -70,6 +70,14 @@ static int64_t number(struct lint *l, const char *name)
 	return strtoll(setting(l, LINT_PRODUCER, name)->value, NULL, 10);
 }
 
+static int contradiction(
+	const struct lint_setting *on, const struct lint_setting *other, struct err *e)
+{
+	err_set(e, ERR_USAGE, "%s: %s=%s contradicts enable.idempotence=true (%s)", other->from,
+		other->name, other->value, on->from);
+	return err_hint(e, "the Java producer does not start with these");
+}
+
 /*
  * Idempotence that the user did not ask for goes off without a word where another setting contradicts it;
  * asked for, it is an error.
@@ -82,16 +90,26 @@ static int settle_idempotence(struct lint *l, const char *name, bool contradicts
 
 	if (!contradicts || strcmp(on->value, "true") != 0)
 		return 0;
-	if (on->given) {
-		err_set(e, ERR_USAGE, "%s: %s=%s contradicts enable.idempotence=true (%s)",
-			other->from, name, other->value, on->from);
-		return err_hint(e, "the Java producer does not start with these");
-	}
+	if (on->given)
+		return contradiction(on, other, e);
 	snprintf(on->value, sizeof(on->value), "false");
 	snprintf(from, sizeof(from), "%s: off without a word, because of %s=%s", l->library, name,
 		other->value);
 	memcpy(on->from, from, sizeof(from));
 	return 0;
+}
+
+/* Too many requests in flight are an error also where idempotence is only the default. */
+static int settle_in_flight(struct lint *l, struct err *e)
+{
+	struct lint_setting *on = setting(l, LINT_PRODUCER, "enable.idempotence");
+
+	if (strcmp(on->value, "true") != 0 || l->facts.max_in_flight <= IDEMPOTENT_IN_FLIGHT)
+		return 0;
+	contradiction(on, setting(l, LINT_PRODUCER, "max.in.flight.requests.per.connection"), e);
+	return err_hint(e,
+		"the Java producer of Kafka 4 does not start with these, that of 3.9 turns "
+		"idempotence off");
 }
 
 static int settle_delivery(struct lint *l, struct err *e)
@@ -132,8 +150,7 @@ static int settle_producer(struct lint *l, struct err *e)
 	if (r == 0)
 		r = settle_idempotence(l, "acks", f->acks != LINT_ACKS_ALL, e);
 	if (r == 0)
-		r = settle_idempotence(l, "max.in.flight.requests.per.connection",
-			f->max_in_flight > IDEMPOTENT_IN_FLIGHT, e);
+		r = settle_in_flight(l, e);
 	if (r == 0)
 		r = settle_delivery(l, e);
 	f->idempotent = strcmp(setting(l, LINT_PRODUCER, "enable.idempotence")->value, "true") == 0;

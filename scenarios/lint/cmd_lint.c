@@ -148,8 +148,9 @@ static int read_judgement(const struct lint_opts *o, struct lint_view *v, struct
 	return r;
 }
 
-static int read_settings(const struct lint_opts *o, struct lint *l, struct err *e)
+static int read_settings(const struct cmdline *cl, struct lint *l, struct err *e)
 {
+	const struct lint_opts *o = cl->opts;
 	const struct lint_input in = {
 		.client = o->client,
 		.producer_config = o->destination.producer_config,
@@ -162,7 +163,7 @@ static int read_settings(const struct lint_opts *o, struct lint *l, struct err *
 	};
 
 	/* Kafka's own limit is that of a short */
-	if (o->replication > INT16_MAX)
+	if (opt_given(cl, "replication") && (o->replication < 1 || o->replication > INT16_MAX))
 		return err_set(e, ERR_USAGE, "--replication: %llu is not in 1 to %d",
 			(unsigned long long)o->replication, INT16_MAX);
 	return lint_read(&in, l, e);
@@ -234,7 +235,7 @@ static int run_lint(struct cmdline *cl)
 		.l = &l, .accepted = &o->accept, .topic = cl->argc ? cl->argv[0] : NULL};
 	r = read_judgement(o, &v, &e);
 	if (r == 0)
-		r = read_settings(o, &l, &e);
+		r = read_settings(cl, &l, &e);
 	if (r == 0 && cl->argc)
 		r = ask(o, cl->argv[0], &l, &e);
 	if (r == 0)

@@ -626,8 +626,10 @@ static int worst_of_nodes(struct lint *l, struct err *e)
 		if (!told || strcmp(props_get(l->told_from, s->name),
 				     broker_origin_text(BROKER_ORIGIN_TOPIC)) == 0)
 			continue;
-		if (!from_props(l->broker_told, l->broker_from, s, value, sizeof(value), &from) ||
-			!is_worse(value, told, s->worse))
+		if (!from_props(l->broker_told, l->broker_from, s, value, sizeof(value), &from))
+			continue;
+		/* the same: then the nodes know better where it was made (log.retention.hours) */
+		if (strcmp(value, told) != 0 && !is_worse(value, told, s->worse))
 			continue;
 		r = props_set(l->told, s->name, value, e);
 		if (r == 0)

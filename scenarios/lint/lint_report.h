@@ -31,7 +31,7 @@ bool lint_view_accepts(const struct lint_view *v, const struct lint_scenario *s)
 /* Does anything that counts break the promise? */
 bool lint_view_unsafe(const struct lint_view *v);
 
-/* Is nothing predicted in the scenario that breaks the promise, accepted or not? */
+/* Can it be told, and is nothing predicted in the scenario that breaks the promise, accepted or not? */
 bool lint_view_safe_in(const struct lint_view *v, const struct lint_scenario *s);
 
 /* The text, within 100 columns; with colour when asked for. */

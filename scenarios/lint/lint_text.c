@@ -40,6 +40,8 @@ bool lint_view_unsafe(const struct lint_view *v)
 
 bool lint_view_safe_in(const struct lint_view *v, const struct lint_scenario *s)
 {
+	if (s->consumer && !v->l->facts.consumer)
+		return false;
 	for (size_t i = 0; i < v->n; i++)
 		if (v->prediction[i].scenario == s &&
 			promise_broken_by(&v->promise, v->prediction[i].way->kind))

@@ -142,15 +142,16 @@ static enum lint_chance last_replica(const struct lint_facts *f)
 		return power == LINT_NEVER ? LINT_NEVER : LINT_SOMETIMES;
 	if (f->elr == LINT_NO)
 		return LINT_ALWAYS;
-	if (f->elr == LINT_YES && f->min_insync >= 2 && f->acks != 1)
+	if (f->elr == LINT_YES && f->min_insync >= 2)
 		return LINT_NEVER;
 	return LINT_SOMETIMES;
 }
 
-static enum lint_chance last_replica_flushed(const struct lint_facts *f)
+/* Then an eligible one leads, and has no more than acks=all ever acknowledged. */
+static enum lint_chance last_replica_alone(const struct lint_facts *f)
 {
-	return maybe_if(f->acks == 1 && f->replication > 1 && f->flush_messages == 1 &&
-			f->min_insync >= 2 && f->elr != LINT_NO);
+	return maybe_if(
+		f->acks == 1 && f->replication > 1 && f->min_insync >= 2 && f->elr != LINT_NO);
 }
 
 /* An idempotent producer whose numbers the broker has lost with its log may have to give up for good. */
@@ -280,7 +281,7 @@ static enum lint_chance offsets_on_one_latest(const struct lint_facts *f)
 WAY(lost_alone, LOST_AT_BROKER, acked_alone, ALONE);
 WAY(lost_eligible, LOST_AT_BROKER, eligible_behind, ALONE);
 WAY(lost_flushed_alone, LOST_AT_BROKER, flushed_alone, ALONE);
-WAY(lost_last_alone, LOST_AT_BROKER, last_replica_flushed, ALONE);
+WAY(lost_last_alone, LOST_AT_BROKER, last_replica_alone, ALONE);
 WAY(lost_unanswered, AT_PRODUCE(LOST), unanswered, NO_ANSWER);
 WAY(twice, AT_PRODUCE(DUPLICATED), stored_twice, RETRIED);
 WAY(twice_soon, AT_PRODUCE(DUPLICATED), stored_twice_soon, RETRIED);
@@ -355,40 +356,41 @@ WAY(offsets_skipped, AT_CONSUME(LOST), offsets_on_one_latest, "offsets.topic.rep
 /* ---- the scenarios --------------------------------------------------------------------------- */
 
 static const struct lint_scenario scenarios[] = {
-	{"leader-isolated", "K-24", "the leader is cut off from the other nodes"},
-	{"leader-killed-followers-behind", "K-01", "the leader dies, its followers are behind"},
-	{"leader-killed", "K-01", "the leader dies"},
-	{"planned-leader-move", "K-02", "leadership moves as planned, nothing fails"},
-	{"unclean-election", "K-04", "the only replica in sync dies, others behind"},
-	{"last-replica-power-cut", "K-06", "the last replica in sync loses its power"},
-	{"power-cut-all", "K-07", "all nodes lose their power at once"},
-	{"response-lost", "K-09", "answers of the broker are lost"},
-	{"retries-reorder", "K-09", "answers are lost with requests in flight"},
-	{"client-gives-up", "K-11", "the brokers stand still for seconds"},
-	{"producer-dies-unflushed", "K-12", "the producer ends with messages in its buffer"},
-	{"retention", "K-18", "time passes"},
-	{"delete-records", "K-18", "somebody deletes records"},
-	{"compaction", "K-19", "a key is written again"},
-	{"transactions", "K-21", "a transaction is aborted"},
-	{"hanging-transaction", "K-22", "a transaction is never ended"},
-	{"truncation-under-consumer", "K-17", "the log is cut under a live consumer"},
-	{"disk-full", "K-26", "the leader's disk is full, and it stops itself"},
-	{"disk-error", "K-26", "the leader's disk fails, and it stops itself"},
+	{"leader-isolated", "K-24", "the leader is cut off from the other nodes", false},
+	{"leader-killed-followers-behind", "K-01", "the leader dies, its followers are behind",
+		false},
+	{"leader-killed", "K-01", "the leader dies", false},
+	{"planned-leader-move", "K-02", "leadership moves as planned, nothing fails", false},
+	{"unclean-election", "K-04", "the only replica in sync dies, others behind", false},
+	{"last-replica-power-cut", "K-06", "the last replica in sync loses its power", false},
+	{"power-cut-all", "K-07", "all nodes lose their power at once", false},
+	{"response-lost", "K-09", "answers of the broker are lost", false},
+	{"retries-reorder", "K-09", "answers are lost with requests in flight", false},
+	{"client-gives-up", "K-11", "the brokers stand still for seconds", false},
+	{"producer-dies-unflushed", "K-12", "the producer ends with messages in its buffer", false},
+	{"retention", "K-18", "time passes", false},
+	{"delete-records", "K-18", "somebody deletes records", false},
+	{"compaction", "K-19", "a key is written again", false},
+	{"transactions", "K-21", "a transaction is aborted", true},
+	{"hanging-transaction", "K-22", "a transaction is never ended", true},
+	{"truncation-under-consumer", "K-17", "the log is cut under a live consumer", true},
+	{"disk-full", "K-26", "the leader's disk is full, and it stops itself", false},
+	{"disk-error", "K-26", "the leader's disk fails, and it stops itself", false},
 	{"one-way-partition", "K-24",
-		"the leader is heard but hears nobody, or the other way round"},
-	{"client-cut", "K-25", "the client is cut off from the leader, or from all"},
-	{"controller-killed", "K-23", "the active controller dies"},
-	{"controllers-lost", "K-23", "the majority of controllers is away"},
-	{"rolling-restart", "K-28", "each node is restarted in turn"},
-	{"rolling-upgrade", "K-28", "each node is upgraded in turn"},
-	{"reassignment", "K-29", "partitions move to other nodes"},
-	{"coordinator-killed", "K-20", "the group's coordinator dies"},
-	{"restart-storm", "K-33", "leaders die again and again"},
-	{"commit-before-process", "K-13", "the consumer dies between commit and work"},
-	{"process-before-commit", "K-14", "the consumer dies between work and commit"},
+		"the leader is heard but hears nobody, or the other way round", false},
+	{"client-cut", "K-25", "the client is cut off from the leader, or from all", false},
+	{"controller-killed", "K-23", "the active controller dies", false},
+	{"controllers-lost", "K-23", "the majority of controllers is away", false},
+	{"rolling-restart", "K-28", "each node is restarted in turn", false},
+	{"rolling-upgrade", "K-28", "each node is upgraded in turn", false},
+	{"reassignment", "K-29", "partitions move to other nodes", false},
+	{"coordinator-killed", "K-20", "the group's coordinator dies", false},
+	{"restart-storm", "K-33", "leaders die again and again", false},
+	{"commit-before-process", "K-13", "the consumer dies between commit and work", true},
+	{"process-before-commit", "K-14", "the consumer dies between work and commit", true},
 	/* no script */
-	{"", "K-15", "the group's offsets are deleted, or expire"},
-	{"", "", "none"},
+	{"", "K-15", "the group's offsets are deleted, or expire", true},
+	{"", "", "none", false},
 };
 #define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 

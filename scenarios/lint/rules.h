@@ -70,6 +70,7 @@ struct lint_scenario {
 		name; /* as in `mqaudit scenario list`; "" for what needs no fault or has no script */
 	const char *id;    /* "K-24" */
 	const char *fault; /* in words */
+	bool consumer;     /* nothing can be said of it without a consumer's settings */
 };
 
 struct lint_prediction {

@@ -220,6 +220,7 @@ static void the_last_replica_needs_eligible_ones_or_a_flush(void **state)
 	f.min_insync = 1;
 	assert_string_equal(predicted(f, "last-replica-power-cut"), "lost@broker " FORGOTTEN);
 	f = with_acks(1);
+	assert_string_equal(predicted(f, "last-replica-power-cut"), "lost@broker " REPEATS);
 	f.flush_messages = 1;
 	assert_string_equal(predicted(f, "last-replica-power-cut"), "lost@broker " REPEATS);
 	f.elr = LINT_NO;

@@ -154,8 +154,7 @@ static void librdkafka_settles_what_follows(void **state)
 
 static void javas_idempotence_goes_off_without_a_word(void **state)
 {
-	static const char *const contradicts[] = {
-		"acks=1", "acks=0", "retries=0", "max.in.flight.requests.per.connection=6"};
+	static const char *const contradicts[] = {"acks=1", "acks=0", "retries=0"};
 	char text[200];
 
 	(void)state;
@@ -174,6 +173,11 @@ static void javas_idempotence_goes_off_without_a_word(void **state)
 		0);
 	assert_true(l.facts.idempotent);
 	assert_int_equal(l.facts.acks, LINT_ACKS_ALL);
+	assert_int_equal(
+		read_producer("max.in.flight.requests.per.connection=6\n", "java"), ERR_USAGE);
+	assert_contains(e.msg, ":1");
+	assert_int_equal(
+		read_producer("max.in.flight.requests.per.connection=6\nacks=1\n", "java"), 0);
 	assert_int_equal(read_producer("transactional.id=t\nacks=1\n", "java"), ERR_USAGE);
 	assert_contains(e.msg, "transactional.id");
 	assert_int_equal(read_producer("transactional.id=t\n", "java"), 0);

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Compare lint's predictions with a suite's results (mqaudit-suite/1, of `mqaudit scenario run`), twin by twin.
+
+usage: lint_suite.py MQAUDIT SUITE.json
+
+A line for each twin. Right is a prediction when all that was found was predicted, and all that was predicted as sure
+was found. Twins without a verdict (UNDECIDED, NODATA, ERROR) and scenarios that lint does not know prove nothing, and
+are told. Exit code 0: all right, and at least one twin was compared; 1: a wrong prediction; 2: nothing to compare.
+"""
+import json
+import subprocess
+import sys
+
+mqaudit, path = sys.argv[1:]
+with open(path, encoding="utf-8") as f:
+    suite = json.load(f)
+assert suite["format"] == "mqaudit-suite/1", suite["format"]
+
+
+def lint(scenario, twin):
+    """What lint says of the twin's settings, or why it refuses them."""
+    command = [mqaudit, "lint", "--format", "json", "--client", "librdkafka"]
+    for name, value in twin.get("producer", {}).items():
+        command += ["-X", f"{name}={value}"]
+    for name, value in twin.get("topic", {}).items():
+        command += ["--topic-config", f"{name}={value}"]
+    for name, value in {**scenario.get("broker", {}), **twin.get("broker", {})}.items():
+        command += ["--broker-config", f"{name}={value}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        sys.exit(f"{' '.join(command)}: {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def known():
+    """The scenarios that lint has rules for."""
+    done = subprocess.run([mqaudit, "lint", "--format", "json"], capture_output=True, text=True, check=False)
+    said = json.loads(done.stdout)
+    return {p["scenario"] for p in said["predictions"]} | set(said["safe"])
+
+
+scenarios = known()
+n_right = n_wrong = 0
+for scenario in suite["scenarios"]:
+    for twin in scenario["twins"]:
+        where = f"{scenario['name']} {twin['name']}"
+        if scenario["name"] not in scenarios:
+            print(f"skip  {where}: lint does not know the scenario")
+            continue
+        if twin.get("verdict") not in ("PASS", "FAIL") or "producer" not in twin:
+            print(f"skip  {where}: {twin.get('verdict')}")
+            continue
+        said = lint(scenario, twin)
+        here = [p for p in said["predictions"] if p["scenario"] == scenario["name"]]
+        may = {(p["kind"], p["stage"]) for p in here}
+        sure = {(p["kind"], p["stage"]) for p in here if p["sure"]}
+        found = {(f["kind"], f["stage"]) for f in twin["found"] if f.get("count", 1) > 0}
+        trouble = [f"{kind} at {stage} was found, and not predicted" for kind, stage in sorted(found - may)]
+        trouble += [f"{kind} at {stage} was sure, and not found" for kind, stage in sorted(sure - found)]
+        print(f"{'WRONG' if trouble else 'right'} {where}" + "".join(f"\n      {t}" for t in trouble))
+        n_wrong += bool(trouble)
+        n_right += not trouble
+print(f"{n_right} right, {n_wrong} wrong")
+sys.exit(1 if n_wrong else 0 if n_right else 2)
