@@ -169,8 +169,10 @@ test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test
 	$(Q)for i in 1 2; do $(MAKE) --no-print-directory broker-test || exit 1; done
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer -v --exec bash tests/full/*_test.sh
 
+# Each has a lab of its own, and mostly waits: some go side by side.
+JOBS ?= 3
 broker-test: $(B)/mqaudit ## the audit end to end, on a real Kafka cluster
-	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove -j $(JOBS) --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
 
 deps: ## install what is missing (Debian packages)
 	$(Q).ci/deps
