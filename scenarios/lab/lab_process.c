@@ -214,6 +214,8 @@ int lab_clear_mount(const char *mount_point, struct err *e)
 
 int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *argv, struct err *e)
 {
+	/* its log is read for the system's own words */
+	static const char *const env[] = {"LC_ALL=C.UTF-8", NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	int fd = -1, mount_fd = -1, r;
 
@@ -232,6 +234,7 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	if (r)
 		goto out;
 	spec.argv = argv;
+	spec.env = env;
 	spec.output_file = node->log;
 	spec.netns_fd = fd;
 	spec.mntns_fd = mount_fd;
