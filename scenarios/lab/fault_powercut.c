@@ -18,6 +18,7 @@
 #define FREEZE_NS (5 * NS_PER_S)
 #define GONE_NS (30 * NS_PER_S)
 #define POLL_NS NS_PER_MS
+#define FLAG_SEEN "mount flag shutdown"
 
 static bool ends_in(const char *name, const char *end)
 {
@@ -111,8 +112,8 @@ static int cut(struct labfile_fault *const *faults, struct labfile_node *const *
 	for (size_t i = 0; i < n; i++)
 		if (lab_disk_look(nodes[i]) == LABFILE_DISK_SHUTDOWN)
 			snprintf(faults[i]->proof, sizeof(faults[i]->proof),
-				"mount flag shutdown%s; %lld bytes were in its topics' logs",
-				together, (long long)faults[i]->mark);
+				FLAG_SEEN "%s; %lld bytes were in its topics' logs", together,
+				(long long)faults[i]->mark);
 	return 0;
 }
 
@@ -158,27 +159,27 @@ static int apply(struct lab *lab, struct labfile_fault *fault, struct err *e)
 	return apply_group(lab, &fault, 1, e);
 }
 
-/* Known when it is cut, and more when it is healed. */
+/* Known when it is cut, and more when it is healed; unless the tool that cut it was itself killed. */
 static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_ns, struct err *e)
 {
-	(void)lab;
-	(void)fault;
 	(void)timeout_ns;
 	(void)e;
+	if (!*fault->proof && lab_disk_look(fault_node(lab, fault)) == LABFILE_DISK_SHUTDOWN)
+		snprintf(fault->proof, sizeof(fault->proof), FLAG_SEEN);
 	return 0;
 }
 
+/* The last part of the proof told what there was: now it tells what of it is gone. */
 static void tell_loss(struct lab *lab, struct labfile_fault *fault)
 {
 	int64_t left = log_bytes(fault_node(lab, fault));
-	size_t at = strcspn(fault->proof, ";");
+	char *last = NULL;
 
-	if (!*fault->proof)
-		return; /* the tool that cut it was cut off itself */
-	/* "...; 3 nodes cut within 2.1 ms; 5 bytes were": what was is said together with what is gone */
-	for (const char *p = strstr(fault->proof, "; "); p; p = strstr(p + 2, "; "))
-		at = (size_t)(p - fault->proof);
-	snprintf(fault->proof + at, sizeof(fault->proof) - at,
+	for (char *p = strstr(fault->proof, "; "); p; p = strstr(p + 1, "; "))
+		last = p;
+	if (!last)
+		return; /* the tool that cut it was killed before it could write that down */
+	snprintf(last, sizeof(fault->proof) - (size_t)(last - fault->proof),
 		"; %lld of %lld bytes of its topics' logs are gone",
 		(long long)(fault->mark - left), (long long)fault->mark);
 }

@@ -114,6 +114,8 @@ fails() { # FAULT WORDS DISK-STATE
 	ok "... acknowledging goes on without it" wait_until 60 acked_of failing $((now + rate))
 	"$mq" lab restart "$victim" --lab "$lab" >/dev/null 2>&1
 	is "... it is not started on such a disk" "$? $(node "$victim" .state)" "3 killed"
+	"$mq" lab up kafka --lab "$lab" >/dev/null 2>&1
+	is "... and no surprise to those that run" "$? $(node "$victim" .state)" "0 killed"
 	heal
 	is "... healed, without complaint" "$? $(grep -c error "$work/heal.err")" "0 0"
 	is "... it runs again on a good disk" "$(node "$victim" '"\(.state) \(.answers) \(.disk_state)"')" "running true mounted"
