@@ -364,7 +364,7 @@ static int heal_open(
 		r = fault_heal(lab, cl->argv, (size_t)cl->argc, timeout_ns, print_healed, e);
 	cmd_lab_said_all();
 	if (r == 0 && lab->file->n_faults)
-		printf("%zu fault%s of lab '%s' (%s) still on\n", lab->file->n_faults,
+		printf("%zu fault%s still on in lab '%s' (%s)\n", lab->file->n_faults,
 			lab->file->n_faults == 1 ? " is" : "s are", lab->name, lab->kind->name);
 	else if (r == 0 && lab->cluster)
 		printf("all %d nodes of cluster '%s' answer\n", lab_n_expected(lab->file),
@@ -656,10 +656,11 @@ static const struct opt fault_rows[] = {
 			"delay: pass on --delay later; throttle: pass on --rate bytes a second."},
 	{.name = "after-request",
 		.type = OPT_STRING,
-		.arg = "KIND",
+		.arg = "KIND[:N]",
 		.offset = offsetof(struct fault_opts, after_request),
 		.help = "When a request of this kind (produce, fetch, metadata, ...) has got "
-			"through, it bites at its answer; with --way requests at the request."},
+			"through, it bites at its answer; with --way requests at the request. With :N "
+			"from the N-th of them on, over all connections."},
 	{.name = "after-bytes",
 		.type = OPT_STRING,
 		.arg = "SIZE",
@@ -700,7 +701,8 @@ const struct command cmd_lab_fault = {
 		"new ones\n"
 		"answers   drop what the node answers clients, while their requests get through\n"
 		"proxy     lead clients through a proxy that does --mode to connections at a set "
-		"point; those that are there are reset, so that their clients come back through it\n"
+		"point; those that are there are reset, so that their clients come back through it (put it "
+		"on before the client starts where that would be a fault of its own)\n"
 		"powercut  cut the power of all nodes named at once: their processes are frozen, their "
 		"file systems shut down within milliseconds without writing back what is in the page "
 		"cache; what was not flushed is gone when they are healed\n"
@@ -714,8 +716,8 @@ const struct command cmd_lab_fault = {
 		    "mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
 		    "mqaudit lab fault kill kafka1\n"
 		    "mqaudit lab fault freeze kafka2 --for 20s\n"
-		    "# one produce request gets through, and its answer does not\n"
-		    "mqaudit lab fault proxy kafka1 --mode cut --after-request produce --once\n"
+		    "# the 100th produce request gets through, and its answer does not\n"
+		    "mqaudit lab fault proxy kafka1 --mode cut --after-request produce:100 --once\n"
 		    "# everything that no node had flushed is lost\n"
 		    "mqaudit lab fault powercut kafka1 kafka2 kafka3 && mqaudit lab heal\n",
 	.opts = fault_rows,
