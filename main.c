@@ -78,6 +78,7 @@ static const struct command *const table[] = {
 	&cmd_scenario_list,
 	&cmd_scenario_show,
 	&cmd_scenario_run,
+	&cmd_lab_proxy,
 	&cmd_doctor,
 	&cmd_selftest,
 	&cmd_ledger_start,

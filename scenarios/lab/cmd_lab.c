@@ -429,6 +429,14 @@ struct fault_opts {
 	uint64_t until_pid;
 	const char *from;
 	const char *direction;
+	const char *rate;
+	const char *percent;
+	const char *mode;
+	const char *way;
+	const char *after_bytes;
+	const char *after_request;
+	const char *delay;
+	bool once;
 };
 
 /* The options that are arguments of a fault, in the order in which they are shown. */
@@ -438,20 +446,29 @@ static const struct {
 } fault_args[] = {
 	{"from", offsetof(struct fault_opts, from)},
 	{"direction", offsetof(struct fault_opts, direction)},
+	{"rate", offsetof(struct fault_opts, rate)},
+	{"percent", offsetof(struct fault_opts, percent)},
+	{"mode", offsetof(struct fault_opts, mode)},
+	{"way", offsetof(struct fault_opts, way)},
+	{"after-bytes", offsetof(struct fault_opts, after_bytes)},
+	{"after-request", offsetof(struct fault_opts, after_request)},
+	{"delay", offsetof(struct fault_opts, delay)},
 };
-#define N_FAULT_ARGS (sizeof(fault_args) / sizeof(fault_args[0]))
+#define N_FAULT_ARGS (sizeof(fault_args) / sizeof(fault_args[0]) + 1) /* and --once */
 
 static size_t take_args(const struct fault_opts *o, struct fault_arg args[N_FAULT_ARGS])
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < N_FAULT_ARGS; i++) {
+	for (size_t i = 0; i < N_FAULT_ARGS - 1; i++) {
 		const char *value;
 
 		memcpy(&value, (const char *)o + fault_args[i].offset, sizeof(value));
 		if (value)
 			args[n++] = (struct fault_arg){fault_args[i].name, value};
 	}
+	if (o->once)
+		args[n++] = (struct fault_arg){"once", "yes"};
 	return n;
 }
 
@@ -534,36 +551,90 @@ static const struct opt fault_rows[] = {
 		.type = OPT_STRING,
 		.arg = "WHOM",
 		.offset = offsetof(struct fault_opts, from),
-		.group = "isolate",
-		.help = "Whom the node cannot talk to any more: brokers (all other nodes, on all "
+		.group = "Faults of the network",
+		.help = "Whose links with the node are meant: brokers (all other nodes, on all "
 			"ports; clients "
 			"still reach it), controllers (only the controllers' port), clients, or "
-			"fetches (only "
-			"what other nodes ask of its client port: replication stands still)."},
+			"fetches (only what other nodes ask of its client port: replication), or "
+			"all, which is the default but for isolate."},
 	{.name = "direction",
 		.type = OPT_STRING,
 		.arg = "WAY",
 		.offset = offsetof(struct fault_opts, direction),
-		.help = "Drop what comes in, out, or both; both if it is not given."},
+		.help = "Only what comes in to the node, or goes out; both if it is not given."},
+	{.name = "rate",
+		.type = OPT_STRING,
+		.arg = "RATE",
+		.offset = offsetof(struct fault_opts, rate),
+		.help = "For slow and for the proxy: 64kbit, 1mbit; or in bytes a second: 8k."},
+	{.name = "percent",
+		.type = OPT_STRING,
+		.arg = "N",
+		.offset = offsetof(struct fault_opts, percent),
+		.help = "For loss: how many of 100 packets are dropped, 0.01 to 100."},
+	{.name = "mode",
+		.type = OPT_CHOICE,
+		.arg = "MODE",
+		.offset = offsetof(struct fault_opts, mode),
+		.choices = "cut|stall|delay|throttle",
+		.group = "Fault proxy",
+		.help = "cut: reset the connection; stall: pass on nothing more, and keep it open; "
+			"delay: pass on --delay later; throttle: pass on --rate bytes a second."},
+	{.name = "after-request",
+		.type = OPT_STRING,
+		.arg = "KIND",
+		.offset = offsetof(struct fault_opts, after_request),
+		.help = "When a request of this kind (produce, fetch, metadata, ...) has got "
+			"through, it bites at its answer; with --way requests at the request."},
+	{.name = "after-bytes",
+		.type = OPT_STRING,
+		.arg = "SIZE",
+		.offset = offsetof(struct fault_opts, after_bytes),
+		.help = "It bites when so much was passed on, on each connection. Without either: "
+			"from the start."},
+	{.name = "way",
+		.type = OPT_CHOICE,
+		.arg = "WAY",
+		.offset = offsetof(struct fault_opts, way),
+		.choices = "requests|answers|both",
+		.help = "Which way it bites: both; with --after-request answers."},
+	{.name = "delay",
+		.type = OPT_STRING,
+		.arg = "TIME",
+		.offset = offsetof(struct fault_opts, delay),
+		.help = "For --mode delay: how much later."},
+	{.name = "once",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct fault_opts, once),
+		.help = "Only the first time; everything else passes. Without it each connection, "
+			"or each such request, is hit. Any client counts, also mqaudit lab "
+			"status, which asks for metadata."},
 	{.name = NULL},
 };
 
 const struct command cmd_lab_fault = {
 	.name = "lab fault",
 	.args = "KIND NODE...",
-	.summary = "do harm to nodes of a lab: kill, freeze, isolate",
+	.summary = "do harm to nodes of a lab: kill, freeze, cut and slow links, cut connections",
 	.description =
-		"kill: SIGKILL of the node's process; what it had written is in the page cache.\n\n"
-		"freeze: SIGSTOP of it; connections stay open, and nobody answers.\n\n"
-		"isolate: drop all packets between the node and others, without a word, by "
-		"nftables in "
-		"the node's namespace.\n\n"
+		"kill      SIGKILL of the node's process; what it had written is in the page cache\n"
+		"freeze    SIGSTOP: its connections stay open, and nobody answers\n"
+		"isolate   drop all packets between the node and --from, without a word\n"
+		"loss      drop --percent of them, at random\n"
+		"slow      let only --rate through between the node and --from; the rest waits\n"
+		"reset     break connections between the node and --from by a TCP reset, and refuse "
+		"new ones\n"
+		"answers   drop what the node answers clients, while their requests get through\n"
+		"proxy     lead clients through a proxy that does --mode to connections at a set "
+		"point; those that are there are reset, so that their clients come back through it\n\n"
 		"Prints the fault's id, and what proves that it bites: nothing is taken for "
-		"granted. "
-		"mqaudit lab heal undoes all.",
+		"granted. A fault stays until mqaudit lab heal, --for or --until-pid ends it.",
 	.examples = "# cut the leader from the other brokers; clients still reach it\n"
 		    "mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
-		    "mqaudit lab fault kill kafka1\n",
+		    "mqaudit lab fault kill kafka1\n"
+		    "mqaudit lab fault freeze kafka2 --for 20s\n"
+		    "# one produce request gets through, and its answer does not\n"
+		    "mqaudit lab fault proxy kafka1 --mode cut --after-request produce --once\n",
 	.opts = fault_rows,
 	.opts_size = sizeof(struct fault_opts),
 	.min_args = 2,

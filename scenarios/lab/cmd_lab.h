@@ -3,7 +3,7 @@
 
 #include "core/opt.h"
 
-/* The commands of the lab; cmd_lab_guard is mqaudit's own and hidden. */
+/* The commands of the lab; cmd_lab_guard and cmd_lab_proxy are mqaudit's own and hidden. */
 extern const struct command cmd_lab_up;
 extern const struct command cmd_lab_down;
 extern const struct command cmd_lab_status;
@@ -14,5 +14,6 @@ extern const struct command cmd_lab_heal;
 extern const struct command cmd_lab_restart;
 extern const struct command cmd_lab_leader;
 extern const struct command cmd_lab_guard;
+extern const struct command cmd_lab_proxy;
 
 #endif

@@ -12,7 +12,8 @@
 
 #define PROVE_NS (3 * NS_PER_S)
 
-const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate, NULL};
+const struct fault_ops *const fault_table[] = {&fault_kill, &fault_freeze, &fault_isolate,
+	&fault_loss, &fault_slow, &fault_reset, &fault_answers, &fault_proxy, NULL};
 
 const struct fault_ops *fault_find(const char *name)
 {
@@ -155,19 +156,20 @@ int fault_apply(struct lab *lab, const struct fault_ops *ops, struct labfile_nod
 	r = fill(lab, ops, node, args, n_args, until, fault, e);
 	if (r == 0 && ops->check)
 		r = ops->check(lab, fault, e);
+	if (r == 0)
+		r = fault_guard_start(lab, fault, e);
 	if (r)
 		return r;
 	file->n_faults++;
 	file->n_faults_ever++;
 	r = lab_save(lab, e);
 	if (r) {
+		fault_guard_end(fault);
 		file->n_faults--;
 		return r;
 	}
 	event(lab, fault, LAB_EVENT_BEGIN);
-	r = fault_guard_start(lab, fault, e);
-	if (r == 0)
-		r = ops->apply(lab, fault, e);
+	r = ops->apply(lab, fault, e);
 	if (r) {
 		err_wrap(e, "fault %s on %s", ops->name, node->name);
 		err_ignore(heal_one(lab, file->n_faults - 1, NULL, NULL));

@@ -42,6 +42,11 @@ struct fault_ops {
 extern const struct fault_ops fault_kill;
 extern const struct fault_ops fault_freeze;
 extern const struct fault_ops fault_isolate;
+extern const struct fault_ops fault_loss;
+extern const struct fault_ops fault_slow;
+extern const struct fault_ops fault_reset;
+extern const struct fault_ops fault_answers;
+extern const struct fault_ops fault_proxy;
 
 /* All faults, ended by NULL; and one by name: NULL when there is none. */
 extern const struct fault_ops *const fault_table[];

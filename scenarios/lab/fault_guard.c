@@ -8,7 +8,7 @@
 #include "core/proc.h"
 #include "scenarios/lab/lab_process.h"
 
-int fault_guard_start(struct lab *lab, struct labfile_fault *fault, struct err *e)
+int fault_guard_start(const struct lab *lab, struct labfile_fault *fault, struct err *e)
 {
 	char since[24], at[24], until[24], start[24];
 	const char *argv[] = {"/proc/self/exe", "lab", "guard", lab->kind->name, "--lab", lab->name,
@@ -30,7 +30,7 @@ int fault_guard_start(struct lab *lab, struct labfile_fault *fault, struct err *
 	if (r)
 		return err_wrap(e, "start the guard of %s", fault->id);
 	fault->guard_start_time = proc_start_time(fault->guard_pid);
-	return lab_save(lab, e);
+	return 0;
 }
 
 void fault_guard_end(const struct labfile_fault *fault)

@@ -6,10 +6,12 @@
 /* The guard of a fault: a process of its own that heals it at its time, whoever is killed. */
 
 /*
- * Start the guard that the recorded fault asks for (heals_at_ns, until_pid; none: nothing is done),
- * and write its pid down. It is `mqaudit lab guard`. Returns 0 or ERR_IO, ERR_NOMEM.
+ * Start the guard that the fault asks for (heals_at_ns, until_pid; none: nothing is done), `mqaudit
+ * lab guard`, before the fault is written down: a guard that finds no such fault at its time does
+ * nothing, while a fault without its guard would stay. Returns 0, with its pid in the fault, or
+ * ERR_IO, ERR_NOMEM.
  */
-MUST_CHECK int fault_guard_start(struct lab *lab, struct labfile_fault *fault, struct err *e);
+MUST_CHECK int fault_guard_start(const struct lab *lab, struct labfile_fault *fault, struct err *e);
 
 /* Its work is done: SIGKILL, unless it is this very process. */
 void fault_guard_end(const struct labfile_fault *fault);

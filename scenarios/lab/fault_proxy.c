@@ -1,0 +1,400 @@
+/*
+ * A proxy between clients and one node, see proxy.h. In the clients' namespace nftables leads new
+ * connections with the node to it, and resets those that were there before: their clients come back
+ * through the proxy. A mark on the proxy's own packets keeps them out of that.
+ */
+#include "scenarios/lab/fault_proxy.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/proc.h"
+#include "core/units.h"
+#include "scenarios/lab/fault.h"
+#include "scenarios/lab/fault_words.h"
+#include "scenarios/lab/kafka_frames.h"
+#include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/proxy.h"
+
+#define NFT_TIMEOUT_NS (10 * NS_PER_S)
+#define READY_NS (20 * NS_PER_S)
+#define GONE_NS (10 * NS_PER_S)
+#define MARK 0x6d71
+
+static const char *const mode_names[] = {
+	[PROXY_CUT] = "cut",
+	[PROXY_STALL] = "stall",
+	[PROXY_DELAY] = "delay",
+	[PROXY_THROTTLE] = "throttle",
+};
+
+static void status_path(
+	const struct lab *lab, const struct labfile_fault *fault, char *ret, size_t len)
+{
+	snprintf(ret, len, "%.470s/%s-proxy", lab->folder, fault->id);
+}
+
+static void log_path(
+	const struct lab *lab, const struct labfile_fault *fault, char *ret, size_t len)
+{
+	snprintf(ret, len, "%.470s/%s-proxy.log", lab->folder, fault->id);
+}
+
+/* --- the arguments */
+
+static int read_mode(const struct labfile_fault *fault, struct proxy_config *c, struct err *e)
+{
+	char text[40];
+
+	fault_arg(fault, "mode", text, sizeof(text));
+	for (int i = 0; i < (int)(sizeof(mode_names) / sizeof(mode_names[0])); i++) {
+		if (strcmp(text, mode_names[i]) != 0)
+			continue;
+		c->mode = (enum proxy_mode)i;
+		return 0;
+	}
+	err_set(e, ERR_USAGE, "what shall the proxy do?");
+	err_hint(e, "--mode cut, stall, delay or throttle");
+	return ERR_USAGE;
+}
+
+static int read_trigger(const struct labfile_fault *fault, struct proxy_config *c, struct err *e)
+{
+	char text[40], list[320];
+	int r = 0;
+
+	c->after_api = -1;
+	if (*fault_arg(fault, "after-request", text, sizeof(text))) {
+		c->after_api = kafka_api_find(text);
+		if (c->after_api < 0) {
+			err_set(e, ERR_USAGE, "--after-request: there is no kind '%s'", text);
+			kafka_api_list(list, sizeof(list));
+			err_hint(e, "%s", list);
+			return ERR_USAGE;
+		}
+	}
+	if (*fault_arg(fault, "after-bytes", text, sizeof(text))) {
+		r = units_parse_size(text, &c->after_bytes, e);
+		if (r == 0 && (c->after_bytes == 0 || c->after_api >= 0))
+			r = err_set(e, ERR_USAGE,
+				c->after_bytes ? "--after-bytes or --after-request, not both"
+					       : "--after-bytes: at least 1");
+	}
+	c->once = *fault_arg(fault, "once", text, sizeof(text)) != '\0';
+	return r;
+}
+
+/* Which way: both, but at a request its answer. */
+static int read_way(const struct labfile_fault *fault, struct proxy_config *c, struct err *e)
+{
+	char text[40];
+	bool both;
+
+	if (!*fault_arg(fault, "way", text, sizeof(text)))
+		snprintf(text, sizeof(text), "%s", c->after_api >= 0 ? "answers" : "both");
+	both = strcmp(text, "both") == 0;
+	c->way[PROXY_REQUESTS] = both || strcmp(text, "requests") == 0;
+	c->way[PROXY_ANSWERS] = both || strcmp(text, "answers") == 0;
+	if (!c->way[PROXY_REQUESTS] && !c->way[PROXY_ANSWERS])
+		return err_set(e, ERR_USAGE, "--way is requests, answers or both");
+	if (both && c->after_api >= 0)
+		return err_set(e, ERR_USAGE,
+			"--after-request bites at the request or at its answer, not both ways");
+	return 0;
+}
+
+static int read_amounts(const struct labfile_fault *fault, struct proxy_config *c, struct err *e)
+{
+	const bool delay = c->mode == PROXY_DELAY, throttle = c->mode == PROXY_THROTTLE;
+	char time[40], rate[40];
+	uint64_t bits;
+	int r = 0;
+
+	fault_arg(fault, "delay", time, sizeof(time));
+	fault_arg(fault, "rate", rate, sizeof(rate));
+	if (delay != (*time != '\0'))
+		return err_set(e, ERR_USAGE, "--mode delay and --delay TIME go together");
+	if (throttle != (*rate != '\0'))
+		return err_set(e, ERR_USAGE, "--mode throttle and --rate go together");
+	if (delay)
+		r = units_parse_duration(time, &c->delay_ns, e);
+	if (r == 0 && delay && c->delay_ns <= 0)
+		r = err_set(e, ERR_USAGE, "--delay: more than nothing");
+	if (r == 0 && throttle)
+		r = fault_rate_read(rate, &bits, e);
+	if (r == 0 && throttle)
+		c->rate = bits / 8;
+	return r;
+}
+
+static int read_config(const struct labfile_fault *fault, struct proxy_config *c, struct err *e)
+{
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	r = read_mode(fault, c, e);
+	if (r == 0)
+		r = read_trigger(fault, c, e);
+	if (r == 0)
+		r = read_way(fault, c, e);
+	if (r == 0)
+		r = read_amounts(fault, c, e);
+	if (r == 0 && c->mode == PROXY_CUT && c->after_api < 0 && !c->after_bytes) {
+		err_set(e, ERR_USAGE, "cut after what?");
+		err_hint(e, "--after-request produce, or --after-bytes 10k");
+		r = ERR_USAGE;
+	}
+	return r;
+}
+
+static int check(struct lab *lab, const struct labfile_fault *fault, struct err *e)
+{
+	struct proxy_config config;
+	int r = read_config(fault, &config, e);
+
+	if (r)
+		return r;
+	if (config.after_api >= 0 && lab->file->secure)
+		return err_set(
+			e, ERR_STATE, "the lab is secure: requests cannot be told apart under TLS");
+	for (size_t i = 0; i < lab->file->n_faults; i++)
+		if (strcmp(lab->file->fault[i].kind, fault->kind) == 0 &&
+			strcmp(lab->file->fault[i].node, fault->node) == 0)
+			return err_set(e, ERR_STATE, "%s is behind a proxy already: %s",
+				fault->node, lab->file->fault[i].id);
+	return 0;
+}
+
+/* --- on */
+
+static int start_proxy(struct lab *lab, struct labfile_fault *fault, struct err *e)
+{
+	const char *argv[] = {"/proc/self/exe", "lab", "proxy", lab->kind->name, "--lab", lab->name,
+		"--fault", fault->id, NULL};
+	struct proc_spec spec = PROC_SPEC_INIT;
+	char log[PATHS_MAX];
+	int fd = -1, r = lab_open_netns(lab->file->client_netns, &fd, e);
+
+	if (r)
+		return r;
+	log_path(lab, fault, log, sizeof(log));
+	spec.argv = argv;
+	spec.netns_fd = fd;
+	spec.new_session = true;
+	spec.output_file = log;
+	spec.cwd = "/";
+	r = proc_start(&spec, &fault->pid, e);
+	close(fd);
+	if (r)
+		return r;
+	fault->start_time = proc_start_time(fault->pid);
+	return lab_save(lab, e);
+}
+
+static int wait_ready(
+	struct lab *lab, const struct labfile_fault *fault, struct proxy_status *ret, struct err *e)
+{
+	int64_t deadline = clock_ns() + READY_NS;
+	char path[PATHS_MAX], words[200];
+
+	status_path(lab, fault, path, sizeof(path));
+	while (proxy_status_read(path, ret, NULL) != 0) {
+		if (!proc_alive(fault->pid, fault->start_time)) {
+			log_path(lab, fault, path, sizeof(path));
+			lab_last_words(path, words, sizeof(words));
+			return err_set(e, ERR_IO, "the proxy ended: %s", words);
+		}
+		if (clock_ns() >= deadline)
+			return err_set(e, ERR_TIMEOUT, "the proxy does not get ready");
+		clock_sleep_ns(5 * NS_PER_MS);
+	}
+	return 0;
+}
+
+static int divert(struct lab *lab, const struct labfile_fault *fault, int port, struct err *e)
+{
+	const struct labfile_node *node = fault_node(lab, fault);
+	const char *argv[] = {"nft", "-f", "-", NULL};
+	char rules[1024];
+
+	snprintf(rules, sizeof(rules),
+		"table ip mqaudit_%s {\n"
+		"\tcounter diverted { }\n"
+		"\tcounter renewed { }\n"
+		"\tchain divert {\n"
+		"\t\ttype nat hook output priority -100;\n"
+		"\t\tip daddr %s tcp dport %d tcp flags & (syn|ack) == syn meta mark != %d "
+		"counter name \"diverted\" redirect to :%d\n"
+		"\t}\n"
+		"\tchain renew {\n"
+		"\t\ttype filter hook output priority 0;\n"
+		"\t\tip daddr %s tcp dport %d tcp flags & rst == 0 meta mark != %d "
+		"counter name \"renewed\" reject with tcp reset\n"
+		"\t}\n"
+		"}\n",
+		fault->id, node->address, node->port, MARK, port, node->address, node->port, MARK);
+	return lab_run_inside(lab->file->client_netns, argv, rules, NFT_TIMEOUT_NS, NULL, e);
+}
+
+static int apply(struct lab *lab, struct labfile_fault *fault, struct err *e)
+{
+	struct proxy_status status;
+	int r = start_proxy(lab, fault, e);
+
+	if (r == 0)
+		r = wait_ready(lab, fault, &status, e);
+	return r ? r : divert(lab, fault, status.port, e);
+}
+
+/* --- proof */
+
+static void describe(const struct proxy_status *s, char *ret, size_t len)
+{
+	char n[4][UNITS_LEN];
+
+	snprintf(ret, len,
+		"%s; passed on: %s bytes in %s requests, %s bytes in %s answers; %llu held back, "
+		"%llu late",
+		s->last, units_grouped(s->bytes[PROXY_REQUESTS], n[0]),
+		units_grouped(s->frames[PROXY_REQUESTS], n[1]),
+		units_grouped(s->bytes[PROXY_ANSWERS], n[2]),
+		units_grouped(s->frames[PROXY_ANSWERS], n[3]), (unsigned long long)s->held,
+		(unsigned long long)s->delayed);
+}
+
+static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_ns, struct err *e)
+{
+	int64_t deadline = clock_ns() + timeout_ns;
+	struct proxy_status status;
+	char path[PATHS_MAX];
+	int r;
+
+	status_path(lab, fault, path, sizeof(path));
+	for (;;) {
+		r = proxy_status_read(path, &status, e);
+		if (r || status.hits || clock_ns() >= deadline)
+			break;
+		clock_sleep_ns(20 * NS_PER_MS);
+	}
+	if (r == 0 && status.hits) {
+		char what[300];
+
+		describe(&status, what, sizeof(what));
+		snprintf(fault->proof, sizeof(fault->proof), "%llu time%s: %.290s",
+			(unsigned long long)status.hits, status.hits == 1 ? "" : "s", what);
+	}
+	return r;
+}
+
+/* --- off */
+
+static int heal(struct lab *lab, struct labfile_fault *fault, struct err *e)
+{
+	const char *argv[] = {"nft", "-f", "-", NULL};
+	char rules[120], path[PATHS_MAX];
+	int r;
+
+	/* "add" first: to delete a table that is not there would fail */
+	snprintf(rules, sizeof(rules), "add table ip mqaudit_%s\ndelete table ip mqaudit_%s\n",
+		fault->id, fault->id);
+	r = lab_run_inside(lab->file->client_netns, argv, rules, NFT_TIMEOUT_NS, NULL, e);
+	if (fault->pid) {
+		proc_signal(fault->pid, fault->start_time, SIGKILL);
+		if (lab_wait_gone(fault->pid, fault->start_time, GONE_NS, r ? NULL : e))
+			r = r ? r : ERR_TIMEOUT;
+	}
+	status_path(lab, fault, path, sizeof(path));
+	(void)unlink(path);
+	log_path(lab, fault, path, sizeof(path));
+	(void)unlink(path);
+	return r;
+}
+
+const struct fault_ops fault_proxy = {
+	.name = "proxy",
+	.summary = "lead clients through a proxy that cuts, stalls, delays or throttles",
+	.args = "mode way after-bytes after-request delay rate once ",
+	.check = check,
+	.apply = apply,
+	.prove = prove,
+	.heal = heal,
+	.heal_rank = 0,
+};
+
+/* --- the proxy's own process */
+
+struct wanted {
+	const char *lab;
+	const char *kind;
+	char id[16];
+	int64_t since_wall_ns;
+};
+
+static struct labfile_fault *find(struct labfile *file, const char *id)
+{
+	for (size_t i = 0; i < file->n_faults; i++)
+		if (strcmp(file->fault[i].id, id) == 0)
+			return &file->fault[i];
+	return NULL;
+}
+
+/* Whoever started it may have been killed before its pid was written down. */
+static bool is_wanted(void *ctx)
+{
+	const struct wanted *w = ctx;
+	const struct labfile_fault *fault;
+	struct labfile *file = NULL;
+	bool wanted;
+
+	if (labfile_read(w->lab, w->kind, &file, NULL) != 0)
+		return false;
+	fault = find(file, w->id);
+	wanted = fault && fault->since_wall_ns == w->since_wall_ns;
+	labfile_free(file);
+	return wanted;
+}
+
+int fault_proxy_be(const char *lab_name, const struct lab_kind *kind, const char *id, struct err *e)
+{
+	struct wanted wanted = {.lab = lab_name, .kind = kind->name};
+	struct proxy_config config = {.after_api = -1};
+	const struct labfile_fault *fault;
+	const struct labfile_node *node;
+	struct labfile *file = NULL;
+	char path[PATHS_MAX];
+	int r = labfile_read(lab_name, kind->name, &file, e);
+
+	if (r)
+		return r;
+	fault = find(file, id);
+	node = fault ? labfile_find_node(file, fault->node) : NULL;
+	r = node ? read_config(fault, &config, e)
+		 : err_set(e, ERR_NOTFOUND, "there is no fault %s", id);
+	if (r == 0)
+		r = labfile_path(lab_name, kind->name, path, sizeof(path), e);
+	if (r)
+		goto out;
+	/* beside the lab's other files: its folder is the state file's path without ".json" */
+	snprintf(path + strlen(path) - 5, sizeof(path) - strlen(path) + 5, "/%s-proxy", id);
+	config.status_path = path;
+	config.mark = MARK;
+	config.to.sin_family = AF_INET;
+	config.to.sin_port = htons((uint16_t)node->port);
+	if (inet_pton(AF_INET, node->address, &config.to.sin_addr) != 1) {
+		r = err_set(e, ERR_FORMAT, "'%s' is no address", node->address);
+		goto out;
+	}
+	snprintf(wanted.id, sizeof(wanted.id), "%s", fault->id);
+	wanted.since_wall_ns = fault->since_wall_ns;
+	config.wanted = is_wanted;
+	config.ctx = &wanted;
+	r = proxy_run(&config, e);
+out:
+	labfile_free(file);
+	return r;
+}
