@@ -104,6 +104,7 @@ has_read() { [ "$(status_field "$1" read)" -ge "$2" ]; }
 has_sent() { [ "$(status_field "$1" intended)" -ge "$2" ]; }
 has_ended() { ! kill -0 "${run_pid[$1]}" 2>/dev/null; } # TWIN
 has_given_up() { [ "$(status_field "$1" refused)" -ge "$2" ]; } # TWIN N: messages that the client refused
+has_unknown() { [ "$(status_field "$1" unknown)" -ge "$2" ]; } # TWIN N: messages whose outcome nobody knows
 goes_on() { # TWIN N: it is alive and has acknowledged so many; a twin that ended can wait for nothing
 	has_ended "$1" && die "twin $1 ended early: $(tail -1 "$SCENARIO_FOLDER/$1.err")"
 	has_acked "$1" "$2" && has_read "$1" 1
@@ -146,6 +147,9 @@ stop_twins() {
 	step "the twins end, and are judged"
 	for twin in $(twins); do stop_twin "$twin"; done
 	for twin in $(twins); do wait_twin "$twin"; done
+}
+report() { # TWIN JQ: a value of its report, once it has ended
+	jq -r "$2" "$SCENARIO_FOLDER/$1.json"
 }
 more_acked() { # N TWIN...: until each has acknowledged so many more than now; undecided if they do not
 	local n=$1 twin

@@ -30,7 +30,7 @@
 
 has_leader() {
 	local leader
-	leader=$(leader_of acks1) && [ -n "$leader" ] && [ "$leader" != none ]
+	leader=$(leader_of acks1) && [ -n "$leader" ]
 }
 kill_leader() { # as soon as there is one, and start it again
 	local leader

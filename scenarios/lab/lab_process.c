@@ -298,11 +298,10 @@ int lab_clear_mount(const char *mount_point, struct err *e)
 
 int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *argv, struct err *e)
 {
-	/* its log is read for the system's own words */
-	static const char *const env[] = {"LC_ALL=C.UTF-8", NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	char mark[PATHS_MAX + 64];
-	const char *const env[] = {mark, NULL};
+	/* its log is read for the system's own words */
+	const char *const env[] = {mark, "LC_ALL=C.UTF-8", NULL};
 	int mount_fd = -1, r;
 
 	r = clear_node(lab, node, e);
