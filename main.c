@@ -193,6 +193,9 @@ static int close_output(int code)
 
 	if (!errnum && !ferror(stdout))
 		return code;
+	/* it failed earlier, and nothing was left to flush: the reason is asked for again */
+	if (!errnum && write(STDOUT_FILENO, "\n", 1) < 0)
+		errnum = errno;
 	/* a command that looked itself has said so */
 	if (code != EXIT_ERROR)
 		log_error("cannot write to standard output: %s", strerror(errnum ? errnum : EIO));
