@@ -567,10 +567,13 @@ const struct command cmd_lab_fault = {
 		"the node's namespace.\n\n"
 		"Prints the fault's id, and what proves that it bites: nothing is taken for "
 		"granted. "
-		"mqaudit lab heal undoes all.",
+		"mqaudit lab heal undoes all.\n\n"
+		"With --cluster the commands of a file do it to a cluster of your own, which that "
+		"file must declare a test cluster: kill, freeze, isolate, powercut.",
 	.examples = "# cut the leader from the other brokers; clients still reach it\n"
 		    "mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
-		    "mqaudit lab fault kill kafka1\n",
+		    "mqaudit lab fault kill kafka1\n"
+		    "mqaudit lab fault kill kafka1 --cluster staging.ini\n",
 	.opts = fault_rows,
 	.opts_size = sizeof(struct fault_opts),
 	.min_args = 2,
