@@ -8,9 +8,13 @@
 #include <jansson.h>
 
 #include "core/broker/broker.h"
+#include "core/labfile.h"
 #include "core/ledger/cmd_ledger.h"
+#include "core/ledger/ledger.h"
 #include "core/log.h"
 #include "core/opt.h"
+#include "core/proc.h"
+#include "core/url.h"
 #include "core/version.h"
 #include "core/words.h"
 #include "checker/cmd_check.h"
@@ -210,10 +214,59 @@ static int close_output(int code)
 
 	if (!errnum && !ferror(stdout))
 		return code;
+	/* it failed earlier, and nothing was left to flush: the reason is asked for again */
+	if (!errnum && write(STDOUT_FILENO, "\n", 1) < 0)
+		errnum = errno;
 	/* a command that looked itself has said so */
 	if (code != EXIT_ERROR)
 		log_error("cannot write to standard output: %s", strerror(errnum ? errnum : EIO));
 	return EXIT_ERROR;
+}
+
+/* The lab that a word of the command line is a destination in; NULL: none, or it is not there. */
+static struct labfile *lab_of(const char *word)
+{
+	const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+	struct labfile *lab = NULL;
+	struct url url;
+
+	if (url_parse(equals ? equals + 1 : word, &url, NULL) == 0 && url.lab[0])
+		err_ignore(labfile_read(url.lab, url_scheme_text(url.scheme), &lab, NULL));
+	return lab;
+}
+
+static bool has_option(const struct command *command, const char *name)
+{
+	for (const struct opt *o = command->opts; o && o->name; o++)
+		if (strcmp(o->name, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A lab in user namespaces is entered by the whole process, before it has a second thread. Its ledger is
+ * started before that, outside: what lives inside ends with the lab.
+ */
+static int enter_lab(const struct cmdline *cl, int argc, char **argv, struct err *e)
+{
+	bool own_ledger = has_option(cl->command, "ledger") && !opt_given(cl, "ledger");
+	struct ledger *ledger = NULL;
+	struct err ignored;
+	int r = 0;
+
+	for (int i = 1; i < argc && r == 0; i++) {
+		struct labfile *lab = lab_of(argv[i]);
+
+		if (lab && lab->network == LABFILE_ON_USER_NAMESPACES) {
+			/* without one the command itself will say so */
+			if (own_ledger && !proc_in_namespace(lab->client_netns) &&
+				ledger_open(NULL, &ledger, &ignored) == 0)
+				ledger_close(ledger);
+			r = labfile_join(lab, e);
+		}
+		labfile_free(lab);
+	}
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -241,7 +294,10 @@ int main(int argc, char **argv)
 		r = EXIT_PASS;
 	} else {
 		log_set_level(cl.quiet ? LOG_WARN : cl.verbose ? LOG_DEBUG : LOG_NOTE);
-		r = command->run(&cl);
+		r = enter_lab(&cl, argc, argv, &e);
+		if (r)
+			err_print(&e);
+		r = r ? EXIT_ERROR : command->run(&cl);
 	}
 	opt_release(&cl);
 	return close_output(r);

@@ -685,6 +685,7 @@ static int find_lab(struct check *c, struct err *e)
 /* The lab must be whole, and no recorded fault on. */
 static int lab_is_whole(struct check *c, struct err *e)
 {
+	const char *heal = "mqaudit lab heal";
 	struct labfile *lab = NULL;
 	struct err ignored;
 	char names[300];
@@ -702,6 +703,8 @@ static int lab_is_whole(struct check *c, struct err *e)
 	if (r)
 		return r;
 	if (read_lab(c, &lab) == 0) {
+		if (lab->network == LABFILE_ON_CLUSTER)
+			heal = "mqaudit lab heal --cluster FILE";
 		labfile_refresh(lab);
 		if (lab->n_faults && n == 0) {
 			n = lab->n_faults;
@@ -710,18 +713,18 @@ static int lab_is_whole(struct check *c, struct err *e)
 		}
 		for (size_t i = 0; i < lab->n_nodes; i++)
 			if (lab->node[i].state != LABFILE_NODE_RUNNING)
-				add_reason(c,
-					"node %s of the lab is %s: %smqaudit lab heal, then check again",
+				add_reason(c, "node %s of the lab is %s: %s%s, then check again",
 					lab->node[i].name,
 					labfile_node_state_text(lab->node[i].state),
 					lab->node[i].state == LABFILE_NODE_FROZEN
 						? "thaw it by SIGCONT or "
-						: "");
+						: "",
+					heal);
 		labfile_free(lab);
 	}
 	if (n)
-		add_reason(c, "%llu faults are still on: %s. mqaudit lab heal, then check again",
-			(unsigned long long)n, names);
+		add_reason(c, "%llu faults are still on: %s. %s, then check again",
+			(unsigned long long)n, names, heal);
 	return 0;
 }
 

@@ -25,8 +25,25 @@ static const struct opt opts[] = {
 	{.name = NULL},
 };
 
+/* The networks that a lab can live on here, each between quotes, or bare. */
+static void list_networks(
+	const struct doctor_finding *f, size_t n, const char *quote, struct buf *b)
+{
+	const char *comma = "";
+
+	for (int i = 0; i < LABFILE_NETWORK_N; i++) {
+		if (!doctor_has_network(f, n, (enum labfile_network)i))
+			continue;
+		buf_printf(b, "%s%s%s%s", comma, quote,
+			labfile_network_text((enum labfile_network)i), quote);
+		comma = ", ";
+	}
+}
+
 static void print_text(const struct doctor_finding *f, size_t n)
 {
+	struct buf b;
+
 	for (size_t i = 0; i < n; i++) {
 		printf("%-8s %-20s %s\n",
 			f[i].ok                        ? "ok"
@@ -42,6 +59,11 @@ static void print_text(const struct doctor_finding *f, size_t n)
 	printf("\n%s\n", doctor_lab_can_run(f, n)
 				 ? "A lab for Kafka can run here."
 				 : "A lab for Kafka cannot run here: see what is MISSING.");
+	buf_init(&b, BUF_MAX_DEFAULT);
+	list_networks(f, n, "", &b);
+	if (doctor_lab_can_run(f, n))
+		printf("Its --network can be: %s\n", buf_str(&b));
+	buf_release(&b);
 }
 
 static void json_pair(struct buf *b, const char *name, const char *value)
@@ -55,8 +77,11 @@ static void print_json(const struct doctor_finding *f, size_t n)
 	struct buf b;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
-	buf_printf(&b, "{\"format\": \"mqaudit-doctor/1\", \"lab_kafka\": %s,\n \"checks\": [",
+	buf_printf(&b,
+		"{\"format\": \"mqaudit-doctor/1\", \"lab_kafka\": %s,\n \"lab_networks\": [",
 		doctor_lab_can_run(f, n) ? "true" : "false");
+	list_networks(f, n, "\"", &b);
+	buf_str_add(&b, "],\n \"checks\": [");
 	for (size_t i = 0; i < n; i++) {
 		buf_str_add(&b, i ? ",\n  {\"name\": " : "\n  {\"name\": ");
 		buf_json_str(&b, f[i].name);

@@ -19,6 +19,8 @@
 #include "core/stop.h"
 #include "core/version.h"
 #include "scenarios/lab/kafka_dist.h"
+#include "scenarios/lab/lab_holder.h"
+#include "scenarios/lab/lab_process.h"
 
 #define STEP_NS (20 * NS_PER_S)
 #define JAVA_OLDEST 17
@@ -28,8 +30,9 @@
 
 /* What the checks share: a scratch namespace and folder. */
 struct patient {
-	char netns[40]; /* its name; "" when it could not be made */
-	int netns_fd;   /* -1: none */
+	char netns[40];           /* its name; "" when it could not be made */
+	char inside[64];          /* the path of a namespace to try things in; "": there is none */
+	struct lab_holder holder; /* of user namespaces */
 	char folder[PATHS_MAX];
 	char image[PATHS_MAX + 16], mountpoint[PATHS_MAX + 16];
 };
@@ -62,7 +65,7 @@ static void first_line(const char *text, char *ret, size_t len)
 }
 
 /* Run a command, in the scratch namespace if asked; detail gets the first line that it says. */
-static bool run_in(int netns_fd, const char *const *argv, char *detail, size_t len)
+static bool run_in(const char *netns, const char *const *argv, char *detail, size_t len)
 {
 	struct proc_spec spec = PROC_SPEC_INIT;
 	struct buf out;
@@ -71,8 +74,10 @@ static bool run_in(int netns_fd, const char *const *argv, char *detail, size_t l
 
 	buf_init(&out, BUF_MAX_DEFAULT);
 	spec.argv = argv;
-	spec.netns_fd = netns_fd;
-	r = proc_run(&spec, NULL, true, STEP_NS, &out, &exit_code, &e);
+	r = lab_enter(netns, &spec, &e);
+	if (r == 0)
+		r = proc_run(&spec, NULL, true, STEP_NS, &out, &exit_code, &e);
+	lab_leave(&spec);
 	first_line(r ? e.msg : buf_str(&out), detail, len);
 	if (r == 0 && exit_code != 0 && detail[0] == '\0')
 		snprintf(detail, len, "%s ended with exit code %d", argv[0], exit_code);
@@ -85,11 +90,11 @@ static bool script(struct patient *p, const char *text, char *detail, size_t len
 {
 	const char *argv[] = {"sh", "-ec", text, NULL};
 
-	if (p->netns_fd < 0) {
+	if (!p->inside[0]) {
 		snprintf(detail, len, "not tried: there is no namespace to try it in");
 		return false;
 	}
-	return run_in(p->netns_fd, argv, detail, len);
+	return run_in(p->inside, argv, detail, len);
 }
 
 /* ---- points
@@ -107,7 +112,7 @@ static bool has_ip(struct patient *p, char *detail, size_t len)
 	const char *argv[] = {"ip", "-V", NULL};
 
 	(void)p;
-	return run_in(-1, argv, detail, len);
+	return run_in("", argv, detail, len);
 }
 
 /* Made here and removed at the end of the examination: the points behind it work in it. */
@@ -117,16 +122,31 @@ static bool has_namespaces(struct patient *p, char *detail, size_t len)
 	const char *argv[] = {"ip", "netns", "add", name, NULL};
 
 	snprintf(name, sizeof(name), "mqa-doctor-%d", (int)getpid());
-	if (!run_in(-1, argv, detail, len))
+	if (!run_in("", argv, detail, len))
 		return false;
 	snprintf(p->netns, sizeof(p->netns), "%s", name);
 	snprintf(path, sizeof(path), "/run/netns/%s", name);
-	p->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (p->netns_fd < 0) {
+	if (access(path, R_OK) != 0) {
 		snprintf(detail, len, "cannot open %s: %s", path, strerror(errno));
 		return false;
 	}
+	snprintf(p->inside, sizeof(p->inside), "%s", path);
 	snprintf(detail, len, "made");
+	return true;
+}
+
+/* What works in them is tried in them, unless root has better ones. */
+static bool has_user_namespaces(struct patient *p, char *detail, size_t len)
+{
+	struct err e = {0};
+
+	if (lab_holder_start(1, &p->holder, &e)) {
+		first_line(e.msg, detail, len);
+		return false;
+	}
+	if (!p->inside[0])
+		lab_holder_netns(p->holder.pid, 0, p->inside, sizeof(p->inside));
+	snprintf(detail, len, "made, with a network namespace in it");
 	return true;
 }
 
@@ -207,8 +227,8 @@ static bool has_loop(struct patient *p, char *detail, size_t len)
 			strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	ok = ok && run_in(-1, mkfs, detail, len) && run_in(-1, mount, detail, len);
-	if (ok && !run_in(-1, umount, detail, len))
+	ok = ok && run_in("", mkfs, detail, len) && run_in("", mount, detail, len);
+	if (ok && !run_in("", umount, detail, len))
 		ok = false;
 	if (ok)
 		snprintf(detail, len, "ext4 in a file, mounted and unmounted");
@@ -237,7 +257,7 @@ static bool has_java(struct patient *p, char *detail, size_t len)
 		snprintf(detail, len, "%.*s", (int)len - 1, e.msg);
 		return false;
 	}
-	return run_in(-1, argv, detail, len) && java_major(detail) >= JAVA_OLDEST;
+	return run_in("", argv, detail, len) && java_major(detail) >= JAVA_OLDEST;
 }
 
 /* Kafka's programs: Maven can fetch them, or they are there. */
@@ -257,7 +277,7 @@ static bool has_kafka(struct patient *p, char *detail, size_t len)
 		snprintf(detail, len, "no mvn, and KAFKA_HOME is not set");
 		return false;
 	}
-	return run_in(-1, argv, detail, len);
+	return run_in("", argv, detail, len);
 }
 
 static bool has_postgres(struct patient *p, char *detail, size_t len)
@@ -329,15 +349,27 @@ static bool has_memory(struct patient *p, char *detail, size_t len)
 	return kib << 10 >= MEMORY_NEEDED;
 }
 
+/* What the networks of a lab stand on. */
+#define ROOT "root"
+#define IP "ip"
+#define NAMESPACES "network namespaces"
+#define USER_NAMESPACES "user namespaces"
+#define BRIDGE "bridge and veth"
+#define BLACKHOLE "blackhole route"
+
 static const struct check checks[] = {
-	{"root", DOCTOR_REQUIRED, is_root, "labs; everything else works for any user",
-		"run labs as root"},
-	{"ip", DOCTOR_REQUIRED, has_ip, "labs", "Debian: apt-get install iproute2"},
-	{"network namespaces", DOCTOR_REQUIRED, has_namespaces, "labs",
+	{ROOT, DOCTOR_OPTIONAL, is_root,
+		"labs in the machine's own namespaces, disk and power faults", "run labs as root"},
+	{IP, DOCTOR_OPTIONAL, has_ip, "labs in namespaces", "Debian: apt-get install iproute2"},
+	{NAMESPACES, DOCTOR_OPTIONAL, has_namespaces, "labs in the machine's own namespaces",
 		"needs root, and a kernel or container that allows them"},
-	{"bridge and veth", DOCTOR_REQUIRED, has_bridge, "labs", "a kernel with bridge and veth"},
-	{"blackhole route", DOCTOR_REQUIRED, has_blackhole,
-		"labs: nothing would keep a lab's packets on this machine", ""},
+	{USER_NAMESPACES, DOCTOR_OPTIONAL, has_user_namespaces, "labs in namespaces without root",
+		"a kernel or container that allows them: sysctl user.max_user_namespaces"},
+	{BRIDGE, DOCTOR_OPTIONAL, has_bridge, "labs in namespaces",
+		"a kernel with bridge and veth"},
+	{BLACKHOLE, DOCTOR_OPTIONAL, has_blackhole,
+		"labs in the machine's own namespaces: nothing would keep their packets on this machine",
+		""},
 	{"nftables", DOCTOR_OPTIONAL, has_nft, "faults that cut nodes off from each other",
 		"Debian: apt-get install nftables"},
 	{"tc tbf", DOCTOR_OPTIONAL, has_tbf, "faults that narrow a link", "a kernel with sch_tbf"},
@@ -369,7 +401,7 @@ static int begin(struct patient *p, struct err *e)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	p->netns_fd = -1;
+	p->holder.control_fd = -1;
 	snprintf(p->folder, sizeof(p->folder), "%.400s/mqaudit-doctor.XXXXXX",
 		tmp && tmp[0] == '/' ? tmp : "/tmp");
 	if (!mkdtemp(p->folder)) {
@@ -389,10 +421,9 @@ static void end(struct patient *p)
 	const char *del[] = {"ip", "netns", "del", p->netns, NULL};
 	struct err ignored;
 
-	if (p->netns_fd >= 0)
-		close(p->netns_fd);
+	lab_holder_drop(&p->holder);
 	if (p->netns[0])
-		(void)run_in(-1, del, detail, sizeof(detail));
+		(void)run_in("", del, detail, sizeof(detail));
 	if (p->folder[0])
 		err_ignore(paths_remove_tree(p->folder, &ignored));
 }
@@ -426,4 +457,27 @@ bool doctor_lab_can_run(const struct doctor_finding *f, size_t n)
 		if (f[i].need == DOCTOR_REQUIRED && !f[i].ok)
 			return false;
 	return true;
+}
+
+static bool is_ok(const struct doctor_finding *f, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(f[i].name, name) == 0)
+			return f[i].ok;
+	return false;
+}
+
+bool doctor_has_network(const struct doctor_finding *f, size_t n, enum labfile_network network)
+{
+	bool links = is_ok(f, n, IP) && is_ok(f, n, BRIDGE);
+
+	switch (network) {
+	case LABFILE_ON_NAMESPACES:
+		return links && is_ok(f, n, ROOT) && is_ok(f, n, NAMESPACES) &&
+		       is_ok(f, n, BLACKHOLE);
+	case LABFILE_ON_USER_NAMESPACES:
+		return links && is_ok(f, n, USER_NAMESPACES);
+	default:
+		return network == LABFILE_ON_LOOPBACK;
+	}
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "core/err.h"
+#include "core/labfile.h"
 
 /*
  * What this machine can do for a lab: each point is tried for real (a namespace is made, a packet
@@ -36,7 +37,10 @@ struct doctor_finding {
  */
 MUST_CHECK int doctor_examine(struct doctor_finding *ret, size_t *ret_n, struct err *e);
 
-/* Can a lab for Kafka run with these? */
+/* Can a lab live on that network with these? Never LABFILE_ON_CLUSTER. */
+bool doctor_has_network(const struct doctor_finding *f, size_t n, enum labfile_network network);
+
+/* Can a lab for Kafka run with these, on some network? */
 bool doctor_lab_can_run(const struct doctor_finding *f, size_t n);
 
 #endif

@@ -326,7 +326,7 @@ static int check(struct cluster *c, struct err *e)
 
 static int parse(const char *text, struct cluster *c, struct err *e)
 {
-	struct reader reader = {.c = c, .e = e};
+	struct reader reader = {.c = c, .e = e, .section = "?"}; /* none is called so */
 	int line, r = check_lines(text, e);
 
 	if (r)

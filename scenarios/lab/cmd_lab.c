@@ -711,10 +711,13 @@ const struct command cmd_lab_fault = {
 		"diskerror every access to the file system fails (EIO); it ends itself then\n\n"
 		"The last four need a lab with --disk loop.\n\n"
 		"Prints the fault's id, and what proves that it bites: nothing is taken for "
-		"granted. A fault stays until mqaudit lab heal, --for or --until-pid ends it.",
+		"granted. A fault stays until mqaudit lab heal, --for or --until-pid ends it.\n\n"
+		"With --cluster the commands of a file do it to a cluster of your own, which that "
+		"file must declare a test cluster: kill, freeze, isolate, powercut.",
 	.examples = "# cut the leader from the other brokers; clients still reach it\n"
 		    "mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
 		    "mqaudit lab fault kill kafka1\n"
+		    "mqaudit lab fault kill kafka1 --cluster staging.ini\n"
 		    "mqaudit lab fault freeze kafka2 --for 20s\n"
 		    "# the 100th produce request gets through, and its answer does not\n"
 		    "mqaudit lab fault proxy kafka1 --mode cut --after-request produce:100 --once\n"

@@ -18,11 +18,12 @@
 	}
 
 /* The row of --cluster, for a struct with the member `cluster`. */
-#define CMD_LAB_CLUSTER_ROW(opts_struct)                                                           \
-	{                                                                                          \
-		.name = "cluster", .type = OPT_STRING, .arg = "FILE",                              \
-		.offset = offsetof(opts_struct, cluster),                                          \
-		.help = "A cluster of your own in the lab's place, as this file describes it.",    \
+#define CMD_LAB_CLUSTER_ROW(opts_struct)                                                                \
+	{                                                                                               \
+		.name = "cluster", .type = OPT_STRING, .arg = "FILE",                                   \
+		.offset = offsetof(opts_struct, cluster),                                               \
+		.help = "A cluster of your own in the lab's place, as this file describes it: README, " \
+			"Your own cluster.",                                                            \
 	}
 
 /* Print the error, and give the exit code that goes with it. */

@@ -1,4 +1,4 @@
-/* mqaudit lab status, exec, logs, leader: they read the lab's state and change nothing. */
+/* mqaudit lab status, exec, leader: they read the lab's state and change nothing. */
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -384,72 +384,6 @@ const struct command cmd_lab_exec = {
 	.min_args = 2,
 	.max_args = -1,
 	.run = exec_run,
-};
-
-/* --- logs */
-
-struct logs_opts {
-	const char *lab;
-	bool follow;
-};
-
-/* tail does it all: from the start, on and on, with each file's name. */
-static int run_tail(struct labfile *file, const struct labfile_node *only, bool follow)
-{
-	const char *argv[LABFILE_MAX_NODES + 6] = {"tail", "-n", "+1"};
-	size_t n = 3;
-
-	if (follow)
-		argv[n++] = "-F";
-	argv[n++] = "--";
-	for (size_t i = 0; i < file->n_nodes; i++)
-		if (!only || only == &file->node[i])
-			argv[n++] = file->node[i].log;
-	execvp(argv[0], (char *const *)(uintptr_t)argv);
-	log_error("cannot execute 'tail': %s", strerror(errno));
-	return EXIT_ERROR;
-}
-
-static int logs_run(struct cmdline *cl)
-{
-	const struct logs_opts *o = cl->opts;
-	const struct lab_kind *kind = NULL;
-	struct labfile_node *node = NULL;
-	struct labfile *file = NULL;
-	struct err e = {0};
-	int r = cmd_lab_kind(cl->argv[0], &kind, &e);
-
-	if (r == 0)
-		r = labfile_read(o->lab, kind->name, &file, &e);
-	if (r == 0 && cl->argc == 2)
-		r = cmd_lab_node(file, cl->argv[1], &node, &e);
-	r = r ? cmd_lab_fail(&e) : run_tail(file, node, o->follow);
-	labfile_free(file);
-	return r;
-}
-
-static const struct opt logs_rows[] = {
-	CMD_LAB_ROW(struct logs_opts),
-	{.name = "follow",
-		.letter = 'f',
-		.type = OPT_FLAG,
-		.offset = offsetof(struct logs_opts, follow),
-		.help = "Go on with what comes."},
-	{.name = NULL},
-};
-
-const struct command cmd_lab_logs = {
-	.name = "lab logs",
-	.args = "kafka [NODE]",
-	.summary = "what the nodes have written into their logs",
-	.description =
-		"Warnings, and what tells where messages went: leadership, truncation, recovery.",
-	.examples = "  mqaudit lab logs kafka kafka1\n",
-	.opts = logs_rows,
-	.opts_size = sizeof(struct logs_opts),
-	.min_args = 1,
-	.max_args = 2,
-	.run = logs_run,
 };
 
 /* --- leader */

@@ -648,8 +648,8 @@ static int end_processes(struct lab *lab, struct err *e)
 		r = wait_known(file, e);
 	}
 	/* whoever is not written down: a start that was cut off, and clients */
-	if (r == 0 && file->network == LABFILE_ON_LOOPBACK)
-		return lab_clear_marked(lab, NULL, e);
+	if (r == 0 && file->network != LABFILE_ON_NAMESPACES) /* their holder may be gone too */
+		r = lab_clear_marked(lab, NULL, e);
 	for (size_t i = 0; i < file->n_nodes && r == 0 && lab_net_is_ours(lab); i++)
 		r = lab_clear_netns(file->node[i].netns, false, NULL, e);
 	if (r == 0 && lab_net_is_ours(lab))

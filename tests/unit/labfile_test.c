@@ -252,6 +252,75 @@ static void nodes_are_found_by_name_and_number(void **unused)
 	labfile_free(f);
 }
 
+static void older_state_files_are_read(void **unused)
+{
+	static const char *const newer[] = {
+		"network", "holder_pid", "holder_start_time", "cluster_file", "by"};
+	char path[PATHS_MAX], *text = NULL, *line;
+	struct labfile *f = sample("old"), *g = NULL;
+	struct err e = {0};
+	size_t len;
+
+	(void)unused;
+	assert_int_equal(labfile_write(f, &e), 0);
+	assert_int_equal(labfile_path("old", "kafka", path, sizeof(path), &e), 0);
+	assert_int_equal(paths_read_file(path, 1 << 20, &text, &len, &e), 0);
+	for (size_t i = 0; i < sizeof(newer) / sizeof(newer[0]); i++) {
+		char key[40];
+
+		snprintf(key, sizeof(key), "\"%s\":", newer[i]);
+		line = strstr(text, key);
+		assert_non_null(line);
+		memmove(line, strchr(line, '\n') + 1, strlen(strchr(line, '\n') + 1) + 1);
+	}
+	assert_int_equal(paths_write_file(path, text, strlen(text), &e), 0);
+	assert_int_equal(labfile_read("old", "kafka", &g, &e), 0);
+	assert_memory_equal(f, g, sizeof(*f));
+	labfile_free(f);
+	labfile_free(g);
+	free(text);
+}
+
+static void a_cluster_is_found_by_any_of_its_hosts(void **unused)
+{
+	struct labfile *f = labfile_new("own", LABFILE_CLUSTER);
+	char name[LABFILE_NAME_MAX + 1];
+	struct err e = {0};
+
+	(void)unused;
+	assert_non_null(f);
+	f->network = LABFILE_ON_CLUSTER;
+	snprintf(f->bootstrap, sizeof(f->bootstrap), "a:9092,b:9092");
+	assert_false(labfile_cluster_of("a:9092", name, sizeof(name)));
+	assert_int_equal(labfile_write(f, &e), 0);
+	assert_true(labfile_cluster_of("c:9092,b:9092", name, sizeof(name)));
+	assert_string_equal(name, "own");
+	assert_false(labfile_cluster_of("a:90", name, sizeof(name)));
+	assert_false(labfile_cluster_of("", name, sizeof(name)));
+	labfile_free(f);
+}
+
+static void a_cluster_s_nodes_are_as_written_down(void **unused)
+{
+	struct labfile *f = sample("own");
+
+	(void)unused;
+	f->network = LABFILE_ON_CLUSTER;
+	f->node[0].state = LABFILE_NODE_FROZEN;
+	f->node[1].state = LABFILE_NODE_KILLED;
+	labfile_refresh(f);
+	assert_int_equal(f->node[0].state, LABFILE_NODE_FROZEN);
+	assert_true(labfile_node_alive(f, &f->node[0]));
+	assert_false(labfile_node_alive(f, &f->node[1]));
+	assert_true(labfile_is_held(f));
+	f->network = LABFILE_ON_USER_NAMESPACES;
+	assert_false(labfile_is_held(f));
+	f->holder_pid = getpid();
+	f->holder_start_time = proc_start_time(getpid());
+	assert_true(labfile_is_held(f));
+	labfile_free(f);
+}
+
 int main(void)
 {
 #define LAB_TEST(name) cmocka_unit_test_setup_teardown(name, make_state, remove_state)
@@ -264,6 +333,9 @@ int main(void)
 		LAB_TEST(the_list_has_every_lab_once_and_nothing_else),
 		LAB_TEST(a_reused_pid_or_another_boot_is_no_living_node),
 		LAB_TEST(nodes_are_found_by_name_and_number),
+		LAB_TEST(older_state_files_are_read),
+		LAB_TEST(a_cluster_is_found_by_any_of_its_hosts),
+		LAB_TEST(a_cluster_s_nodes_are_as_written_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
