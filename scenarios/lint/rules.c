@@ -86,6 +86,11 @@ static enum lint_chance any_settings(const struct lint_facts *f)
 	return LINT_ALWAYS;
 }
 
+static enum lint_chance aborts(const struct lint_facts *f)
+{
+	return sure_if(f->transactional);
+}
+
 /* Fewer replicas than have to have it: every send is answered with an error. */
 static enum lint_chance too_few_replicas(const struct lint_facts *f)
 {
@@ -299,6 +304,8 @@ WAY(never_flushed, AT_PRODUCE(UNACKNOWLEDGED), any_settings, "the application's 
 WAY(never_taken, AT_PRODUCE(REFUSED), any_settings, "the application's full queue",
 	"what the client's full queue does not take is never sent",
 	"wait and try again when the queue is full");
+WAY(refused_aborted, AT_PRODUCE(REFUSED), aborts, "transactional.id",
+	"the messages of a transaction that is aborted count for nothing, delivered or not", "");
 WAY(refused_too_few, AT_PRODUCE(REFUSED), too_few_replicas, "min.insync.replicas",
 	"more replicas have to have a message than there are: nothing is acknowledged",
 	"min.insync.replicas below the replication factor");
@@ -361,6 +368,8 @@ static const struct lint_scenario scenarios[] = {
 		false},
 	{"leader-killed", "K-01", "the leader dies", false},
 	{"planned-leader-move", "K-02", "leadership moves as planned, nothing fails", false},
+	{"controlled-shutdown", "K-02", "the leader is shut down in order", false},
+	{"planned-leader-moves", "K-02", "leadership moves, and the followers keep up", false},
 	{"unclean-election", "K-04", "the only replica in sync dies, others behind", false},
 	{"last-replica-power-cut", "K-06", "the last replica in sync loses its power", false},
 	{"power-cut-all", "K-07", "all nodes lose their power at once", false},
@@ -376,9 +385,10 @@ static const struct lint_scenario scenarios[] = {
 	{"truncation-under-consumer", "K-17", "the log is cut under a live consumer", true},
 	{"disk-full", "K-26", "the leader's disk is full, and it stops itself", false},
 	{"disk-error", "K-26", "the leader's disk fails, and it stops itself", false},
-	{"one-way-partition", "K-24",
-		"the leader is heard but hears nobody, or the other way round", false},
-	{"client-cut", "K-25", "the client is cut off from the leader, or from all", false},
+	{"one-way-partition-in", "K-24", "the leader hears nobody, and is heard", false},
+	{"one-way-partition-out", "K-24", "nobody hears the leader, and it hears", false},
+	{"client-cut-from-leader", "K-25", "the client is cut off from the leader", false},
+	{"client-cut-from-all", "K-25", "the client is cut off from all nodes", false},
 	{"controller-killed", "K-23", "the active controller dies", false},
 	{"controllers-lost", "K-23", "the majority of controllers is away", false},
 	{"rolling-restart", "K-28", "each node is restarted in turn", false},
@@ -432,9 +442,15 @@ static const struct rule rules[] = {
 	{"leader-killed", &lost_alone, MAYBE},
 	{"leader-killed", &lost_unanswered, SURE},
 	BREAKS("leader-killed"),
-	{"planned-leader-move", &lost_alone, MAYBE},
+	{"planned-leader-move", &lost_alone, SURE},
 	{"planned-leader-move", &lost_unanswered, MAYBE},
 	BREAKS("planned-leader-move"),
+	{"controlled-shutdown", &lost_alone, SURE},
+	{"controlled-shutdown", &lost_unanswered, MAYBE},
+	BREAKS("controlled-shutdown"),
+	{"planned-leader-moves", &lost_alone, MAYBE},
+	{"planned-leader-moves", &lost_unanswered, MAYBE},
+	BREAKS("planned-leader-moves"),
 	{"unclean-election", &lost_unclean, SURE},
 	{"unclean-election", &lost_eligible, MAYBE},
 	{"unclean-election", &lost_unanswered, MAYBE},
@@ -467,6 +483,7 @@ static const struct rule rules[] = {
 	{"compaction", &compacts, SURE},
 	{"compaction", &refused_keyless, MAYBE},
 	{"transactions", &aborted_read, SURE},
+	{"transactions", &refused_aborted, MAYBE},
 	{"hanging-transaction", &waits, MAYBE},
 	{"truncation-under-consumer", &skips_refill, SURE},
 	{"truncation-under-consumer", &reads_again, MAYBE},
@@ -483,11 +500,16 @@ static const struct rule rules[] = {
 	{"disk-error", &lost_alone, MAYBE},
 	{"disk-error", &lost_unanswered, MAYBE},
 	BREAKS("disk-error"),
-	{"one-way-partition", &lost_alone, MAYBE},
-	{"one-way-partition", &lost_unanswered, MAYBE},
-	BREAKS("one-way-partition"),
-	{"client-cut", &lost_unanswered, MAYBE},
-	BREAKS("client-cut"),
+	{"one-way-partition-in", &lost_alone, MAYBE},
+	{"one-way-partition-in", &lost_unanswered, MAYBE},
+	BREAKS("one-way-partition-in"),
+	{"one-way-partition-out", &lost_alone, MAYBE},
+	{"one-way-partition-out", &lost_unanswered, MAYBE},
+	BREAKS("one-way-partition-out"),
+	{"client-cut-from-leader", &lost_unanswered, MAYBE},
+	BREAKS("client-cut-from-leader"),
+	{"client-cut-from-all", &lost_unanswered, MAYBE},
+	BREAKS("client-cut-from-all"),
 	{"controller-killed", &lost_alone, MAYBE},
 	{"controller-killed", &lost_unanswered, MAYBE},
 	BREAKS("controller-killed"),

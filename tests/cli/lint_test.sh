@@ -55,10 +55,10 @@ is "what is safe is not predicted to break" "$(jq -r '.safe as $safe | [.predict
 	($safe - ($safe - $broken)) | length' <<<"$out")" 0
 ok "something is safe" test "$(jq '.safe | length' <<<"$out")" -ge 3
 all='[(.safe[]), (.predictions[] | .scenario | select(. != null))] | unique | length'
-is "each scenario is safe or predicted, but for those of consumers" "$(jq -r "$all" <<<"$out")" 26
+is "each scenario is safe or predicted, but for those of consumers" "$(jq -r "$all" <<<"$out")" 30
 printf 'group.id=g\nenable.auto.commit=false\n' >"$work/consumer"
 run lint -X acks=1 --consumer-config "$work/consumer" --format json
-is "... and with a consumer's settings all of them" "$(jq -r "$all" <<<"$out")" 30
+is "... and with a consumer's settings all of them" "$(jq -r "$all" <<<"$out")" 34
 is "... those of consumers as well" "$(jq -r '.safe | index("commit-before-process") != null' <<<"$out")" true
 
 note files

@@ -75,14 +75,18 @@ static const char *predicted(struct lint_facts f, const char *scenario)
 
 static void acks_1_loses_when_leadership_moves(void **state)
 {
-	static const char *const moves[] = {"leader-killed", "planned-leader-move", "disk-full",
-		"disk-error", "one-way-partition", "controller-killed", "controllers-lost",
-		"rolling-restart", "rolling-upgrade", "reassignment", "coordinator-killed",
-		"restart-storm", "client-gives-up"};
+	static const char *const moves[] = {"leader-killed", "planned-leader-moves", "disk-full",
+		"disk-error", "one-way-partition-in", "one-way-partition-out", "controller-killed",
+		"controllers-lost", "rolling-restart", "rolling-upgrade", "reassignment",
+		"coordinator-killed", "restart-storm", "client-gives-up"};
 	struct lint_facts one;
 
 	(void)state;
 	assert_string_equal(predicted(with_acks(1), "leader-isolated"), "lost@broker! " REPEATS);
+	assert_string_equal(
+		predicted(with_acks(1), "planned-leader-move"), "lost@broker! " REPEATS);
+	assert_string_equal(
+		predicted(with_acks(1), "controlled-shutdown"), "lost@broker! " REPEATS);
 	assert_string_equal(
 		predicted(with_acks(1), "leader-killed-followers-behind"), "lost@broker! " REPEATS);
 	for (size_t i = 0; i < N_OF(moves); i++) {
@@ -113,8 +117,9 @@ static void acks_0_loses_at_produce_and_never_repeats(void **state)
 	static const char *const sure[] = {"leader-isolated", "leader-killed-followers-behind",
 		"leader-killed", "power-cut-all"},
 				 *const maybe[] = {"planned-leader-move", "unclean-election",
-					 "last-replica-power-cut", "client-cut", "client-gives-up",
-					 "response-lost", "rolling-restart"};
+					 "last-replica-power-cut", "client-cut-from-leader",
+					 "client-cut-from-all", "client-gives-up", "response-lost",
+					 "rolling-restart"};
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(sure); i++)
@@ -294,8 +299,8 @@ static struct lint_facts consumer(void)
 
 static void consumers_are_left_out_without_settings_of_theirs(void **state)
 {
-	static const char *const theirs[] = {"commit-before-process", "process-before-commit",
-		"transactions", "hanging-transaction"};
+	static const char *const theirs[] = {
+		"commit-before-process", "process-before-commit", "hanging-transaction"};
 	struct lint_facts f = good();
 
 	(void)state;
@@ -350,10 +355,10 @@ static void transactions_need_a_reader_that_waits(void **state)
 	assert_string_equal(predicted(f, "transactions"), "");
 	assert_string_equal(predicted(f, "hanging-transaction"), "");
 	f.transactional = true;
-	assert_string_equal(predicted(f, "transactions"), "");
+	assert_string_equal(predicted(f, "transactions"), "refused@produce");
 	assert_string_equal(predicted(f, "hanging-transaction"), "stuck@consume");
 	f.read_uncommitted = true;
-	assert_string_equal(predicted(f, "transactions"), "aborted-read@consume!");
+	assert_string_equal(predicted(f, "transactions"), "aborted-read@consume! refused@produce");
 	assert_string_equal(predicted(f, "hanging-transaction"), "");
 }
 
