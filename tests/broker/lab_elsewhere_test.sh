@@ -80,6 +80,8 @@ kill_commands() { # NETWORK
 outside=$(seen_outside)
 
 note user namespaces, by an ordinary user
+is "doctor tells what networks there are" "$("$mq" doctor --format json | jq -c .lab_networks)" '["user-namespaces","loopback"]'
+is "... root has more" "$("$root_mq" doctor --format json | jq -c .lab_networks)" '["namespaces","user-namespaces","loopback"]'
 "$mq" lab up kafka --lab "$lab" --until-pid $$ >"$work/lab.log" 2>&1 || bail "no lab: $(tail -3 "$work/lab.log")"
 ok "it says where it is, and what it lacks" grep -q 'not root: this lab is in user namespaces, without faults of disks and power' "$work/lab.log"
 is "so does the status" "$(status_of .network)" user-namespaces
@@ -101,6 +103,17 @@ run_across user break_user
 is "it names both faults" "$(report user '[.events[] | select(.kind == "fault" and .until != null) | .subject] | sort | join(" ")')" "kafka1 kafka2"
 in_lab sh -c 'kcat -b "$KAFKA_BOOTSTRAP" -C -t user -e -q -o beginning -f "%o\n"' >"$work/offsets" 2>"$work/kcat.err"
 ok "kcat, inside, reads what was acknowledged" test "$(wc -l <"$work/offsets")" -ge "$(report user .counts.acked)"
+"$mq" lab logs kafka --lab "$lab" --grep 'kafka|Kafka' -n 2 >"$work/out" 2>&1
+is "logs: the last lines that match, of each node" "$(cut -d' ' -f1 "$work/out" | uniq -c | tr -s ' \n' ' ')" " 2 kafka1 2 kafka2 2 kafka3 "
+"$mq" lab logs kafka --lab "$lab" --node kafka3 --grep '(' >"$work/out" 2>&1
+is "... what is no expression is wrong use" "$?" 2
+"$mq" lab logs kafka kafka3 --lab "$lab" -n 1 -f >"$work/follow" 2>&1 &
+tail_pid=$!
+more_than() { [ "$(wc -l <"$work/follow")" -gt "$1" ]; }
+ok "... -f begins with the last" wait_until 10 more_than 0
+"$mq" lab restart kafka3 --lab "$lab" >/dev/null 2>&1
+ok "... and goes on with what comes" wait_until 10 more_than 5
+{ kill "$tail_pid"; wait "$tail_pid"; } 2>/dev/null
 "$mq" lab up kafka --lab "$lab" --network loopback >"$work/out" 2>&1
 is "up with another network is refused" "$?" 3
 kill -KILL "$(status_of .holder_pid)"
