@@ -6,7 +6,7 @@
 #: stage     produce
 #: faults    isolate --from clients
 #: needs     namespaces nodes=3
-#: takes     25s
+#: takes     20s
 #: twin gives-up bad
 #:   producer  acks=all enable.idempotence=true message.timeout.ms=4000
 #:   topic     min.insync.replicas=2

@@ -5,7 +5,7 @@
 #: stage     broker
 #: faults    kill
 #: needs     nodes=3
-#: takes     25s
+#: takes     20s
 #: twin acks1 good
 #:   producer  acks=1
 #:   expect    PASS

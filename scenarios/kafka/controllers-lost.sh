@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    kill
 #: needs     nodes=3
-#: takes     30s
+#: takes     25s
 #: twin acks1 good
 #:   producer  acks=1
 #:   expect    PASS

@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    kill
 #: needs     nodes=3
-#: takes     25s
+#: takes     20s
 #: rate      3000
 #: bounded   yes
 #: twin acks1 bad

@@ -7,7 +7,7 @@
 #: stage     broker
 #: faults    isolate --from brokers --direction in
 #: needs     namespaces nodes=3
-#: takes     25s
+#: takes     20s
 #: twin acks1 bad
 #:   producer  acks=1
 #:   expect    FAIL lost@broker duplicated@produce>=0 reordered@produce>=0

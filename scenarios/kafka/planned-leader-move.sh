@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    isolate --from fetches, preferred leader election
 #: needs     namespaces nodes=3
-#: takes     25s
+#: takes     15s
 #: twin acks1 bad
 #:   producer  acks=1
 #:   expect    FAIL lost@broker duplicated@produce>=0 reordered@produce>=0

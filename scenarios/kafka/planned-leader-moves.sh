@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    preferred leader election, controlled shutdown
 #: needs     nodes=3
-#: takes     40s
+#: takes     30s
 #: rate      2000
 #: bounded   yes
 #: twin acks1 bad

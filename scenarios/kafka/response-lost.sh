@@ -7,7 +7,7 @@
 #: stage     produce
 #: faults    answers
 #: needs     namespaces nodes=3
-#: takes     25s
+#: takes     15s
 #: producer  socket.timeout.ms=2000 request.timeout.ms=1500
 #: topic     min.insync.replicas=2
 #: twin acks-all bad

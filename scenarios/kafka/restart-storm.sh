@@ -5,7 +5,7 @@
 #: stage     broker
 #: faults    kill
 #: needs     nodes=3
-#: takes     150s
+#: takes     140s
 #: deadline  10m
 #: rate      1000
 #: bounded   yes

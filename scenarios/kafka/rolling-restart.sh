@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    controlled shutdown
 #: needs     nodes=3
-#: takes     45s
+#: takes     35s
 #: rate      2000
 #: bounded   yes
 #: twin acks1 bad

@@ -8,7 +8,7 @@
 #: stage     broker
 #: faults    isolate --from fetches, kill
 #: needs     namespaces nodes=3
-#: takes     55s
+#: takes     40s
 #: producer  acks=all
 #: twin unclean bad
 #:   producer  max.in.flight=1
