@@ -16,8 +16,8 @@
 #define BUFFER 65536
 #define MAX_CONNS 256
 #define MAX_CHUNKS 64
-#define ANSWER_NS (5 * NS_PER_S) /* how long a cut waits for the answer that it takes away */
-#define DRAIN_NS (8 * NS_PER_S)  /* acks=0 asks for answers that never come */
+#define ANSWER_NS (20 * NS_PER_S) /* how long a cut waits for the answer that it takes away */
+#define DRAIN_NS (8 * NS_PER_S)   /* acks=0 asks for answers that never come */
 #define STATUS_NS (100 * NS_PER_MS)
 #define WANTED_NS NS_PER_S
 #define BURST_NS (50 * NS_PER_MS) /* throttled, at most what so long allows goes at once */

@@ -225,9 +225,10 @@ is "one answer cut off, without idempotence: duplicated" "$(report cut-plain .ve
 is "... exactly one batch: neighbours, each twice" \
 	"$(report cut-plain '.findings | length == 1 and .[0].count == .[0].hi - .[0].lo + 1')" true
 is "one answer cut off, with idempotence: nothing" "$(report cut-safe .verdict) $(found cut-safe)" "PASS "
-is "one answer cut off, without a retry: unknown, and all present" \
-	"$(report cut-never '[.verdict, .counts.unknown > 0, .counts.unknown + .counts.acked == .counts.intended, .counts.distinct == .counts.intended, .counts.extra] | join(" ")')" \
-	"PASS true true true 0"
+# (the end of the proxy may hold a request back: that one is unknown as well, and not there)
+is "one answer cut off, without a retry: unknown, and present" \
+	"$(report cut-never '[.verdict, .counts.unknown > 0, .counts.distinct > .counts.acked, .counts.acked + .counts.unknown == .counts.intended, .counts.distinct + .counts.unacknowledged == .counts.intended, .counts.extra] | join(" ")')" \
+	"PASS true true true true 0"
 note "one answer cut off: $(report cut-plain .counts.duplicated) duplicated; $(report cut-never .counts.unknown) unknown"
 
 # --- a freeze that a client with patience survives

@@ -22,7 +22,7 @@ is "each of the suite's names was run" "$(jq -r '[.scenarios[].name] | unique | 
 	"$(sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$top/scenarios/suites/kafka-$suite.list" | sort)"
 ok "a bad twin was caught in it" test "$(jq '[.scenarios[].twins[] | select(.role == "bad")] | length' "$results/suite.json")" -gt 5
 
-python3 "$top/tests/broker/tools/lint_against_suite.py" "$mq" "$results/suite.json" >"$work/lint.txt"
+python3 "$top/tests/broker/tools/lint_suite.py" "$mq" "$results/suite.json" >"$work/lint.txt"
 is "lint predicts what was found" $? 0
 sed 's/^/# /' "$work/lint.txt"
 
