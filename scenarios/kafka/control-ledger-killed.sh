@@ -30,9 +30,12 @@ own_ledger() { # a state folder of our own that sees the same labs; PostgreSQL's
 server() { "$MQAUDIT" ledger status --format json | jq '.pid // 0'; }
 is_another() { local pid; pid=$(server) && [ "${pid:-0}" -gt 0 ] && [ "$pid" != "$1" ]; }
 with_sessions() { echo "$1"; tr ' ' '\n' <"/proc/$1/task/$1/children" | grep .; }
-is_frozen() {
-	local pid
-	for pid in "${frozen[@]}"; do [ "$(awk '{ print $3 }' "/proc/$pid/stat")" = T ] || return 1; done
+is_frozen() { # each stands still, or had ended by itself just before: but for the server
+	local pid state
+	for pid in "${frozen[@]}"; do
+		state=$(awk '{ print $3 }' "/proc/$pid/stat" 2>/dev/null)
+		[ "$state" = T ] || { [ "$pid" != "${frozen[0]}" ] && [ "${state:-Z}" = Z ]; } || return 1
+	done
 }
 thaw() { [ "${#frozen[@]}" -eq 0 ] || kill -CONT "${frozen[@]}" 2>/dev/null; frozen=(); }
 end_own() {
@@ -52,9 +55,11 @@ kill_it() {
 }
 freeze_it() {
 	local was
-	mapfile -t frozen < <(with_sessions "$(server)")
+	frozen=("$(server)")
 	step "PostgreSQL is frozen"
-	kill -STOP "${frozen[@]}"
+	kill -STOP "${frozen[0]}" # from now on it starts no session
+	mapfile -t frozen < <(with_sessions "${frozen[0]}")
+	kill -STOP "${frozen[@]}" 2>/dev/null
 	await 10 "PostgreSQL and its sessions stand still" is_frozen
 	was=$(log_end recorded)
 	for_seconds 3 "nobody can write to the ledger"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -16,7 +17,8 @@
 #include "scenarios/runner/suite_text.h"
 
 #define AT(type, member) .offset = offsetof(type, member)
-#define FOLLOW_NS (10 * NS_PER_S)
+#define MAX_REPEAT 1000
+#define MAX_JOBS 8 /* as many as suite_run() takes */
 
 static int fail(struct err *e)
 {
@@ -331,6 +333,33 @@ static int check_outputs(const struct run_opts *o, struct err *e)
 	return 0;
 }
 
+/* What would be found wrong after minutes only, is said before anything is begun. */
+static int check_files(const struct run_opts *o, struct err *e)
+{
+	const char *const read[] = {o->producer_config, o->consumer_config};
+
+	for (size_t i = 0; i < 2; i++)
+		if (read[i] && access(read[i], R_OK) != 0)
+			return err_set_errno(e, ERR_USAGE, errno, "cannot read '%s'", read[i]);
+	for (size_t i = 0; i < o->output.n; i++) {
+		const char *path = strchr(o->output.item[i], '=') + 1;
+		FILE *f = fopen(path, "ae");
+
+		if (!f || fclose(f) != 0)
+			return err_set_errno(e, ERR_USAGE, errno, "cannot write '%s'", path);
+	}
+	return 0;
+}
+
+static int check_numbers(const struct run_opts *o, struct err *e)
+{
+	if (o->repeat < 1 || o->repeat > MAX_REPEAT)
+		return err_set(e, ERR_USAGE, "--repeat: 1 to %d", MAX_REPEAT);
+	if (o->jobs < 1 || o->jobs > MAX_JOBS)
+		return err_set(e, ERR_USAGE, "--jobs: 1 to %d", MAX_JOBS);
+	return 0;
+}
+
 static int write_outputs(const struct run_opts *o, const json_t *result, struct err *e)
 {
 	int r = 0;
@@ -371,10 +400,8 @@ static struct suite_wish wish_of(const struct run_opts *o, const char *broker, c
 		.n_topic_config = o->topic_config.n,
 		.property = o->property.item,
 		.n_properties = o->property.n,
-		.repeat = o->repeat > 1000 ? 1000 : (int)o->repeat,
-		.jobs = o->jobs < 1   ? 1
-			: o->jobs > 8 ? 8
-				      : (int)o->jobs,
+		.repeat = (int)o->repeat,
+		.jobs = (int)o->jobs,
 		.lab_timeout_ns = o->lab_timeout};
 }
 
@@ -410,10 +437,12 @@ static int run_run(struct cmdline *cl)
 	struct err e = {0};
 	int code = EXIT_ERROR, r = check_outputs(o, &e);
 
-	if (r == 0 && o->repeat == 0)
-		r = err_set(&e, ERR_USAGE, "--repeat: at least 1");
+	if (r == 0)
+		r = check_numbers(o, &e);
 	if (r == 0)
 		r = gather(cl, broker, named ? 1 : 0, &list, &e);
+	if (r == 0)
+		r = check_files(o, &e);
 	if (r == 0) {
 		stop_install("mqaudit: ended at once; faults are healed and the lab is taken down "
 			     "by their guards\n");

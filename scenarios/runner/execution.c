@@ -11,6 +11,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/proc.h"
+#include "core/utf8.h"
 #include "core/words.h"
 #include "scenarios/runner/verdicts.h"
 
@@ -239,7 +240,7 @@ static void sharpen(struct execution *x, const char *twin, const char *text)
 			expect_sharpen(&x->expect[i], text, &e) == 0)
 			return;
 	err_wrap(&e, "expect %s %s", twin, text);
-	add_trouble(x, e.msg);
+	add_trouble(x, utf8_clean(e.msg));
 }
 
 /*
@@ -253,7 +254,7 @@ static void sharpen(struct execution *x, const char *twin, const char *text)
  */
 static void take_note(struct execution *x, char *line)
 {
-	char *field[NOTE_FIELDS] = {line, line + strlen(line), line + strlen(line)};
+	char *field[NOTE_FIELDS] = {utf8_clean(line), line + strlen(line), line + strlen(line)};
 
 	for (int i = 1; i < NOTE_FIELDS; i++) {
 		char *tab = strchr(field[i - 1], '\t');
@@ -270,7 +271,7 @@ static void take_note(struct execution *x, char *line)
 	} else if (strcmp(field[0], "proof") == 0) {
 		if (json_array_append_new(x->proofs,
 			    json_pack("{ss ss}", "what", field[1], "proof", field[2])) != 0)
-			add_trouble(x, "a proof that is no UTF-8");
+			BUG("out of memory");
 	} else if (strcmp(field[0], "undecided") == 0) {
 		add_trouble(x, field[1]);
 	} else if (strcmp(field[0], "expect") == 0) {
@@ -392,6 +393,7 @@ static bool script_failed(const struct execution *x, char *ret_why, size_t len)
 	else if (x->exit_code != 0 && x->exit_code != EXIT_UNDECIDED)
 		snprintf(ret_why, len, "the script ended with %d (while: %s): %s", x->exit_code,
 			x->step, last_line(x, said, sizeof(said)));
+	utf8_clean(ret_why); /* a log may hold anything, and texts are cut */
 	return ret_why[0] != '\0';
 }
 
@@ -444,9 +446,9 @@ json_t *execution_judge(struct execution *x)
 
 	if (!twins)
 		return NULL;
-	ret = json_pack("{ss ss ss ss si sf so sO sO ss}", "name", x->scenario->name, "id",
+	ret = json_pack("{ss ss ss ss si sb sf so sO sO ss}", "name", x->scenario->name, "id",
 		x->scenario->id, "title", x->scenario->title, "stage", x->scenario->stage,
-		"repetition", x->repetition, "seconds",
+		"repetition", x->repetition, "bounded", x->scenario->bounded, "seconds",
 		(double)(clock_ns() - x->started_ns) / (double)NS_PER_S, "twins", twins, "fault",
 		x->proofs, "undecided_because", x->troubles, "error", why);
 	if (ret)

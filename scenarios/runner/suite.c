@@ -13,6 +13,7 @@
 #include "core/version.h"
 #include "core/words.h"
 #include "scenarios/lab/cluster.h"
+#include "scenarios/runner/repeats.h"
 #include "scenarios/runner/suite_lab.h"
 #include "scenarios/runner/verdicts.h"
 
@@ -209,6 +210,8 @@ static json_t *conclude(struct suite *s)
 			ret, "exit_code", json_integer((int)verdict_exit_code(verdict))) ||
 		json_object_set_new(ret, "seconds",
 			json_real((double)(clock_ns() - s->started_ns) / (double)NS_PER_S)) ||
+		(s->wish->repeat > 1 &&
+			json_object_set_new(ret, "repeats", repeats_json(s->scenarios))) ||
 		(s->wish->with_mine && json_object_set_new(ret, "mine", mine_json(s))) ||
 		json_object_set(ret, "scenarios", s->scenarios))
 		BUG("out of memory");

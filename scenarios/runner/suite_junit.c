@@ -5,17 +5,23 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/utf8.h"
 #include "core/words.h"
+#include "scenarios/runner/repeats.h"
 #include "scenarios/runner/suite_text.h"
 #include "scenarios/runner/verdicts.h"
 
-/* Text between tags or in an attribute. What XML 1.0 cannot hold becomes '?'. */
+/* Text between tags or in an attribute. What XML 1.0 cannot hold, and half a letter, becomes '?'. */
 static void put_xml(FILE *to, const char *text)
 {
-	for (; *text; text++) {
+	for (size_t n; *text; text += n ? n : 1) {
 		unsigned char c = (unsigned char)*text;
 
-		switch (c) {
+		n = utf8_length(text);
+		switch (n == 1 ? c : 0) {
+		case 0:
+			fwrite(n ? text : "?", 1, n ? n : 1, to);
+			break;
 		case '&':
 			fputs("&amp;", to);
 			break;
@@ -62,6 +68,25 @@ static void put_properties_of(FILE *to, const char *prefix, const json_t *object
 
 	json_object_foreach((json_t *)(uintptr_t)object, name, value) if (json_is_string(value))
 		put_property(to, prefix, name, json_string_value(value));
+}
+
+/* What repetition showed of the scenario's twins. */
+static void put_repeats(FILE *to, const json_t *repeats, const char *scenario)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(repeats, i, item)
+	{
+		struct buf text;
+
+		if (strcmp(verdicts_text(item, "scenario"), scenario) != 0)
+			continue;
+		buf_init(&text, 65536);
+		repeats_text(item, &text);
+		put_property(to, "repeats.", verdicts_text(item, "twin"), buf_str(&text));
+		buf_release(&text);
+	}
 }
 
 enum fate { FATE_PASSED, FATE_FAILED, FATE_ERROR, FATE_SKIPPED };
@@ -243,6 +268,7 @@ static void put_scenario(FILE *to, const json_t *result, const json_t *scenario)
 		snprintf(prefix, sizeof(prefix), "%s.topic.", verdicts_text(item, "name"));
 		put_properties_of(to, prefix, json_object_get(item, "topic"));
 	}
+	put_repeats(to, json_object_get(result, "repeats"), verdicts_text(scenario, "name"));
 	fputs("    </properties>\n", to);
 	json_array_foreach(json_object_get(scenario, "twins"), i, item)
 		put_twin(to, scenario, item, seconds);

@@ -2,6 +2,7 @@
 
 #include "core/buf.h"
 #include "core/units.h"
+#include "scenarios/runner/repeats.h"
 #include "scenarios/runner/suite_text.h"
 #include "scenarios/runner/verdicts.h"
 
@@ -59,6 +60,29 @@ static void put_names(FILE *to, const char *head, const json_t *names)
 	fputs("\n\n", to);
 }
 
+static void put_repeats(FILE *to, const json_t *repeats)
+{
+	const json_t *item;
+	size_t i;
+
+	if (json_array_size(repeats) == 0)
+		return;
+	fputs("\n| repeated | twin | result |\n|---|---|---|\n", to);
+	json_array_foreach(repeats, i, item)
+	{
+		struct buf text;
+
+		buf_init(&text, 65536);
+		repeats_text(item, &text);
+		fprintf(to, "| %s | ", verdicts_text(item, "scenario"));
+		put_cell(to, verdicts_text(item, "twin"));
+		fprintf(to, " (%s) | ", verdicts_text(item, "role"));
+		put_cell(to, buf_str(&text));
+		fputs(" |\n", to);
+		buf_release(&text);
+	}
+}
+
 void suite_markdown(const json_t *result, FILE *to)
 {
 	const json_t *versions = json_object_get(result, "versions"), *scenario, *twin;
@@ -92,5 +116,6 @@ void suite_markdown(const json_t *result, FILE *to)
 			fputs(" |\n", to);
 		}
 	}
+	put_repeats(to, json_object_get(result, "repeats"));
 	putc('\n', to);
 }

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/units.h"
 #include "core/words.h"
+#include "scenarios/runner/repeats.h"
 #include "scenarios/runner/suite.h"
 #include "scenarios/runner/verdicts.h"
 
@@ -189,10 +190,30 @@ static void put_mine(FILE *to, const json_t *mine)
 	put_names(to, "    undecided in  ", json_object_get(mine, "undecided"));
 }
 
+static void put_repeats(FILE *to, const json_t *repeats)
+{
+	const json_t *item;
+	size_t i;
+
+	if (json_array_size(repeats))
+		fputs("\n  repeated\n", to);
+	json_array_foreach(repeats, i, item)
+	{
+		struct buf text;
+
+		buf_init(&text, 65536);
+		repeats_text(item, &text);
+		fprintf(to, "    %-28s %-20s %s\n", verdicts_text(item, "scenario"),
+			verdicts_text(item, "twin"), buf_str(&text));
+		buf_release(&text);
+	}
+}
+
 void suite_text_end(FILE *to, const json_t *result, bool colour)
 {
 	const char *verdict = verdicts_text(result, "verdict");
 
+	put_repeats(to, json_object_get(result, "repeats"));
 	put_mine(to, json_object_get(result, "mine"));
 	putc('\n', to);
 	paint(to, colour, colour_of(verdict), verdict);
