@@ -6,6 +6,7 @@
 #     course      in place of provoke, where twins end by themselves or are started in pieces: starts and awaits them
 #     prove       that it bit: calls undecided if it did not; faults put on with `fault` prove themselves
 #     afterwards  optional: when every twin has ended
+#     restore     optional: puts the cluster's own settings back, at the end and also when the script is cut short
 #
 # and calls `scenario` at its end. Where the setting in question is the node's, the twins have rounds: all of this
 # happens once for each, and $ROUND says which.
@@ -336,6 +337,7 @@ active_controller() { # the node that leads the controllers' quorum
 node_ended() { # NODE: its process is gone
 	[ "$(lab status "$BROKER" --format json | jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .state')" != running ]
 }
+all_nodes() { lab status "$BROKER" --format json | jq -r '.nodes[].name'; }
 others() { # NODE: all other nodes
 	lab status "$BROKER" --format json | jq -r --arg n "$1" '.nodes[].name | select(. != $n)'
 }
@@ -395,6 +397,7 @@ clean_up() {
 	for twin in "${!run_pid[@]}"; do kill -INT "${run_pid[$twin]}" 2>/dev/null; done
 	for twin in "${!parts[@]}"; do kill -INT "$twin" 2>/dev/null; done
 	[ "$n_faults_on" -eq 0 ] || lab heal
+	! declare -F restore >/dev/null || (restore)
 	wait_until 45 all_ended || for twin in "${!run_pid[@]}"; do kill -KILL "${run_pid[$twin]}" 2>/dev/null; done
 	wait
 }

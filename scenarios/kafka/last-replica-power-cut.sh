@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+#: title     The last in-sync replica loses its power, after the others fell behind
+#: about     acks=all and min.insync.replicas=2: all that was acknowledged is on two nodes, and the leader, alone in sync,
+#: about     accepts nothing more. Its power is cut. Without eligible leader replicas it comes back with what its disk
+#: about     had, is elected, and the others, which have everything, truncate to that. With them (the default from Kafka
+#: about     4.1 on) one of the others leads at once. Your own settings get the round that your lab's version defaults to.
+#: id        K-06
+#: stage     broker
+#: faults    isolate --from fetches, powercut
+#: needs     loop lab nodes=3
+#: takes     90s
+#: deadline  6m
+#: producer  acks=all enable.idempotence=true
+#: topic     min.insync.replicas=2
+#: twin elr-off bad
+#:   round     elr-off
+#:   expect    FAIL lost@broker
+#: twin elr-on good
+#:   round     elr-on
+#:   expect    PASS
+#: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:SAFE
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+feature=eligible.leader.replicas.version
+elr_before= # as the lab had it
+elr_level() { # as it is now; nothing where this version of Kafka has no such thing
+	tool kafka-features describe 2>/dev/null | sed -n "s/.*$feature.*FinalizedVersionLevel: *\([0-9]*\).*/\1/p"
+}
+elr_is() { [ "$(elr_level)" = "$1" ]; }
+set_elr() { # 0|1
+	local out command=upgrade
+	elr_is "$1" && return
+	[ "$1" -gt 0 ] || command=downgrade
+	step "$command of $feature to $1"
+	out=$(tool kafka-features "$command" --feature "$feature=$1" 2>&1) || die "$feature=$1: $out"
+	echo "$out"
+	await 30 "$feature is $1" elr_is "$1"
+}
+elr_of_round() {
+	case $ROUND in
+	elr-off) echo 0 ;;
+	elr-on) echo 1 ;;
+	*) echo "$elr_before" ;;
+	esac
+}
+prepare() {
+	[ -n "$elr_before" ] || elr_before=$(elr_level)
+	[ -n "$elr_before" ] || undecided "this version of Kafka has no $feature: 4.0 and later do"
+	set_elr "$(elr_of_round)"
+}
+restore() { [ -z "$elr_before" ] || set_elr "$elr_before"; }
+
+leads_nobody() { tool kafka-topics --describe --topic "$(topic_of "$1")" 2>/dev/null | grep -q 'Leader: none'; }
+provoke() {
+	local twin
+	twin=$(first_twin)
+	fault isolate "$LEADER" --from fetches
+	await 60 "the leader is alone in sync" isr_is "$LEADER" "$twin"
+	proved "shrink" "in sync: $(isr_of "$twin")"
+	fault powercut "$LEADER"
+	if elr_is 1; then
+		await 60 "another replica is elected" moved_from "$LEADER" "$twin"
+		proved "election" "with $feature=1: $(leader_of "$twin") leads"
+	else
+		await 60 "nobody leads" leads_nobody "$twin"
+		proved "no election" "with $feature=0: nobody leads"
+	fi
+	heal
+	await 90 "all replicas are in sync" isr_has 3 "$twin"
+	more_acked "$SCENARIO_RATE" "$twin"
+}
+
+scenario
