@@ -1,5 +1,6 @@
 #include "scenarios/lab/lab.h"
 
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -661,6 +662,29 @@ static int end_processes(struct lab *lab, struct err *e)
 	return r;
 }
 
+/* What a writer that was killed has left beside the state file. */
+static void remove_unfinished(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char folder[PATHS_MAX], full[PATHS_MAX + 300];
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(name - path), path);
+	dir = opendir(folder);
+	while (dir && (d = readdir(dir))) {
+		size_t len = strlen(d->d_name);
+
+		if (strncmp(d->d_name, name, strlen(name)) != 0 || len < 4 ||
+			strcmp(d->d_name + len - 4, ".tmp") != 0)
+			continue;
+		snprintf(full, sizeof(full), "%s%s", folder, d->d_name);
+		(void)unlink(full);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* Remove the state file last, and the lab's folder when no lab of another kind is in it. */
 static int remove_files(struct lab *lab, struct err *e)
 {
@@ -671,6 +695,7 @@ static int remove_files(struct lab *lab, struct err *e)
 		r = labfile_path(lab->name, lab->kind->name, path, sizeof(path), e);
 	if (r)
 		return r;
+	remove_unfinished(path);
 	(void)unlink(path);
 	*strrchr(path, '/') = '\0';
 	(void)rmdir(path);
