@@ -14,9 +14,11 @@
 #: topic     min.insync.replicas=2
 #: twin elr-off bad
 #:   round     elr-off
+#:   broker    eligible.leader.replicas.version=0
 #:   expect    FAIL lost@broker
 #: twin elr-on good
 #:   round     elr-on
+#:   broker    eligible.leader.replicas.version=1
 #:   expect    PASS
 #: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:SAFE
 # shellcheck source=../lib.sh

@@ -19,7 +19,7 @@ enum fault_need {
 };
 
 struct fault_ops {
-	enum fault_need needs;
+	enum fault_need needs; /* else it is refused with the reason, before check */
 	const char *name;
 	const char *summary; /* for --help: one line */
 	/*

@@ -30,6 +30,7 @@ const struct fault_ops fault_diskerror = {
 	.name = "diskerror",
 	.summary = "every access to the node's disk fails",
 	.args = "",
+	.needs = FAULT_NEEDS_ROOT,
 	.check = fault_disk_check,
 	.apply = apply,
 	.prove = prove,

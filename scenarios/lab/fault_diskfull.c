@@ -89,6 +89,7 @@ const struct fault_ops fault_diskfull = {
 	.name = "diskfull",
 	.summary = "fill the node's file system",
 	.args = "",
+	.needs = FAULT_NEEDS_ROOT,
 	.check = fault_disk_check,
 	.apply = apply,
 	.prove = prove,

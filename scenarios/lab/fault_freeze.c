@@ -78,6 +78,7 @@ const struct fault_ops fault_freeze = {
 	.name = "freeze",
 	.summary = "SIGSTOP: connections stay open, and nobody answers",
 	.args = "",
+	.needs = FAULT_NEEDS_PROCESS,
 	.check = check,
 	.apply = apply,
 	.prove = prove,

@@ -193,6 +193,7 @@ const struct fault_ops fault_powercut = {
 	.name = "powercut",
 	.summary = "cut the node's power: what it had not flushed to its disk is gone",
 	.args = "",
+	.needs = FAULT_NEEDS_ROOT,
 	.check = fault_disk_check,
 	.apply = apply,
 	.apply_group = apply_group,

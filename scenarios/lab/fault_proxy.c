@@ -193,22 +193,23 @@ static int start_proxy(struct lab *lab, struct labfile_fault *fault, struct err 
 		"--fault", fault->id, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	char log[PATHS_MAX];
-	int fd = -1, r = lab_open_netns(lab->file->client_netns, &fd, e);
+	int r = lab_enter(lab->file->client_netns, &spec, e);
 
 	if (r)
-		return r;
+		goto out;
 	own_path(lab->file, fault->id, ".log", log, sizeof(log));
 	spec.argv = argv;
-	spec.netns_fd = fd;
 	spec.new_session = true;
 	spec.output_file = log;
 	spec.cwd = "/";
 	r = proc_start(&spec, &fault->pid, e);
-	close(fd);
 	if (r)
-		return r;
+		goto out;
 	fault->start_time = proc_start_time(fault->pid);
-	return lab_save(lab, e);
+	r = lab_save(lab, e);
+out:
+	lab_leave(&spec);
+	return r;
 }
 
 static int wait_ready(

@@ -59,6 +59,7 @@ const struct fault_ops fault_readonly = {
 	.name = "readonly",
 	.summary = "the node's file system turns read-only",
 	.args = "",
+	.needs = FAULT_NEEDS_ROOT,
 	.check = fault_disk_check,
 	.apply = apply,
 	.prove = prove,

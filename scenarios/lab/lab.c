@@ -498,6 +498,10 @@ static int new_file(struct lab *lab, const struct lab_wish *wish, struct err *e)
 
 	if (r)
 		return r;
+	if (network != LABFILE_ON_NAMESPACES && wish->disk && strcmp(wish->disk, "loop") == 0) {
+		err_set(e, ERR_DENIED, "--disk loop needs root: it mounts file systems");
+		return err_hint(e, "without it there are all faults but those of disks and power");
+	}
 	file = labfile_new(lab->name, lab->kind->name);
 	if (!file)
 		return err_set(e, ERR_NOMEM, "out of memory");

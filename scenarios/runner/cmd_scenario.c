@@ -129,6 +129,7 @@ static void print_twin(const struct twin *t)
 		t->round);
 	print_settings("    producer   ", &t->producer);
 	print_settings("    topic      ", &t->topic);
+	print_settings("    nodes      ", &t->broker);
 	print_settings("    run        ", &t->run);
 	if (*t->promise)
 		printf("    promise    %s\n", t->promise);

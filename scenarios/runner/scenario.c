@@ -182,6 +182,8 @@ static int take_for_twin(
 		return add_settings(&t->producer, text, e);
 	if (strcmp(word, "topic") == 0)
 		return add_settings(&t->topic, text, e);
+	if (strcmp(word, "broker") == 0)
+		return add_settings(&t->broker, text, e);
 	if (strcmp(word, "run") == 0)
 		return add_settings(&t->run, text, e);
 	if (strcmp(word, "round") == 0)

@@ -52,6 +52,8 @@ struct twin {
 	char round[24];           /* "": the only one */
 	struct settings producer; /* properties of the client library */
 	struct settings topic;
+	struct settings
+		broker;      /* what the script makes of the nodes in this round: for the result */
 	struct settings run; /* arguments for `mqaudit run` */
 	char promise[40];    /* "": the default */
 	char expect_text[160];

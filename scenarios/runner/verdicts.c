@@ -189,7 +189,8 @@ json_t *verdicts_twin(const struct scenario *s, const struct twin *t, const stru
 			set_text(ret, "expected", buf_str(&expected)) ||
 			json_object_set_new(
 				ret, "producer", settings_json(&s->producer, &t->producer)) ||
-			json_object_set_new(ret, "topic", settings_json(&s->topic, &t->topic)))) {
+			json_object_set_new(ret, "topic", settings_json(&s->topic, &t->topic)) ||
+			json_object_set_new(ret, "broker", settings_json(&s->lab, &t->broker)))) {
 		json_decref(ret);
 		ret = NULL;
 	}
