@@ -209,6 +209,12 @@ judge_twin() { # TWIN [ARGUMENTS...]: read to the end and judge; the report is t
 	wait_part "$part"
 	report_of "$1" >"$SCENARIO_FOLDER/$1.json"
 }
+judge_twins() { # all of this round, side by side
+	local twin pid
+	for twin in $(twins); do start_check "$twin"; done
+	for pid in "${!parts[@]}"; do wait_part "$pid"; done
+	for twin in $(twins); do report_of "$twin" >"$SCENARIO_FOLDER/$twin.json"; done
+}
 recover_twin() { # TWIN: ship what its killed probe left in its journal
 	local ledger
 	mapfile -t ledger < <(ledger_args "$1")

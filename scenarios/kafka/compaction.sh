@@ -7,7 +7,7 @@
 #: faults    cleanup.policy=compact
 #: needs     nodes=3
 #: lab       log.retention.check.interval.ms=1000 log.initial.task.delay.ms=500 log.cleaner.backoff.ms=500
-#: takes     20s
+#: takes     24s
 #: quiet     yes
 #: rate      500
 #: producer  acks=all enable.idempotence=true

@@ -5,7 +5,7 @@
 #: stage     produce
 #: faults    SIGKILL of the checker
 #: needs     nodes=3
-#: takes     10s
+#: takes     6s
 #: quiet     yes
 #: rate      5000
 #: partitions 3

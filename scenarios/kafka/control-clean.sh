@@ -4,7 +4,7 @@
 #: id        C-1
 #: stage     produce
 #: needs     nodes=3
-#: takes     6s
+#: takes     8s
 #: quiet     yes
 #: rate      2000
 #: twin idempotent good

@@ -6,7 +6,7 @@
 #: stage     produce
 #: faults    SIGKILL and SIGSTOP of PostgreSQL
 #: needs     nodes=3
-#: takes     15s
+#: takes     18s
 #: quiet     yes
 #: rate      5000
 #: partitions 3

@@ -6,7 +6,7 @@
 #: stage     produce
 #: faults    SIGKILL of the probe
 #: needs     nodes=3
-#: takes     15s
+#: takes     9s
 #: quiet     yes
 #: rate      5000
 #: partitions 3
@@ -21,13 +21,17 @@ PARTITIONS=3
 kills=${KILLS:-3}
 n_killed=0
 
-intended() { report_of sent | jq '.counts.intended // 0'; }
+intended() { # 0 before the first start has made the run
+	local n
+	n=$(report_of sent | jq '.counts.intended // 0')
+	echo "${n:-0}"
+}
 sends() { [ "$(intended)" -gt "$1" ]; } # N: more than so many were
 one_kill() {
 	local before
 	before=$(intended)
 	start_probe sent
-	wait_until 30 sends "${before:-0}" || die "the probe does not get going: $(tail -1 "$SCENARIO_FOLDER/sent.probe")"
+	wait_until 30 sends "$before" || die "the probe does not get going: $(tail -1 "$SCENARIO_FOLDER/sent.probe")"
 	pause_at_random
 	kill_part "$part" && n_killed=$((n_killed + 1))
 }

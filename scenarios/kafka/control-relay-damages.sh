@@ -4,7 +4,7 @@
 #: id        C-5
 #: stage     broker
 #: needs     nodes=3
-#: takes     8s
+#: takes     12s
 #: quiet     yes
 #: rate      5000
 #: producer  acks=all enable.idempotence=true

@@ -5,7 +5,7 @@
 #: id        C-3
 #: stage     broker
 #: needs     nodes=3
-#: takes     5s
+#: takes     4s
 #: quiet     yes
 #: rate      5000
 #: producer  acks=all enable.idempotence=true

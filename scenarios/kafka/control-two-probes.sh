@@ -4,7 +4,7 @@
 #: id        C-2
 #: stage     produce
 #: needs     nodes=3
-#: takes     5s
+#: takes     4s
 #: quiet     yes
 #: rate      2000
 #: producer  acks=all enable.idempotence=true

@@ -5,7 +5,7 @@
 #: stage     broker
 #: faults    DeleteRecords
 #: needs     nodes=3
-#: takes     9s
+#: takes     7s
 #: quiet     yes
 #: rate      500
 #: producer  acks=all enable.idempotence=true

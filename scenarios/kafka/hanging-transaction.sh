@@ -7,7 +7,7 @@
 #: stage     consume
 #: faults    a producer is killed within its transaction
 #: needs     nodes=3
-#: takes     45s
+#: takes     43s
 #: quiet     yes
 #: rate      300
 #: producer  acks=all enable.idempotence=true transaction.timeout.ms=5000

@@ -6,7 +6,7 @@
 #: stage     produce
 #: faults    exit without flush, a full queue, SIGKILL of the producer
 #: needs     nodes=3
-#: takes     9s
+#: takes     25s
 #: quiet     yes
 #: rate      5000
 #: producer  acks=all enable.idempotence=true linger.ms=3000
@@ -48,7 +48,7 @@ course() {
 	proved "SIGKILL at message $MORE" "the process is gone"
 	recover_twin killed
 	for twin in exit-without-flush queue-full-drop flush; do probe_twin "$twin" --count $MORE; done
-	for twin in $(twins); do judge_twin "$twin"; done
+	judge_twins
 }
 # What the broker itself has of each, by Kafka's own tool: all but the fences are messages.
 prove() {

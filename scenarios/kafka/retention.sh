@@ -6,7 +6,7 @@
 #: faults    retention.ms
 #: needs     nodes=3
 #: lab       log.retention.check.interval.ms=1000 log.initial.task.delay.ms=500 log.cleaner.backoff.ms=500
-#: takes     15s
+#: takes     11s
 #: quiet     yes
 #: rate      500
 #: producer  acks=all enable.idempotence=true
