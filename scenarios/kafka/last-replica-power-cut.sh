@@ -10,13 +10,15 @@
 #: needs     loop lab nodes=3
 #: takes     90s
 #: deadline  6m
-#: producer  acks=all enable.idempotence=true
-#: topic     min.insync.replicas=2
 #: twin elr-off bad
 #:   round     elr-off
+#:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2
 #:   expect    FAIL lost@broker
 #: twin elr-on good
 #:   round     elr-on
+#:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2
 #:   expect    PASS
 #: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:SAFE
 # shellcheck source=../lib.sh

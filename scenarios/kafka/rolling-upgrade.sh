@@ -11,7 +11,6 @@
 #: deadline  6m
 #: rate      2000
 #: bounded   yes
-#: topic     min.insync.replicas=2
 #: twin acks1 bad
 #:   producer  acks=1
 #:   expect    FAIL lost@broker duplicated@produce>=0 reordered@produce>=0
@@ -20,10 +19,12 @@
 #:   expect    FAIL lost@produce
 #: twin acks-all good
 #:   producer  acks=all
+#:   topic     min.insync.replicas=2
 #:   promise   at-least-once
 #:   expect    PASS duplicated@produce>=0 reordered@produce>=0
 #: twin idempotent good
 #:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2
 #:   expect    PASS
 #: mine      acks=0:EITHER acks=1:EITHER acks=all:EITHER idempotent:SAFE
 # shellcheck source=../lib.sh
