@@ -230,6 +230,8 @@ static void read_node(const json_t *object, struct labfile_node *node, struct re
 {
 	struct reader r = {.object = object};
 
+	if (has(&r, "version"))
+		take_string(&r, "version", node->version, sizeof(node->version));
 	take_string(&r, "name", node->name, sizeof(node->name));
 	node->id = (int)take_number(&r, "id", 0, 1000);
 	node->pid = (pid_t)take_number(&r, "pid", 0, PID_LIMIT);
@@ -452,6 +454,8 @@ static json_t *node_object(const struct labfile *file, const struct labfile_node
 	set_string(o, "state", node_state_texts[node->state]);
 	if (node->may_end)
 		json_object_set_new(o, "may_end", json_true());
+	if (node->version[0])
+		set_string(o, "version", node->version);
 	if (file->disk_bytes)
 		set_disk(o, node, asked);
 	if (asked && node->answer != LABFILE_NOT_ASKED)

@@ -110,7 +110,8 @@ struct labfile_node {
 	char log[PATHS_MAX];  /* its log file */
 	enum labfile_node_state state;
 	enum labfile_answer answer;
-	bool may_end; /* a fault of its disk is on: it is expected to end by itself */
+	bool may_end;     /* a fault of its disk is on: it is expected to end by itself */
+	char version[32]; /* of its programs, in the middle of an upgrade; "": the lab's */
 	/* its own disk, if the lab has such: file, mount point, and the process whose mount
 	 * namespace has it mounted (0: none known) */
 	char disk_image[PATHS_MAX];

@@ -359,14 +359,14 @@ fault() { # KIND NODE... [OPTIONS]
 	note fault "$*"
 	n_faults_on=$((n_faults_on + 1))
 }
-restart() { # NODE: ends in order (controlled shutdown), starts again, and all nodes answer
+restart() { # NODE [--version V]: ends in order (controlled shutdown), starts again, and all nodes answer
 	local out
-	step "restarting $1"
-	note fault "restart $1"
-	out=$(lab restart "$1" 2>&1) || die "restart: $out"
+	step "restarting $*"
+	note fault "restart $*"
+	out=$(lab restart "$@" 2>&1) || die "restart: $out"
 	echo "$out"
 	note fault ""
-	proved "restart $1" "it ended in order, and answers again"
+	proved "restart $*" "it ended in order, and answers again"
 }
 # Take all faults off and wait until every node answers. One that leaves no proof that it bit leaves the scenario undecided.
 heal() {

@@ -7,13 +7,14 @@
 #: faults    kill of all nodes
 #: needs     nodes=3
 #: takes     25s
-#: topic     min.insync.replicas=2
 #: twin acks-all good
 #:   producer  acks=all
+#:   topic     min.insync.replicas=2
 #:   promise   at-least-once
 #:   expect    PASS duplicated@produce>=0 reordered@produce>=0
 #: twin idempotent good
 #:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2
 #:   expect    PASS
 #: mine      acks=0:EITHER acks=1:EITHER acks=all:EITHER idempotent:SAFE
 # shellcheck source=../lib.sh

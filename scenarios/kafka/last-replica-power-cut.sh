@@ -10,15 +10,17 @@
 #: needs     loop lab nodes=3
 #: takes     90s
 #: deadline  6m
-#: producer  acks=all enable.idempotence=true
-#: topic     min.insync.replicas=2
 #: twin elr-off bad
 #:   round     elr-off
 #:   broker    eligible.leader.replicas.version=0
+#:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2
 #:   expect    FAIL lost@broker
 #: twin elr-on good
 #:   round     elr-on
 #:   broker    eligible.leader.replicas.version=1
+#:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2
 #:   expect    PASS
 #: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:SAFE
 # shellcheck source=../lib.sh

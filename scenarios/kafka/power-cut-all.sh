@@ -9,20 +9,21 @@
 #: faults    powercut of all nodes
 #: needs     loop lab nodes=3
 #: takes     40s
-#: producer  acks=all
-#: topic     min.insync.replicas=2
 #: twin default bad
+#:   producer  acks=all
+#:   topic     min.insync.replicas=2
 #:   expect    FAIL lost@broker duplicated@produce>=0 reordered@produce>=0
 #: twin idempotent bad
-#:   producer  enable.idempotence=true
+#:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2
 #:   expect    FAIL lost@broker
 #: twin flush-ms bad
-#:   producer  enable.idempotence=true
-#:   topic     flush.ms=1000
+#:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2 flush.ms=1000
 #:   expect    FAIL lost@broker
 #: twin flushed good
-#:   producer  enable.idempotence=true
-#:   topic     flush.messages=1
+#:   producer  acks=all enable.idempotence=true
+#:   topic     min.insync.replicas=2 flush.messages=1
 #:   expect    PASS
 #: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:UNSAFE idempotent:UNSAFE
 # shellcheck source=../lib.sh

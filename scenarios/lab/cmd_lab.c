@@ -449,9 +449,33 @@ static int open_of_node(struct lab *lab, const char *name, const char *node, str
 	return r ? r : cmd_lab_open_up(lab, name, kind, e);
 }
 
+struct restart_opts {
+	const char *lab;
+	const char *cluster;
+	const char *version;
+	int64_t timeout;
+};
+
+static const struct opt restart_rows[] = {
+	CMD_LAB_ROW(struct restart_opts),
+	CMD_LAB_CLUSTER_ROW(struct restart_opts),
+	{.name = "version",
+		.type = OPT_STRING,
+		.arg = "V",
+		.offset = offsetof(struct restart_opts, version),
+		.help = "Start it as this version from now on, for a rolling upgrade."},
+	{.name = "timeout",
+		.type = OPT_DURATION,
+		.arg = "TIME",
+		.offset = offsetof(struct restart_opts, timeout),
+		.dflt = "120s",
+		.help = "How long nodes may take until they answer."},
+	{.name = NULL},
+};
+
 static int restart_run(struct cmdline *cl)
 {
-	const struct wait_opts *o = cl->opts;
+	const struct restart_opts *o = cl->opts;
 	struct lab lab = {.lock_fd = -1, .say = cmd_lab_say};
 	struct labfile_node *node = NULL;
 	int64_t start = clock_ns();
@@ -467,7 +491,7 @@ static int restart_run(struct cmdline *cl)
 		r = cmd_lab_node(lab.file, cl->argv[0], &node, &e);
 	if (r == 0) {
 		ran = labfile_node_alive(lab.file, node);
-		r = lab_restart_node(&lab, node, o->timeout, &e);
+		r = lab_restart_node(&lab, node, o->version, o->timeout, &e);
 	}
 	cmd_lab_said_all();
 	if (r == 0)
@@ -484,9 +508,10 @@ const struct command cmd_lab_restart = {
 	.description =
 		"A node that runs is asked to end in order, which moves its leaderships away "
 		"(controlled shutdown). Waits until every node answers.",
-	.examples = "mqaudit lab restart kafka2\n",
-	.opts = wait_rows,
-	.opts_size = sizeof(struct wait_opts),
+	.examples = "mqaudit lab restart kafka2\n"
+		    "mqaudit lab restart kafka2 --version 4.1.0\n",
+	.opts = restart_rows,
+	.opts_size = sizeof(struct restart_opts),
 	.min_args = 1,
 	.max_args = 1,
 	.run = restart_run,

@@ -60,6 +60,8 @@ static void print_node(const struct labfile *file, const struct labfile_node *no
 	if (file->disk_bytes)
 		printf("%*s%s", (int)(9 - strlen(rss)), "",
 			labfile_disk_state_text(node->disk_state));
+	if (node->version[0])
+		printf("  is %s", node->version);
 	printf("\n");
 }
 

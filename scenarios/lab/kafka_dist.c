@@ -309,7 +309,8 @@ int kafka_dist_write_args(struct lab *lab, struct err *e)
 		err_set(e, r, "%s", err_code_text(r));
 		goto out;
 	}
-	snprintf(file->java_args, sizeof(file->java_args), "%.490s/java.args", lab->folder);
+	if (!file->java_args[0])
+		snprintf(file->java_args, sizeof(file->java_args), "%.490s/java.args", lab->folder);
 	r = paths_write_file(file->java_args, buf_str(&b), b.len, e);
 out:
 	for (int i = 0; i < n; i++)
@@ -317,4 +318,74 @@ out:
 	free(jars);
 	buf_release(&b);
 	return r;
+}
+
+/* --- nodes of another version than the lab's */
+
+static void args_of_version(const struct lab *lab, const char *version, char *ret, size_t len)
+{
+	snprintf(ret, len, "%.450s/java-%.30s.args", lab->folder, version);
+}
+
+void kafka_dist_node_args(
+	const struct lab *lab, const struct labfile_node *node, char *ret, size_t len)
+{
+	if (node->version[0])
+		args_of_version(lab, node->version, ret, len);
+	else
+		snprintf(ret, len, "%s", lab->file->java_args);
+}
+
+/* The lab as it would be with that version: its own state, of which only the programs differ. */
+static int as_version(const struct lab *lab, const char *version, struct lab *ret, struct err *e)
+{
+	*ret = *lab;
+	ret->file = malloc(sizeof(*ret->file));
+	if (!ret->file)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	*ret->file = *lab->file;
+	args_of_version(lab, version, ret->file->java_args, sizeof(ret->file->java_args));
+	return 0;
+}
+
+int kafka_dist_ready(struct lab *lab, const char *version, struct err *e)
+{
+	const struct lab_wish wish = {.version = version};
+	struct lab other;
+	int r = as_version(lab, version, &other, e);
+
+	if (r)
+		return r;
+	r = kafka_dist_find(&other, &wish, e);
+	if (r == 0)
+		r = kafka_dist_write_args(&other, e);
+	free(other.file);
+	return r;
+}
+
+static bool all_have(const struct labfile *file, const char *version)
+{
+	for (size_t i = 0; i < file->n_nodes; i++)
+		if (strcmp(file->node[i].version, version) != 0)
+			return false;
+	return true;
+}
+
+int kafka_dist_use(struct lab *lab, struct labfile_node *node, const char *version, struct err *e)
+{
+	const struct lab_wish wish = {.version = version};
+	struct labfile *file = lab->file;
+	int r;
+
+	snprintf(node->version, sizeof(node->version), "%s",
+		strcmp(version, file->version) == 0 ? "" : version);
+	if (!node->version[0] || !all_have(file, version))
+		return 0;
+	r = kafka_dist_find(lab, &wish, e);
+	if (r)
+		return r;
+	args_of_version(lab, version, file->java_args, sizeof(file->java_args));
+	for (size_t i = 0; i < file->n_nodes; i++)
+		file->node[i].version[0] = '\0';
+	return 0;
 }

@@ -23,9 +23,23 @@ MUST_CHECK int kafka_dist_java(char *ret, size_t len, struct err *e);
 
 /*
  * Write the file for `java @FILE` that has the class path, and, when there is one, the archive of
- * loaded classes (AppCDS) for this Java; sets file->java_args.
+ * loaded classes (AppCDS) for this Java: file->java_args, which is set if it was not.
  */
 MUST_CHECK int kafka_dist_write_args(struct lab *lab, struct err *e);
+
+/*
+ * Have the program files of another version than the lab's ready: find or fetch them, as
+ * kafka_dist_find(), and write their file for `java @FILE`. Returns what these two do.
+ */
+MUST_CHECK int kafka_dist_ready(struct lab *lab, const char *version, struct err *e);
+
+/* The file for `java @FILE` of a node: of its own version if it has one. */
+void kafka_dist_node_args(
+	const struct lab *lab, const struct labfile_node *node, char *ret, size_t len);
+
+/* From now on a node, and the lab when it is the last one, has a version that is ready. */
+MUST_CHECK int kafka_dist_use(
+	struct lab *lab, struct labfile_node *node, const char *version, struct err *e);
 
 /*
  * Where the archive of classes for these programs and this Java is, or would be; "" for programs

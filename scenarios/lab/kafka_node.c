@@ -299,8 +299,8 @@ struct command_line {
 	const char *argv[20];
 };
 
-static int fill_command_line(const struct lab *lab, const char *node, const char *extra,
-	struct command_line *c, struct err *e)
+static int fill_command_line(const struct lab *lab, const char *node, const char *args,
+	const char *extra, struct command_line *c, struct err *e)
 {
 	char tmp[PATHS_MAX];
 	int n = 0, r = kafka_dist_java(c->java, sizeof(c->java), e);
@@ -313,7 +313,7 @@ static int fill_command_line(const struct lab *lab, const char *node, const char
 	snprintf(c->log4j1, sizeof(c->log4j1), "-Dlog4j.configuration=file:%s/log4j.properties",
 		lab->folder);
 	snprintf(c->jvm, sizeof(c->jvm), "@%s/jvm.args", lab->folder);
-	snprintf(c->args, sizeof(c->args), "@%s", lab->file->java_args);
+	snprintf(c->args, sizeof(c->args), "@%s", args);
 	c->argv[n++] = c->java;
 	c->argv[n++] = c->jvm;
 	c->argv[n++] = "-XX:+ExitOnOutOfMemoryError";
@@ -332,8 +332,12 @@ static int fill_command_line(const struct lab *lab, const char *node, const char
 int kafka_node_start(struct lab *lab, struct labfile_node *node, struct err *e)
 {
 	struct command_line *c = calloc(1, sizeof(*c));
-	int r = c ? fill_command_line(lab, node->name, NULL, c, e)
-		  : err_set(e, ERR_NOMEM, "out of memory");
+	char args[PATHS_MAX];
+	int r;
+
+	kafka_dist_node_args(lab, node, args, sizeof(args));
+	r = c ? fill_command_line(lab, node->name, args, NULL, c, e)
+	      : err_set(e, ERR_NOMEM, "out of memory");
 
 	if (r == 0)
 		r = lab_spawn(lab, node, c->argv, e);
@@ -424,7 +428,7 @@ static int train(struct lab *lab, const char *archive, const char *log, struct e
 	if (r)
 		goto out;
 	snprintf(extra, sizeof(extra), "-XX:ArchiveClassesAtExit=%s", archive);
-	r = fill_command_line(lab, TRAIN, extra, c, e);
+	r = fill_command_line(lab, TRAIN, lab->file->java_args, extra, c, e);
 	if (r)
 		goto out;
 	lab_mark(lab, TRAIN, mark, sizeof(mark));

@@ -76,8 +76,8 @@ static void add_script(
 		" -Xms16m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \\\n"
 		"\t-Dlog4j2.configurationFile=\"$lab/tool-log4j2.properties\" \\\n"
 		"\t-Dlog4j.configuration=\"file:$lab/log4j.properties\" \\\n"
-		"\t@\"$lab/java.args\" %s \"$@\"\n",
-		old ? tool->class_before_4 : tool->class);
+		"\t@\"$lab/%s\" %s \"$@\"\n",
+		strrchr(file->java_args, '/') + 1, old ? tool->class_before_4 : tool->class);
 }
 
 static int write_script(struct lab *lab, const struct tool *tool, const char *java, struct err *e)

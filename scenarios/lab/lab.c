@@ -286,7 +286,26 @@ static int stop_in_order(
 	return 0;
 }
 
-int lab_restart_node(struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e)
+static int check_version(const struct lab_kind *kind, const char *version, struct err *e)
+{
+	if (*version && strspn(version, "0123456789.") == strlen(version) && strlen(version) <= 20)
+		return 0;
+	return err_set(e, ERR_USAGE, "'%s' is not a version of %s", version, kind->name);
+}
+
+static int ready_version(struct lab *lab, const char *version, struct err *e)
+{
+	int r;
+
+	if (!lab->kind->ready_version)
+		return err_set(e, ERR_USAGE, "nodes of %s have the version that they have",
+			lab->kind->name);
+	r = check_version(lab->kind, version, e);
+	return r ? r : lab->kind->ready_version(lab, version, e);
+}
+
+int lab_restart_node(struct lab *lab, struct labfile_node *node, const char *version,
+	int64_t timeout_ns, struct err *e)
 {
 	int r = 0;
 
@@ -295,8 +314,12 @@ int lab_restart_node(struct lab *lab, struct labfile_node *node, int64_t timeout
 	if (node->may_end)
 		return err_set(
 			e, ERR_STATE, "a fault of %s's disk is on: heal it first", node->name);
-	if (labfile_node_alive(lab->file, node))
+	if (version)
+		r = ready_version(lab, version, e);
+	if (r == 0 && labfile_node_alive(lab->file, node))
 		r = stop_in_order(lab, node, timeout_ns, e);
+	if (r == 0 && version)
+		r = lab->kind->use_version(lab, node, version, e);
 	if (r == 0)
 		r = lab_start_node(lab, node, e);
 	if (r == 0)
@@ -312,10 +335,8 @@ static int check_wish(const struct lab_kind *kind, const struct lab_wish *wish, 
 {
 	if (wish->nodes < 0 || wish->nodes > LAB_MAX_NODES)
 		return err_set(e, ERR_USAGE, "--nodes: from 1 to %d", LAB_MAX_NODES);
-	if (wish->version && (strspn(wish->version, "0123456789.") != strlen(wish->version) ||
-				     !*wish->version || strlen(wish->version) > 20))
-		return err_set(
-			e, ERR_USAGE, "'%s' is not a version of %s", wish->version, kind->name);
+	if (wish->version && check_version(kind, wish->version, e))
+		return ERR_USAGE;
 	if (wish->jvm_options &&
 		strlen(wish->jvm_options) >= sizeof(((struct labfile *)0)->jvm_options))
 		return err_set(e, ERR_USAGE, "--jvm-options is longer than %zu bytes",

@@ -86,6 +86,14 @@ struct lab_kind {
 	void (*ask)(struct labfile *file, int64_t timeout_ns, struct err *ret_why);
 	/* Optional: ask a node to end in order and wait for its end; without it SIGTERM does. */
 	int (*stop)(struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e);
+	/*
+	 * Optional: nodes of another version than the lab's. Have the programs of a version ready, fetched
+	 * if they must be; and have a node, which does not run, start with them from now on. When all nodes
+	 * have that version it is the lab's.
+	 */
+	int (*ready_version)(struct lab *lab, const char *version, struct err *e);
+	int (*use_version)(
+		struct lab *lab, struct labfile_node *node, const char *version, struct err *e);
 	/* Its faults, ended by NULL; NULL: those of labs, fault_table. */
 	const struct fault_ops *const *faults;
 	/* What is to be done once, when the new cluster serves: users, permissions. */
@@ -176,10 +184,12 @@ MUST_CHECK int lab_wait_answers(struct lab *lab, int64_t timeout_ns, struct err 
 /*
  * Stop and start a node again: in order (SIGTERM) if it runs, at once if it does not; waits until
  * all answer. A kill fault that is on for the node is over with that. timeout_ns for each of the
- * two parts.
+ * two parts. With another version than NULL it starts as that one, and stays with it; its programs
+ * are fetched before, if they must be, which may take minutes. Returns also ERR_USAGE (no such
+ * version, or no such thing with this kind of lab), ERR_NOTFOUND (as kafka_dist_find()).
  */
-MUST_CHECK int lab_restart_node(
-	struct lab *lab, struct labfile_node *node, int64_t timeout_ns, struct err *e);
+MUST_CHECK int lab_restart_node(struct lab *lab, struct labfile_node *node, const char *version,
+	int64_t timeout_ns, struct err *e);
 
 /* How many nodes should run: neither stopped, killed nor frozen. */
 int lab_n_expected(const struct labfile *file);

@@ -57,6 +57,15 @@ static int start(struct lab *lab, struct labfile_node *node, struct err *e)
 	return kafka_node_start(lab, node, e);
 }
 
+/* The tools are of the lab's version. */
+static int use_version(
+	struct lab *lab, struct labfile_node *node, const char *version, struct err *e)
+{
+	int r = kafka_dist_use(lab, node, version, e);
+
+	return r ? r : kafka_tools_write(lab, e);
+}
+
 static int finish(struct lab *lab, struct err *e)
 {
 	return lab->file->secure ? kafka_secure_grant(lab, e) : 0;
@@ -324,6 +333,8 @@ const struct lab_kind lab_kafka = {
 	.configure = configure,
 	.start = start,
 	.ask = ask,
+	.ready_version = kafka_dist_ready,
+	.use_version = use_version,
 	.finish = finish,
 	.leader = leader,
 };

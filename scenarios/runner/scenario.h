@@ -77,7 +77,7 @@ struct scenario {
 	char stage[16];
 	char faults[120];
 	char about[600];       /* more than the title: why, and what to do about it */
-	struct settings needs; /* namespaces, loop, nodes=3 */
+	struct settings needs; /* namespaces, loop, lab, nodes=3, version=3.9.1 */
 	struct settings lab;   /* settings of every node, name=value */
 	struct settings producer, topic, run;
 	char promise[40];

@@ -39,6 +39,15 @@ static char *profile_of(const struct suite_wish *wish, const struct scenario *s)
 	return buf_take(&b);
 }
 
+/* The version of the broker that a scenario begins with; NULL: any. */
+static const char *version_needed(const struct scenario *s)
+{
+	for (size_t i = 0; i < s->needs.n; i++)
+		if (strncmp(s->needs.at[i], "version=", 8) == 0)
+			return s->needs.at[i] + 8;
+	return NULL;
+}
+
 bool suite_lab_must_change(const struct suite_lab *lab, const struct scenario *s)
 {
 	char *profile;
@@ -46,6 +55,8 @@ bool suite_lab_must_change(const struct suite_lab *lab, const struct scenario *s
 
 	if (!lab->made || lab->wish->cluster)
 		return lab->status == NULL;
+	if (lab->used_up || version_needed(s))
+		return true;
 	profile = profile_of(lab->wish, s);
 	ret = profile && strcmp(profile, lab->profile) != 0;
 	free(profile);
@@ -95,6 +106,7 @@ static int make(struct suite_lab *lab, const struct scenario *s, struct err *e)
 	char pid[24], timeout[24];
 	const char *argv[MAX_ARGS] = {lab->program, "lab", "up", lab->wish->broker, "--lab",
 		lab->wish->lab, "--until-pid", pid, "--timeout", timeout};
+	const char *version = version_needed(s) ? version_needed(s) : lab->wish->version;
 	char *profile = profile_of(lab->wish, s);
 	struct buf out;
 	size_t n = 10;
@@ -109,10 +121,11 @@ static int make(struct suite_lab *lab, const struct scenario *s, struct err *e)
 		argv[n++] = "--disk";
 		argv[n++] = "loop";
 	}
-	if (lab->wish->version) {
+	if (version) {
 		argv[n++] = "--version";
-		argv[n++] = lab->wish->version;
+		argv[n++] = version;
 	}
+	lab->used_up = version_needed(s) != NULL;
 	free(lab->profile);
 	lab->profile = strdup(profile);
 	for (char *p = profile, *end; (end = strchr(p, '\n')) && n + 3 < MAX_ARGS; p = end + 1) {
@@ -194,6 +207,9 @@ static void check_need(const struct suite_lab *lab, const char *need, char *ret,
 	} else if (strcmp(need, "lab") == 0) {
 		if (lab->wish->cluster)
 			snprintf(ret, len, "needs a lab of mqaudit's own");
+	} else if (strncmp(need, "version=", 8) == 0) {
+		if (strcmp(verdicts_text(lab->status, "version"), need + 8) != 0)
+			snprintf(ret, len, "needs a lab with --version %.20s", need + 8);
 	} else if (sscanf(need, "nodes=%d", &nodes) == 1) {
 		if (n_nodes < (size_t)nodes)
 			snprintf(ret, len, "needs %d nodes: there are %zu", nodes, n_nodes);

@@ -15,6 +15,7 @@ struct suite_lab {
 	char program[PATHS_MAX];
 	bool loop;      /* one of ours has a disk for each node: some scenario needs it */
 	bool made;      /* by us: taken down in the end */
+	bool used_up;   /* ... and a scenario changes its version: good for that one only */
 	char *profile;  /* settings of the nodes that we made it with, a line each */
 	json_t *status; /* of `lab status`; NULL: not up */
 	void (*say)(const char *text);

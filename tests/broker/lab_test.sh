@@ -350,6 +350,17 @@ diag "first up of 3.9.1, one node: $(seconds_since "$start") s"
 run "$mq" lab exec kafka -- sh -c 'kafka-configs --bootstrap-server "$KAFKA_BOOTSTRAP" --describe \
 	--entity-type brokers --entity-name 1 --all'
 expect_out 'log.retention.hours=7' "--broker-config reaches the broker"
+run "$mq" lab restart kafka1 --version 4.x
+expect_code 2 "what is no version is refused"
+run "$mq" lab restart kafka1 --version 4.1.0
+expect_code 0 "it starts again as 4.1.0"
+run "$mq" lab status kafka --format json
+expect_out '"version": "4.1.0"' "... which is the lab's version now"
+find "/proc/$(jq '.nodes[0].pid' "$tap_dir/out")/fd" -lname '*/kafka_2.13-4.1.0.jar' 2>/dev/null | grep -q .
+ok $? "... and has the programs of 4.1.0 open"
+# shellcheck disable=SC2016
+run "$mq" lab exec kafka -- sh -c 'kafka-features --bootstrap-server "$KAFKA_BOOTSTRAP" describe'
+expect_out 'metadata.version.*SupportedMaxVersion: 4.1' "... as it says itself, to the tools of that version"
 old=$(claims)
 run "$mq" lab down --all
 expect_nothing_left "$old" "down --all leaves nothing"

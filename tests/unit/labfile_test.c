@@ -59,6 +59,7 @@ static struct labfile *sample(const char *name)
 		f->node[i].disk_start_time = 7;
 	}
 	f->node[0].may_end = true;
+	snprintf(f->node[0].version, sizeof(f->node[0].version), "3.9.1");
 	f->node[1].pid = getpid();
 	f->node[1].start_time = proc_start_time(getpid());
 	f->n_faults = 1;
