@@ -11,6 +11,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/proc.h"
+#include "core/props.h"
 #include "core/utf8.h"
 #include "core/words.h"
 #include "scenarios/runner/verdicts.h"
@@ -64,28 +65,73 @@ static void run_name(const struct execution *x, const struct twin *t, char *ret,
 		snprintf(ret, len, "%s-%s-%s", x->scenario->name, t->name, x->set->tag);
 }
 
-static void add_settings_args(
-	struct buf *b, const struct execution *x, const struct twin *t, const struct stage_set *set)
+static bool is_named(const char *const *list, size_t n, const char *name, size_t len)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(list[i], name, len) == 0 && list[i][len] == '=')
+			return true;
+	return false;
+}
+
+/* What a scenario sets for all twins, so that its fault bites sooner, but for what the user has set. */
+static int add_for_mine(
+	struct buf *b, const struct scenario *s, const struct stage_set *set, struct err *e)
+{
+	struct props *own = props_new();
+	int r = own ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+
+	if (r == 0 && set->producer_config)
+		r = props_read_file(set->producer_config, own, e);
+	for (size_t i = 0; i < s->producer.n && r == 0; i++) {
+		const char *setting = s->producer.at[i];
+		size_t len = strcspn(setting, "=");
+		char name[200];
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, setting);
+		if (!props_get(own, name) && !is_named(set->property, set->n_properties, name, len))
+			buf_printf(b, "-X\n%s\n", setting);
+	}
+	for (size_t i = 0; i < s->topic.n && r == 0; i++)
+		if (!is_named(set->topic_config, set->n_topic_config, s->topic.at[i],
+			    strcspn(s->topic.at[i], "=")))
+			buf_printf(b, "--topic-config\n%s\n", s->topic.at[i]);
+	props_free(own);
+	return r;
+}
+
+static int add_mine_args(
+	struct buf *b, const struct scenario *s, const struct stage_set *set, struct err *e)
+{
+	int r = add_for_mine(b, s, set, e);
+
+	if (set->producer_config)
+		buf_printf(b, "--producer-config\n%s\n", set->producer_config);
+	else if (set->client_config)
+		buf_printf(b, "--producer-config\n%s\n", set->client_config);
+	if (set->consumer_config)
+		buf_printf(b, "--consumer-config\n%s\n", set->consumer_config);
+	add_list(b, "--topic-config", set->topic_config, set->n_topic_config);
+	add_list(b, "-X", set->property, set->n_properties);
+	add_args(b, NULL, &s->run);
+	return r;
+}
+
+static int add_settings_args(
+	struct buf *b, const struct execution *x, const struct twin *t, struct err *e)
 {
 	const struct scenario *s = x->scenario;
-	bool mine = t->role == TWIN_MINE;
 
-	if (set->client_config && !(mine && set->producer_config))
-		buf_printf(b, "--producer-config\n%s\n", set->client_config);
+	if (t->role == TWIN_MINE)
+		return add_mine_args(b, s, x->set, e);
+	if (x->set->client_config)
+		buf_printf(b, "--producer-config\n%s\n", x->set->client_config);
 	add_args(b, "-X", &s->producer);
 	add_args(b, "-X", &t->producer);
 	add_args(b, "--topic-config", &s->topic);
 	add_args(b, "--topic-config", &t->topic);
 	add_args(b, NULL, &s->run);
 	add_args(b, NULL, &t->run);
-	if (!mine)
-		return;
-	if (set->producer_config)
-		buf_printf(b, "--producer-config\n%s\n", set->producer_config);
-	if (set->consumer_config)
-		buf_printf(b, "--consumer-config\n%s\n", set->consumer_config);
-	add_list(b, "--topic-config", set->topic_config, set->n_topic_config);
-	add_list(b, "-X", set->property, set->n_properties);
+	return 0;
 }
 
 static int write_args(struct execution *x, const struct twin *t, struct err *e)
@@ -112,8 +158,9 @@ static int write_args(struct execution *x, const struct twin *t, struct err *e)
 	buf_printf(&b, "--status-file\n%s\n", path);
 	path_of(x, t->name, ".json", path, sizeof(path));
 	buf_printf(&b, "--output\njson=%s\n", path);
-	add_settings_args(&b, x, t, x->set);
-	r = write_file(x, t->name, ".args", &b, e);
+	r = add_settings_args(&b, x, t, e);
+	if (r == 0)
+		r = write_file(x, t->name, ".args", &b, e);
 	buf_release(&b);
 	return r;
 }
