@@ -69,6 +69,29 @@ is "JUnit is valid then too" "$(xmllint --noout --nonet --schema "$top/tests/dat
 is "and shows errors" "$(xmllint --xpath 'string(/testsuites/@errors)' "$work/tame.xml")" \
 	"$(of tame '[.scenarios[].twins[] | select(.outcome != "ok")] | length + 3')"
 
+# ---- a script that says what is no text -------------------------------------------------------------
+mkdir -p "$work/own/kafka"
+cp "$top/scenarios/lib.sh" "$work/own/"
+cat >"$work/own/kafka/bytes.sh" <<'EOF'
+#!/bin/bash
+#: title t
+#: stage broker
+#: takes 1s
+#: twin a good
+#:   expect PASS
+printf 'undecided\t\377 <why>\n' >>"$SCENARIO_FOLDER/notes"
+printf 'proof\t\377\t\357\277\277\n' >>"$SCENARIO_FOLDER/notes"
+printf '\377\376 <bad>\n'
+exit 3
+EOF
+export MQAUDIT_SCENARIOS=$work/own
+run_scenarios bytes bytes
+is "what is no text, in a script's words: exit code" $? 3
+unset MQAUDIT_SCENARIOS
+is "is told as far as it can be" "$(of bytes '.scenarios[0] | "\(.undecided_because[0]), \(.fault[0].proof), \(.error | test("[?][?] <bad>$"))"')" \
+	"? <why>, ???, true"
+is "JUnit is valid even so" "$(xmllint --noout --nonet --schema "$top/tests/data/junit.xsd" "$work/bytes.xml" 2>&1)" "$work/bytes.xml validates"
+
 # ---- repeated --------------------------------------------------------------------------------------
 run_scenarios twice control-relay-drops --repeat 2
 is "twice: exit code" $? 0

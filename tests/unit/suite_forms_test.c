@@ -20,7 +20,7 @@
 #define SCHEMA "tests/data/junit.xsd"
 /* markup, its end, quotes, control characters, a bar, letters, U+FFFF (JSON may have it, XML may not) */
 #define HOSTILE                                                                                    \
-	"</failure>]]><x a='1'>&amp;\"|\t\r\n\x01\x1b[31m \xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xb0 "   \
+	"</failure>]]><x a='1'>& &amp;\"|\t\r\n\x01\x1b[31m \xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xb0 " \
 	"\xef\xbf\xbf end"
 
 static char folder[64];
