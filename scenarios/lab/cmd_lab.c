@@ -324,7 +324,7 @@ static int heal_kind(const char *name, const struct lab_kind *kind, const struct
 		r = fault_heal(&lab, cl->argv, (size_t)cl->argc, timeout_ns, print_healed, e);
 	cmd_lab_said_all();
 	if (r == 0 && lab.file->n_faults)
-		printf("%zu fault%s of lab '%s' (%s) still on\n", lab.file->n_faults,
+		printf("%zu fault%s still on in lab '%s' (%s)\n", lab.file->n_faults,
 			lab.file->n_faults == 1 ? " is" : "s are", name, kind->name);
 	else if (r == 0)
 		printf("all %d nodes of lab '%s' (%s) answer\n", lab_n_expected(lab.file), name,
@@ -582,10 +582,11 @@ static const struct opt fault_rows[] = {
 			"delay: pass on --delay later; throttle: pass on --rate bytes a second."},
 	{.name = "after-request",
 		.type = OPT_STRING,
-		.arg = "KIND",
+		.arg = "KIND[:N]",
 		.offset = offsetof(struct fault_opts, after_request),
 		.help = "When a request of this kind (produce, fetch, metadata, ...) has got "
-			"through, it bites at its answer; with --way requests at the request."},
+			"through, it bites at its answer; with --way requests at the request. With :N "
+			"from the N-th of them on, over all connections."},
 	{.name = "after-bytes",
 		.type = OPT_STRING,
 		.arg = "SIZE",
@@ -626,15 +627,17 @@ const struct command cmd_lab_fault = {
 		"new ones\n"
 		"answers   drop what the node answers clients, while their requests get through\n"
 		"proxy     lead clients through a proxy that does --mode to connections at a set "
-		"point; those that are there are reset, so that their clients come back through it\n\n"
+		"point; those that are there are reset, so that their clients come back through it (put it "
+		"on before the client starts where that would be a fault of its own)\n\n"
 		"Prints the fault's id, and what proves that it bites: nothing is taken for "
 		"granted. A fault stays until mqaudit lab heal, --for or --until-pid ends it.",
-	.examples = "# cut the leader from the other brokers; clients still reach it\n"
-		    "mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
-		    "mqaudit lab fault kill kafka1\n"
-		    "mqaudit lab fault freeze kafka2 --for 20s\n"
-		    "# one produce request gets through, and its answer does not\n"
-		    "mqaudit lab fault proxy kafka1 --mode cut --after-request produce --once\n",
+	.examples =
+		"# cut the leader from the other brokers; clients still reach it\n"
+		"mqaudit lab fault isolate $(mqaudit lab leader kafka orders) --from brokers\n"
+		"mqaudit lab fault kill kafka1\n"
+		"mqaudit lab fault freeze kafka2 --for 20s\n"
+		"# the 100th produce request gets through, and its answer does not\n"
+		"mqaudit lab fault proxy kafka1 --mode cut --after-request produce:100 --once\n",
 	.opts = fault_rows,
 	.opts_size = sizeof(struct fault_opts),
 	.min_args = 2,

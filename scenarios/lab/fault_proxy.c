@@ -23,6 +23,7 @@
 
 #define NFT_TIMEOUT_NS (10 * NS_PER_S)
 #define READY_NS (20 * NS_PER_S)
+#define DRAINED_NS (20 * NS_PER_S)
 #define GONE_NS (10 * NS_PER_S)
 #define MARK 0x6d71
 
@@ -33,16 +34,15 @@ static const char *const mode_names[] = {
 	[PROXY_THROTTLE] = "throttle",
 };
 
-static void status_path(
-	const struct lab *lab, const struct labfile_fault *fault, char *ret, size_t len)
+/* A file of the proxy of fault `id`, in the lab's folder: the state file's path without ".json". */
+static void own_path(
+	const struct labfile *file, const char *id, const char *suffix, char *ret, size_t len)
 {
-	snprintf(ret, len, "%.470s/%s-proxy", lab->folder, fault->id);
-}
+	char state[PATHS_MAX] = "";
 
-static void log_path(
-	const struct lab *lab, const struct labfile_fault *fault, char *ret, size_t len)
-{
-	snprintf(ret, len, "%.470s/%s-proxy.log", lab->folder, fault->id);
+	err_ignore(labfile_path(file->name, file->kind, state, sizeof(state), NULL));
+	snprintf(ret, len, "%.*s/%s-proxy%s", (int)(strlen(state) - strlen(".json")), state, id,
+		suffix);
 }
 
 /* --- the arguments */
@@ -63,21 +63,36 @@ static int read_mode(const struct labfile_fault *fault, struct proxy_config *c, 
 	return ERR_USAGE;
 }
 
+/* "produce", "produce:100": a kind of request, and from which one on. */
+static int read_request(char *text, struct proxy_config *c, struct err *e)
+{
+	char list[320], *colon = strchr(text, ':');
+
+	if (colon) {
+		*colon = '\0';
+		if (units_parse_count(colon + 1, &c->nth, e) || c->nth == 0)
+			return err_set(
+				e, ERR_USAGE, "--after-request: '%s' is no number", colon + 1);
+	}
+	c->after_api = kafka_api_find(text);
+	if (c->after_api >= 0)
+		return 0;
+	kafka_api_list(list, sizeof(list));
+	err_set(e, ERR_USAGE, "--after-request: there is no kind '%s'", text);
+	err_hint(e, "%s", list);
+	return ERR_USAGE;
+}
+
 static int read_trigger(const struct labfile_fault *fault, struct proxy_config *c, struct err *e)
 {
-	char text[40], list[320];
+	char text[40];
 	int r = 0;
 
 	c->after_api = -1;
-	if (*fault_arg(fault, "after-request", text, sizeof(text))) {
-		c->after_api = kafka_api_find(text);
-		if (c->after_api < 0) {
-			err_set(e, ERR_USAGE, "--after-request: there is no kind '%s'", text);
-			kafka_api_list(list, sizeof(list));
-			err_hint(e, "%s", list);
-			return ERR_USAGE;
-		}
-	}
+	if (*fault_arg(fault, "after-request", text, sizeof(text)))
+		r = read_request(text, c, e);
+	if (r)
+		return r;
 	if (*fault_arg(fault, "after-bytes", text, sizeof(text))) {
 		r = units_parse_size(text, &c->after_bytes, e);
 		if (r == 0 && (c->after_bytes == 0 || c->after_api >= 0))
@@ -182,7 +197,7 @@ static int start_proxy(struct lab *lab, struct labfile_fault *fault, struct err 
 
 	if (r)
 		return r;
-	log_path(lab, fault, log, sizeof(log));
+	own_path(lab->file, fault->id, ".log", log, sizeof(log));
 	spec.argv = argv;
 	spec.netns_fd = fd;
 	spec.new_session = true;
@@ -202,10 +217,10 @@ static int wait_ready(
 	int64_t deadline = clock_ns() + READY_NS;
 	char path[PATHS_MAX], words[200];
 
-	status_path(lab, fault, path, sizeof(path));
+	own_path(lab->file, fault->id, "", path, sizeof(path));
 	while (proxy_status_read(path, ret, NULL) != 0) {
 		if (!proc_alive(fault->pid, fault->start_time)) {
-			log_path(lab, fault, path, sizeof(path));
+			own_path(lab->file, fault->id, ".log", path, sizeof(path));
 			lab_last_words(path, words, sizeof(words));
 			return err_set(e, ERR_IO, "the proxy ended: %s", words);
 		}
@@ -274,7 +289,7 @@ static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_n
 	char path[PATHS_MAX];
 	int r;
 
-	status_path(lab, fault, path, sizeof(path));
+	own_path(lab->file, fault->id, "", path, sizeof(path));
 	for (;;) {
 		r = proxy_status_read(path, &status, e);
 		if (r || status.hits || clock_ns() >= deadline)
@@ -293,24 +308,38 @@ static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_n
 
 /* --- off */
 
+static int end_proxy(const struct labfile_fault *fault, struct err *e)
+{
+	proc_signal(fault->pid, fault->start_time, SIGTERM);
+	if (lab_wait_gone(fault->pid, fault->start_time, DRAINED_NS, NULL) == 0)
+		return 0;
+	proc_signal(fault->pid, fault->start_time, SIGKILL);
+	return lab_wait_gone(fault->pid, fault->start_time, GONE_NS, e);
+}
+
 static int heal(struct lab *lab, struct labfile_fault *fault, struct err *e)
 {
 	const char *argv[] = {"nft", "-f", "-", NULL};
 	char rules[120], path[PATHS_MAX];
-	int r;
+	int r = 0, r_rules;
 
+	/* new connections pass it; the rules' table stays as long as old ones need to be translated */
+	snprintf(rules, sizeof(rules),
+		"flush chain ip mqaudit_%s divert\nflush chain ip mqaudit_%s renew\n", fault->id,
+		fault->id);
+	err_ignore(lab_run_inside(
+		lab->file->client_netns, argv, rules, NFT_TIMEOUT_NS, NULL, NULL)); /* not there */
+	if (fault->pid)
+		r = end_proxy(fault, e);
 	/* "add" first: to delete a table that is not there would fail */
 	snprintf(rules, sizeof(rules), "add table ip mqaudit_%s\ndelete table ip mqaudit_%s\n",
 		fault->id, fault->id);
-	r = lab_run_inside(lab->file->client_netns, argv, rules, NFT_TIMEOUT_NS, NULL, e);
-	if (fault->pid) {
-		proc_signal(fault->pid, fault->start_time, SIGKILL);
-		if (lab_wait_gone(fault->pid, fault->start_time, GONE_NS, r ? NULL : e))
-			r = r ? r : ERR_TIMEOUT;
-	}
-	status_path(lab, fault, path, sizeof(path));
+	r_rules = lab_run_inside(
+		lab->file->client_netns, argv, rules, NFT_TIMEOUT_NS, NULL, r ? NULL : e);
+	r = r ? r : r_rules;
+	own_path(lab->file, fault->id, "", path, sizeof(path));
 	(void)unlink(path);
-	log_path(lab, fault, path, sizeof(path));
+	own_path(lab->file, fault->id, ".log", path, sizeof(path));
 	(void)unlink(path);
 	return r;
 }
@@ -327,6 +356,14 @@ const struct fault_ops fault_proxy = {
 };
 
 /* --- the proxy's own process */
+
+static volatile sig_atomic_t drain_asked;
+
+static void on_drain(int sig)
+{
+	(void)sig;
+	drain_asked = 1;
+}
 
 struct wanted {
 	const char *lab;
@@ -363,6 +400,7 @@ int fault_proxy_be(const char *lab_name, const struct lab_kind *kind, const char
 {
 	struct wanted wanted = {.lab = lab_name, .kind = kind->name};
 	struct proxy_config config = {.after_api = -1};
+	struct sigaction sa = {.sa_handler = on_drain};
 	const struct labfile_fault *fault;
 	const struct labfile_node *node;
 	struct labfile *file = NULL;
@@ -375,12 +413,9 @@ int fault_proxy_be(const char *lab_name, const struct lab_kind *kind, const char
 	node = fault ? labfile_find_node(file, fault->node) : NULL;
 	r = node ? read_config(fault, &config, e)
 		 : err_set(e, ERR_NOTFOUND, "there is no fault %s", id);
-	if (r == 0)
-		r = labfile_path(lab_name, kind->name, path, sizeof(path), e);
 	if (r)
 		goto out;
-	/* beside the lab's other files: its folder is the state file's path without ".json" */
-	snprintf(path + strlen(path) - 5, sizeof(path) - strlen(path) + 5, "/%s-proxy", id);
+	own_path(file, fault->id, "", path, sizeof(path));
 	config.status_path = path;
 	config.mark = MARK;
 	config.to.sin_family = AF_INET;
@@ -393,6 +428,8 @@ int fault_proxy_be(const char *lab_name, const struct lab_kind *kind, const char
 	wanted.since_wall_ns = fault->since_wall_ns;
 	config.wanted = is_wanted;
 	config.ctx = &wanted;
+	config.drain = &drain_asked;
+	sigaction(SIGTERM, &sa, NULL);
 	r = proxy_run(&config, e);
 out:
 	labfile_free(file);

@@ -1,5 +1,6 @@
 #include "scenarios/lab/fault_words.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,9 @@ int fault_rate_read(const char *text, uint64_t *ret_bits, struct err *e)
 	if (len >= sizeof(number))
 		return err_set(e, ERR_USAGE, "--rate: '%.40s' is too long", text);
 	snprintf(number, sizeof(number), "%.*s", (int)(len - (bits ? 3 : 0)), text);
+	/* "mbit", as tc(8) has it */
+	if (bits && *number)
+		number[len - 4] = (char)toupper((unsigned char)number[len - 4]);
 	r = bits ? units_parse_count(number, &n, e) : units_parse_size(number, &n, e);
 	if (r == 0 && !bits)
 		n = n > MAX_RATE ? MAX_RATE + 1 : n * 8;

@@ -72,6 +72,11 @@ size_t kafka_frames_undecided(const struct kafka_frames *f)
 	return f->broken || f->inside ? 0 : f->have;
 }
 
+bool kafka_frames_inside(const struct kafka_frames *f)
+{
+	return f->inside && !f->broken;
+}
+
 static uint32_t be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];

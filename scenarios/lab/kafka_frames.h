@@ -51,6 +51,9 @@ size_t kafka_frames_feed(struct kafka_frames *f, const uint8_t *data, size_t len
 /* How many of the bytes taken so far are a head that is not whole yet: no BEGIN told of them. */
 size_t kafka_frames_undecided(const struct kafka_frames *f);
 
+/* Is it between the head of a frame and its end? */
+bool kafka_frames_inside(const struct kafka_frames *f);
+
 /* How long a head is. */
 size_t kafka_frames_head_len(const struct kafka_frames *f);
 

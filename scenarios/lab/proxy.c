@@ -16,7 +16,8 @@
 #define BUFFER 65536
 #define MAX_CONNS 256
 #define MAX_CHUNKS 64
-#define ANSWER_NS (5 * NS_PER_S) /* how long a cut waits for the answer that it takes away */
+#define ANSWER_NS (20 * NS_PER_S) /* how long a cut waits for the answer that it takes away */
+#define DRAIN_NS (8 * NS_PER_S)   /* acks=0 asks for answers that never come */
 #define STATUS_NS (100 * NS_PER_MS)
 #define WANTED_NS NS_PER_S
 #define BURST_NS (50 * NS_PER_MS) /* throttled, at most what so long allows goes at once */
@@ -60,6 +61,7 @@ struct conn {
 	int64_t await_until_ns;
 	bool cut_when_flushed;
 	bool over;
+	uint64_t whole[PROXY_WAYS]; /* frames that have passed */
 };
 
 struct proxy {
@@ -68,9 +70,11 @@ struct proxy {
 	int listener;
 	struct conn *conn[MAX_CONNS];
 	size_t n;
-	bool claimed; /* `once` has found where it bites */
+	bool claimed;        /* `once` has found where it bites */
+	uint64_t n_requests; /* of the kind that is meant */
 	bool dirty;
 	int64_t status_at_ns;
+	int64_t drain_until_ns; /* 0: it is not drained */
 	int64_t now;
 };
 
@@ -224,10 +228,11 @@ static void bite_frame(struct proxy *p, struct conn *c, enum proxy_way w,
 	bite_ways(p, c);
 }
 
+/* Is it a request of the kind, and not one of those that pass first? */
 static bool is_meant(const struct proxy *p, const struct conn *c, const struct flow *f)
 {
 	return p->config->after_api >= 0 && f->frames.now.api_key == p->config->after_api &&
-	       !c->fired;
+	       p->n_requests >= p->config->nth && !c->fired;
 }
 
 /* A request has got through whole: its answer is waited for. */
@@ -250,6 +255,7 @@ static void frame_begins(struct proxy *p, struct conn *c, enum proxy_way w)
 	struct flow *f = c->flow[w];
 
 	if (w == PROXY_REQUESTS) {
+		p->n_requests += f->frames.now.api_key == p->config->after_api;
 		if (p->config->way[PROXY_REQUESTS] && is_meant(p, c, f) && claim(p))
 			bite_frame(p, c, w, &f->frames.now, &f->frames.now);
 	} else if (c->awaiting && f->frames.now.correlation == c->awaited.correlation) {
@@ -284,6 +290,8 @@ static void scan(struct proxy *p, struct conn *c, enum proxy_way w)
 		f->released = f->scanned - kafka_frames_undecided(&f->frames);
 	}
 	while (!f->blocked && !f->stopped && !c->over) {
+		if (p->drain_until_ns && w == PROXY_REQUESTS && !kafka_frames_inside(&f->frames))
+			break;
 		f->scanned += kafka_frames_feed(
 			&f->frames, f->data + f->scanned, f->end - f->scanned, &event);
 		if (event == KAFKA_FRAMES_BEGIN) {
@@ -296,11 +304,12 @@ static void scan(struct proxy *p, struct conn *c, enum proxy_way w)
 			break;
 		if (event == KAFKA_FRAMES_END) {
 			p->status.frames[w]++;
+			c->whole[w]++;
 			if (w == PROXY_REQUESTS)
 				request_through(p, c);
 		}
 	}
-	if (f->eof && !f->blocked && !f->stopped)
+	if (f->eof && !f->blocked && !f->stopped && !p->drain_until_ns)
 		f->released = f->end;
 }
 
@@ -457,6 +466,47 @@ static void settle(struct proxy *p, struct conn *c)
 		finish(c, false);
 }
 
+/* --- the end of all of them */
+
+/* It bites no more; what it has held back goes on. */
+static void let_go(struct conn *c)
+{
+	c->fired = true;
+	c->awaiting = false;
+	for (int w = 0; w < PROXY_WAYS; w++) {
+		struct flow *f = c->flow[w];
+
+		f->stopped = f->blocked = f->delayed = f->throttled = false;
+		f->n_chunks = 0;
+		f->released = f->scanned - kafka_frames_undecided(&f->frames);
+	}
+}
+
+/* Between two requests, when all that got through are answered, nobody misses the connection. */
+static void end_if_quiet(struct proxy *p, struct conn *c)
+{
+	const struct flow *requests = c->flow[PROXY_REQUESTS], *answers = c->flow[PROXY_ANSWERS];
+	const bool known = !requests->frames.broken && !answers->frames.broken;
+
+	if (c->over || requests->start != requests->released || answers->start != answers->end)
+		return;
+	if (known &&
+		(kafka_frames_inside(&requests->frames) ||
+			c->whole[PROXY_REQUESTS] != c->whole[PROXY_ANSWERS]) &&
+		p->now < p->drain_until_ns)
+		return;
+	finish(c, false);
+}
+
+static void start_drain(struct proxy *p)
+{
+	p->drain_until_ns = p->now + DRAIN_NS;
+	close(p->listener);
+	p->listener = -1;
+	for (size_t i = 0; i < p->n; i++)
+		let_go(p->conn[i]);
+}
+
 /* --- the loop */
 
 static int connect_to(const struct proxy *p)
@@ -528,12 +578,14 @@ static void work(struct proxy *p, struct conn *c, const struct pollfd pfd[PROXY_
 		pass_on(p, c, (enum proxy_way)w);
 	}
 	settle(p, c);
+	if (p->drain_until_ns)
+		end_if_quiet(p, c);
 }
 
 /* When this connection must be looked at although nothing happens. */
 static int64_t next_of(const struct proxy *p, const struct conn *c)
 {
-	int64_t next = p->now + NS_PER_S;
+	int64_t next = p->now + (p->drain_until_ns ? 5 * NS_PER_MS : NS_PER_S);
 
 	if (c->awaiting && c->await_until_ns && c->await_until_ns < next)
 		next = c->await_until_ns;
@@ -659,6 +711,10 @@ int proxy_run(const struct proxy_config *config, struct err *e)
 		int64_t next = ask_at;
 
 		r = tell(p, e);
+		if (*config->drain && !p->drain_until_ns)
+			start_drain(p);
+		if (p->drain_until_ns && (p->n == 0 || p->now >= p->drain_until_ns))
+			break;
 		if (p->now >= ask_at) {
 			if (!config->wanted(config->ctx))
 				break;

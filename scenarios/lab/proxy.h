@@ -2,6 +2,7 @@
 #define SCENARIOS_LAB_PROXY_H
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,15 +32,21 @@ struct proxy_config {
 	 */
 	uint64_t after_bytes; /* 0: not by bytes */
 	int after_api;        /* -1: not by requests */
+	uint64_t nth;         /* of those, from this one on, over all connections; 0 as 1 */
 	bool once;            /* on the first connection or request only; all else passes */
 	int64_t delay_ns;
 	uint64_t rate; /* bytes a second, each way of each connection */
 	struct sockaddr_in to;
 	uint32_t mark; /* of its own packets to the node, so that they are not led back to it */
 	const char *status_path;
-	/* Asked once a second: is the proxy still wanted? */
+	/* Asked once a second: is the proxy still wanted? If not it ends at once. */
 	bool (*wanted)(void *ctx);
 	void *ctx;
+	/*
+	 * Set by a signal: it bites no more, passes on what it holds back, takes no new connection,
+	 * and ends each between two requests, when the last one has been answered; in at most 8 s.
+	 */
+	const volatile sig_atomic_t *drain;
 };
 
 struct proxy_status {
@@ -55,7 +62,7 @@ struct proxy_status {
 
 /*
  * Be the proxy: listens on a free port of 127.0.0.1 and keeps its status in a file. Returns 0 when it
- * is not wanted any more; blocks until then. ERR_IO, ERR_NOMEM.
+ * is not wanted any more, or has been drained; blocks until then. ERR_IO, ERR_NOMEM.
  */
 MUST_CHECK int proxy_run(const struct proxy_config *config, struct err *e);
 

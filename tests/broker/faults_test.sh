@@ -24,7 +24,7 @@ network_is_clean() { [ -z "$(on_the_network)" ]; }
 fault() { "$mq" lab fault "$@" --lab "$lab" >"$work/fault.txt" 2>&1; }
 heal() { "$mq" lab heal "$@" --lab "$lab" >"$work/heal.txt" 2>&1; }
 says() { grep -qE "$1" "$work/$2.txt" || { sed 's/^/# /' "$work/$2.txt"; false; }; }
-proved() { status_is '[.faults[] | .proof != ""] | all'; }
+proved() { status_is '.faults | length > 0 and all(.proof != "")'; }
 
 lab_up
 healthy="-X acks=all -X enable.idempotence=true"
@@ -115,7 +115,7 @@ fault isolate kafka3 --from clients
 fault loss kafka3 --percent 5 --from brokers
 heal kafka2
 ok "heal of one node heals that one" status_is '[.faults[].node] == ["kafka3", "kafka3"]'
-ok "... and says that others are on" says '2 faults .* are still on' heal
+ok "... and says that others are on" says '^2 faults are still on' heal
 id=$(status | jq -r '.faults[1].id')
 heal "$id"
 ok "heal of one fault heals that one" status_is '[.faults[].kind] == ["isolate"]'
@@ -149,7 +149,7 @@ wait "$holder" 2>/dev/null
 ok "... end with it" wait_until 5 no_faults
 ok "... from the network too" network_is_clean
 gone() { ! kill -0 "$1" 2>/dev/null; }
-ok "... with the proxy" gone "$proxy"
+ok "... with the proxy" wait_until 5 gone "$proxy"
 for guard in $guards; do ok "... and with their guards" wait_until 5 gone "$guard"; done
 # two who heal the same at the same time
 fault isolate kafka2 --from brokers --for 1s
@@ -167,23 +167,96 @@ note "$applied faults were put on, $(report across .counts.acked) messages ackno
 is "each fault is in the report with its beginning and end" \
 	"$(report across '[.events[] | select(.kind == "fault" and .until != null)] | length')" "$applied"
 
-# --- answers dropped: the request was stored, and is sent again
+# --- answers dropped, and one answer cut off: the request was stored, and is sent again without idempotence
 
 retry="-X socket.timeout.ms=2000 -X request.timeout.ms=1500 -X acks=all"
+plain="-X acks=all"
+twins=()
 twin() { # NAME LEADERS OPTIONS...
 	local name=$1 leaders=$2; shift 2
 	"$mq" run "kafka://lab:$lab/$name" --run "$name" --replica-assignment "$leaders" --create-topic 1 \
 		--topic-config min.insync.replicas=2 -r 300 "$@" >"$work/$name.txt" 2>"$work/$name.err" &
+	twins+=($!)
 }
+all_get_going() { for run; do ok "$run gets going" wait_until 60 acked_more "$run" 300; done; }
+end_twins() {
+	kill -INT "${twins[@]}"
+	wait "${twins[@]}"
+	twins=()
+}
+found() { report "$1" '[.findings[] | select(.withdrawn == false) | "\(.kind) \(.stage)"] | unique | join(", ")'; }
+
+# shellcheck disable=SC2086 # words
+twin drop-plain 1:2:3 $retry -X enable.idempotence=false
+# shellcheck disable=SC2086
+twin drop-safe 1:2:3 $retry -X enable.idempotence=true
+all_get_going drop-plain drop-safe
+fault answers kafka1 --for 4s
+ok "answers dropped for a time" wait_until 10 no_faults
+for run in drop-plain drop-safe; do
+	before=$(acked $run)
+	ok "$run goes on" wait_until 60 acked_more $run $((before + 300))
+done
+end_twins
+is "answers dropped, without idempotence: duplicated" "$(report drop-plain .verdict) $(found drop-plain)" \
+	"FAIL duplicated produce"
+is "answers dropped, with idempotence: nothing" "$(report drop-safe .verdict) $(found drop-safe)" "PASS "
+note "answers dropped for 4 s: $(report drop-plain .counts.duplicated) duplicated of $(report drop-plain .counts.intended)"
+
+# each twin is led by another node, which has a proxy of its own, before any of its connections is there
+fault proxy kafka1 kafka2 kafka3 --mode cut --after-request produce:100 --once
 # shellcheck disable=SC2086 # words
 {
-	twin a-plain 1:2:3 $retry -X enable.idempotence=false; a_plain=$!
-	twin a-idem 1:2:3 $retry -X enable.idempotence=true; a_idem=$!
-	twin p-plain 1:2:3 $retry -X enable.idempotence=false; p_plain=$!
-	twin p-idem 2:3:1 $retry -X enable.idempotence=true; p_idem=$!
-	twin p-never 3:1:2 $retry -X enable.idempotence=false -X retries=0; p_never=$!
+	twin cut-plain 1:2:3 $plain -X enable.idempotence=false
+	twin cut-safe 2:3:1 $plain -X enable.idempotence=true
+	twin cut-never 3:1:2 $plain -X enable.idempotence=false -X retries=0 -X max.in.flight=1
 }
-for run in a-plain a-idem p-plain p-idem p-never; do ok "$run gets going" wait_until 60 acked_more "$run" 300; done
-kill -INT "$p_idem" "$p_never" "$p_plain" 2>/dev/null
-wait "$p_idem" "$p_never" "$p_plain"
+all_get_going cut-plain cut-safe cut-never
+ok "each answer is cut off" wait_until 60 proved
+heal
+is "... once for each" "$(grep -cE '1 time: produce request [0-9]+ of [0-9]+ bytes got through, its answer of [0-9]+ bytes was not passed on' "$work/heal.txt")" 3
+for run in cut-plain cut-safe cut-never; do
+	before=$(acked $run)
+	ok "$run goes on" wait_until 60 acked_more $run $((before + 300))
+done
+end_twins
+is "one answer cut off, without idempotence: duplicated" "$(report cut-plain .verdict) $(found cut-plain)" \
+	"FAIL duplicated produce"
+is "... exactly one batch: neighbours, each twice" \
+	"$(report cut-plain '.findings | length == 1 and .[0].count == .[0].hi - .[0].lo + 1')" true
+is "one answer cut off, with idempotence: nothing" "$(report cut-safe .verdict) $(found cut-safe)" "PASS "
+# (the end of the proxy may hold a request back: that one is unknown as well, and not there)
+is "one answer cut off, without a retry: unknown, and present" \
+	"$(report cut-never '[.verdict, .counts.unknown > 0, .counts.distinct > .counts.acked, .counts.acked + .counts.unknown == .counts.intended, .counts.distinct + .counts.unacknowledged == .counts.intended, .counts.extra] | join(" ")')" \
+	"PASS true true true true 0"
+note "one answer cut off: $(report cut-plain .counts.duplicated) duplicated; $(report cut-never .counts.unknown) unknown"
+
+# --- a freeze that a client with patience survives
+
+# shellcheck disable=SC2086
+twin frozen 2:3:1 $healthy
+all_get_going frozen
+fault freeze kafka2 --for 12s
+ok "the leader is frozen for longer than its session" wait_until 20 no_faults
+before=$(acked frozen)
+ok "frozen goes on" wait_until 60 acked_more frozen $((before + 300))
+heal
+end_twins
+is "a frozen leader, good settings: PASS" "$(report frozen .verdict) $(found frozen)" "PASS "
+
+# --- `lab down` with faults on
+
+fault freeze kafka3 --for 10m
+fault slow kafka2 --rate 1mbit
+fault proxy kafka1 --mode stall --until-pid $$
+fault isolate kafka2 --from controllers --for 10m
+pids=$(status | jq '.nodes[].pid, (.faults[] | .pid, .guard_pid) | select(. > 0)')
+spaces=$(status | jq -r '[.client_namespace, .nodes[].namespace][]')
+is "faults are on" "$(status | jq '.faults | length')" 4
+is "... with nodes, guards and a proxy" "$(wc -w <<<"$pids")" 7
+"$mq" lab down --lab "$lab" >"$work/down.txt" 2>&1
+is "lab down with faults on" $? 0
+for pid in $pids; do ok "process $pid is gone" wait_until 5 gone "$pid"; done
+for space in $spaces; do ok "no namespace ${space##*/}" test ! -e "$space"; done
+ok "no file" test ! -e "$MQAUDIT_STATE/lab/$lab"
 done_testing

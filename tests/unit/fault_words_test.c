@@ -15,6 +15,8 @@ static void rates_are_bits_or_bytes_a_second(void **state)
 	assert_int_equal(bits, 64000);
 	assert_int_equal(fault_rate_read("1.5Mbit", &bits, NULL), 0);
 	assert_int_equal(bits, 1500000);
+	assert_int_equal(fault_rate_read("2mbit", &bits, NULL), 0);
+	assert_int_equal(bits, 2000000);
 	assert_int_equal(fault_rate_read("8k", &bits, NULL), 0);
 	assert_int_equal(bits, 65536);
 	assert_int_equal(fault_rate_read("1", &bits, NULL), 0);
