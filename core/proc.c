@@ -162,6 +162,24 @@ static void child_files(const struct proc_spec *spec, const struct pipes *pipes,
 		child_fail(report, "dup2");
 }
 
+/*
+ * The namespace, and that process's root in it: setns(2) makes the namespace's own root ours, which is
+ * another one for who lives in a chroot.
+ */
+static int enter_mounts(pid_t of)
+{
+	char path[40];
+	int ns, root;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)of);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)of);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ns < 0 || root < 0)
+		return -1;
+	return setns(ns, CLONE_NEWNS) == 0 && fchdir(root) == 0 && chroot(".") == 0 ? 0 : -1;
+}
+
 static void child_identity(const struct proc_spec *spec, pid_t parent, int report)
 {
 	if (spec->keep_fd >= 0 && fcntl(spec->keep_fd, F_SETFD, 0) != 0)
@@ -173,7 +191,7 @@ static void child_identity(const struct proc_spec *spec, pid_t parent, int repor
 	}
 	if (spec->netns_fd >= 0 && setns(spec->netns_fd, CLONE_NEWNET) != 0)
 		child_fail(report, "enter the network namespace");
-	if (spec->mntns_fd >= 0 && setns(spec->mntns_fd, CLONE_NEWNS) != 0)
+	if (spec->mntns_of && enter_mounts(spec->mntns_of) != 0)
 		child_fail(report, "enter the mount namespace");
 	if (spec->new_session)
 		setsid();

@@ -24,8 +24,8 @@ struct proc_spec {
 	int keep_fd;   /* this descriptor stays open in the child, under its number; -1: none */
 	int userns_fd; /* enter this user namespace first, and keep all rights there; -1: stay */
 	int netns_fd;  /* then this network namespace; -1: stay */
-	int mntns_fd;  /* and this mount namespace, once our files are open; -1: stay */
-	uid_t uid;     /* run as this user when it differs from ours (0 and we are root: root) */
+	pid_t mntns_of; /* and this process's mount namespace and root, once our files are open; 0: stay */
+	uid_t uid; /* run as this user when it differs from ours (0 and we are root: root) */
 	gid_t gid;
 	bool until_closed; /* proc_run(): not its end counts but that of its output, which a daemon
 	                             that it leaves behind may hold */
@@ -35,7 +35,7 @@ struct proc_spec {
 
 #define PROC_SPEC_INIT                                                                             \
 	{                                                                                          \
-		.keep_fd = -1, .userns_fd = -1, .netns_fd = -1, .mntns_fd = -1                     \
+		.keep_fd = -1, .userns_fd = -1, .netns_fd = -1                                     \
 	}
 
 /*

@@ -203,8 +203,8 @@ static int write_format_args(const struct lab *lab, const char *path, const char
 	return r;
 }
 
-/* mount_fd: the namespace that has the data folder's disk; -1: none of its own. */
-static int start_format(const struct lab *lab, const char *args, const char *log, int mount_fd,
+/* disk_holder: whose mount namespace has the data folder's disk; 0: none of its own. */
+static int start_format(const struct lab *lab, const char *args, const char *log, pid_t disk_holder,
 	pid_t *ret_pid, struct err *e)
 {
 	char java[PATHS_MAX], common[PATHS_MAX + 2], own[PATHS_MAX + 2], log4j[PATHS_MAX + 64];
@@ -221,7 +221,7 @@ static int start_format(const struct lab *lab, const char *args, const char *log
 	snprintf(own, sizeof(own), "@%s", args);
 	spec.argv = argv;
 	spec.output_file = log;
-	spec.mntns_fd = mount_fd;
+	spec.mntns_of = disk_holder;
 	spec.death_signal = SIGKILL; /* it has no namespace to be found in */
 	return proc_start(&spec, ret_pid, e);
 }
@@ -245,13 +245,10 @@ static int wait_format(const char *name, pid_t pid, const char *log, struct err 
 static int format_node(struct lab *lab, const struct labfile_node *node, const char *args,
 	pid_t *ret_pid, struct err *e)
 {
-	int fd = -1, r = lab->file->disk_bytes ? lab_disk_open_ns(node, &fd, e) : 0;
+	pid_t disk_holder = 0;
+	int r = lab->file->disk_bytes ? lab_disk_holder(node, &disk_holder, e) : 0;
 
-	if (r == 0)
-		r = start_format(lab, args, node->log, fd, ret_pid, e);
-	if (fd >= 0)
-		close(fd);
-	return r;
+	return r ? r : start_format(lab, args, node->log, disk_holder, ret_pid, e);
 }
 
 int kafka_node_format_all(struct lab *lab, struct err *e)

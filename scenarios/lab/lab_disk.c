@@ -65,19 +65,11 @@ int lab_disk_device(const struct labfile_node *node, char *ret, size_t len, stru
 	return 0;
 }
 
-int lab_disk_open_ns(const struct labfile_node *node, int *ret_fd, struct err *e)
+int lab_disk_holder(const struct labfile_node *node, pid_t *ret_pid, struct err *e)
 {
-	char path[48];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)node->disk_pid);
-	fd = node->disk_pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd < 0 || lab_disk_look(node) == LABFILE_DISK_UNMOUNTED) {
-		if (fd >= 0)
-			close(fd);
+	if (node->disk_pid <= 0 || lab_disk_look(node) == LABFILE_DISK_UNMOUNTED)
 		return err_set(e, ERR_STATE, "the disk of %s is not mounted", node->name);
-	}
-	*ret_fd = fd;
+	*ret_pid = node->disk_pid;
 	return 0;
 }
 

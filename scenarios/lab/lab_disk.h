@@ -51,8 +51,8 @@ MUST_CHECK int lab_disk_sync_all(struct lab *lab, struct err *e);
 /* How the disk is now. Reads only. */
 enum labfile_disk_state lab_disk_look(const struct labfile_node *node);
 
-/* Open the node's mount namespace for setns(2); the caller closes it. */
-MUST_CHECK int lab_disk_open_ns(const struct labfile_node *node, int *ret_fd, struct err *e);
+/* The process whose mount namespace has the node's disk. ERR_STATE: it is not mounted. */
+MUST_CHECK int lab_disk_holder(const struct labfile_node *node, pid_t *ret_pid, struct err *e);
 
 /*
  * A path on the node's disk, as it can be reached from here: name is relative to the mount point

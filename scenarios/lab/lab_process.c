@@ -302,7 +302,7 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	char mark[PATHS_MAX + 64];
 	/* its log is read for the system's own words */
 	const char *const env[] = {mark, "LC_ALL=C.UTF-8", NULL};
-	int mount_fd = -1, r;
+	int r;
 
 	r = clear_node(lab, node, e);
 	if (r)
@@ -315,14 +315,13 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 		goto out;
 	r = lab_enter(node->netns, &spec, e);
 	if (r == 0 && lab->file->disk_bytes)
-		r = lab_disk_open_ns(node, &mount_fd, e);
+		r = lab_disk_holder(node, &spec.mntns_of, e);
 	if (r)
 		goto out;
 	lab_mark(lab, node->name, mark, sizeof(mark));
 	spec.argv = argv;
 	spec.env = env;
 	spec.output_file = node->log;
-	spec.mntns_fd = mount_fd;
 	spec.new_session = true;
 	r = proc_start(&spec, &node->pid, e);
 	if (r)
@@ -333,8 +332,6 @@ int lab_spawn(struct lab *lab, struct labfile_node *node, const char *const *arg
 	lab_event(lab, "node-start", node->name, "", LAB_EVENT_INSTANT);
 out:
 	lab_leave(&spec);
-	if (mount_fd >= 0)
-		close(mount_fd);
 	return r ? err_wrap(e, "start %s", node->name) : 0;
 }
 
