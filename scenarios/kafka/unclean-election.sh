@@ -9,17 +9,16 @@
 #: faults    isolate --from fetches, kill
 #: needs     namespaces nodes=3
 #: takes     55s
-#: producer  acks=all
 #: twin unclean bad
-#:   producer  max.in.flight=1
+#:   producer  acks=all max.in.flight=1
 #:   topic     unclean.leader.election.enable=true min.insync.replicas=1
-#:   expect    FAIL lost@broker duplicated@produce>=0
+#:   expect    FAIL lost@broker duplicated@produce>=0 reordered@produce>=0
 #: twin clean good
-#:   producer  enable.idempotence=true
+#:   producer  acks=all enable.idempotence=true
 #:   topic     unclean.leader.election.enable=false min.insync.replicas=1
 #:   expect    PASS
 #: twin min-insync-2 good
-#:   producer  enable.idempotence=true
+#:   producer  acks=all enable.idempotence=true
 #:   topic     unclean.leader.election.enable=true min.insync.replicas=2
 #:   expect    PASS
 #: mine      acks=0:EITHER acks=1:EITHER acks=all:EITHER idempotent:SAFE
