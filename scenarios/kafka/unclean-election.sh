@@ -12,7 +12,7 @@
 #: twin unclean bad
 #:   producer  acks=all max.in.flight=1
 #:   topic     unclean.leader.election.enable=true min.insync.replicas=1
-#:   expect    FAIL lost@broker duplicated@produce>=0
+#:   expect    FAIL lost@broker duplicated@produce>=0 reordered@produce>=0
 #: twin clean good
 #:   producer  acks=all enable.idempotence=true
 #:   topic     unclean.leader.election.enable=false min.insync.replicas=1
