@@ -114,6 +114,7 @@ static int check_cluster(struct suite *s, struct err *e)
 		r = cluster_check_test(s->cluster, e);
 	if (r)
 		return r;
+	s->lab.cluster = s->cluster;
 	s->set.bootstrap = s->cluster->bootstrap;
 	s->set.client_config = s->cluster->client_config[0] ? s->cluster->client_config : NULL;
 	return 0;

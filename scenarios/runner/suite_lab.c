@@ -10,6 +10,7 @@
 #include "core/labfile.h"
 #include "core/proc.h"
 #include "core/stop.h"
+#include "scenarios/lab/cluster.h"
 #include "scenarios/runner/verdicts.h"
 
 #define MAX_ARGS 80
@@ -191,6 +192,16 @@ static const char *missing_setting(const struct suite_lab *lab, const struct sce
 	return NULL;
 }
 
+/* Links are cut by commands of the user's own. */
+static bool can_isolate(const struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_nodes; i++)
+		if (!cluster_has_command(c, &c->node[i], CLUSTER_ISOLATE) ||
+			!cluster_has_command(c, &c->node[i], CLUSTER_JOIN))
+			return false;
+	return true;
+}
+
 static void check_need(const struct suite_lab *lab, const char *need, char *ret, size_t len)
 {
 	size_t n_nodes = json_array_size(json_object_get(lab->status, "nodes"));
@@ -201,6 +212,8 @@ static void check_need(const struct suite_lab *lab, const char *need, char *ret,
 	if (strcmp(need, "namespaces") == 0) {
 		if (strcmp(network, "loopback") == 0)
 			snprintf(ret, len, "needs network namespaces: this lab is on loopback");
+		else if (lab->cluster && !can_isolate(lab->cluster))
+			snprintf(ret, len, "needs commands isolate and join for every node");
 	} else if (strcmp(need, "loop") == 0) {
 		if (strcmp(disk, "loop") != 0)
 			snprintf(ret, len, "needs a disk for each node: a lab with --disk loop");

@@ -10,8 +10,11 @@
 
 /* The lab that a suite runs on. */
 
+struct cluster;
+
 struct suite_lab {
 	const struct suite_wish *wish;
+	const struct cluster *cluster; /* in its place; NULL: none. Borrowed */
 	char program[PATHS_MAX];
 	bool loop;      /* one of ours has a disk for each node: some scenario needs it */
 	bool made;      /* by us: taken down in the end */

@@ -136,6 +136,24 @@ is "... and names all faults, each with its end" \
 	"$(report own '[.events[] | select(.kind == "fault" and .until != null) | .subject] | sort | join(" ")')" \
 	"kafka1 kafka2 kafka3"
 
+# --- scenarios, on the cluster as it is
+topics() { in_lab kcat -b "$(bootstrap)" -L -J | jq -r '.topics[].topic' | sort; }
+write_file "test-cluster = no" "$work/node.sh kill {node}"
+before=$(topics)
+rm -f "$work/commands"
+in_lab "$mq" scenario run kafka leader-isolated --cluster "$file" >"$work/out" 2>"$work/err"
+is "a scenario without the declaration: exit code" "$?" 2
+ok "... says why" grep -q "is not declared a test cluster: nothing was touched" "$work/err"
+is "... no topic was made, no command ran" "$(topics)$(cat "$work/commands" 2>/dev/null)" "$before"
+write_file "test-cluster = yes" "$work/node.sh kill {node}"
+in_lab "$mq" scenario run kafka leader-isolated power-cut-all --cluster "$file" -o json="$work/result.json" \
+	>"$work/out" 2>"$work/err"
+is "leader-isolated by the file's commands: exit code" "$?" 0
+is "... as declared, by its proof" "$(jq -r '.scenarios[0] | "\(.verdict) \([.fault[].proof | select(test("as the 2 others see it"))] | length)"' \
+	"$work/result.json")" "PASS 1"
+is "what the cluster has no means for is skipped, with the reason" "$(jq -r '.scenarios[1].skipped' "$work/result.json")" \
+	"needs a disk for each node: a lab with --disk loop"
+
 # --- a fault without effect is no fault; a command that fails says so
 write_file "test-cluster = yes" "true {node}"
 by_file fault kill kafka2 >"$work/out" 2>&1
