@@ -21,8 +21,8 @@
 #:   topic     min.insync.replicas=2
 #:   expect    PASS
 #: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:EITHER
-# mine: SAFE with min.insync.replicas=2 at the topic; a topic that left it to the nodes' files was written to by one replica
-# alone, had no eligible ones, and lost all (after the feature was switched off and on: not tried without).
+# mine: SAFE with min.insync.replicas=2 at the topic. With eligible leader replicas Kafka 4.1.0 ignores the nodes' files and
+# has a cluster-wide default of 1: a topic without a setting of its own is written to by one replica alone, and loses all.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
