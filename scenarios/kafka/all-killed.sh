@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    kill of all nodes
 #: needs     nodes=3
-#: takes     25s
+#: takes     20s
 #: twin acks-all good
 #:   producer  acks=all
 #:   topic     min.insync.replicas=2

@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    diskerror
 #: needs     loop lab nodes=3
-#: takes     30s
+#: takes     20s
 #: twin acks-all good
 #:   producer  acks=all
 #:   topic     min.insync.replicas=2

@@ -6,7 +6,7 @@
 #: stage     broker
 #: faults    diskfull
 #: needs     loop lab nodes=3
-#: takes     30s
+#: takes     20s
 #: twin acks-all good
 #:   producer  acks=all
 #:   topic     min.insync.replicas=2

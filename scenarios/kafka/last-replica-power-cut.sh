@@ -8,7 +8,7 @@
 #: stage     broker
 #: faults    isolate --from fetches, powercut
 #: needs     loop lab nodes=3
-#: takes     90s
+#: takes     75s
 #: deadline  6m
 #: twin elr-off bad
 #:   round     elr-off
@@ -22,7 +22,9 @@
 #:   producer  acks=all enable.idempotence=true
 #:   topic     min.insync.replicas=2
 #:   expect    PASS
-#: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:SAFE
+#: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:EITHER
+# mine: SAFE with min.insync.replicas=2 at the topic. With eligible leader replicas Kafka 4.1.0 ignores the nodes' files and
+# has a cluster-wide default of 1: a topic without a setting of its own is written to by one replica alone, and loses all.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
@@ -56,6 +58,16 @@ prepare() {
 restore() { [ -z "$elr_before" ] || set_elr "$elr_before"; }
 
 leads_nobody() { tool kafka-topics --describe --topic "$(topic_of "$1")" 2>/dev/null | grep -q 'Leader: none'; }
+is_decided() { moved_from "$LEADER" "$1" || leads_nobody "$1"; }
+# What must come of it; with settings of one's own whatever does: with min.insync.replicas=1 no replica is eligible.
+await_decision() { # TWIN
+	case $ROUND in
+	elr-off) await 60 "nobody leads" leads_nobody "$1" ;;
+	elr-on) await 60 "another replica is elected" moved_from "$LEADER" "$1" ;;
+	*) await 60 "another replica is elected, or nobody leads" is_decided "$1" ;;
+	esac
+	proved "election" "with $feature=$(elr_of_round): $(leader_of "$1" | grep . || echo nobody) leads"
+}
 provoke() {
 	local twin
 	twin=$(first_twin)
@@ -63,13 +75,7 @@ provoke() {
 	await 60 "the leader is alone in sync" isr_is "$LEADER" "$twin"
 	proved "shrink" "in sync: $(isr_of "$twin")"
 	fault powercut "$LEADER"
-	if elr_is 1; then
-		await 60 "another replica is elected" moved_from "$LEADER" "$twin"
-		proved "election" "with $feature=1: $(leader_of "$twin") leads"
-	else
-		await 60 "nobody leads" leads_nobody "$twin"
-		proved "no election" "with $feature=0: nobody leads"
-	fi
+	await_decision "$twin"
 	heal
 	await 90 "all replicas are in sync" isr_has 3 "$twin"
 	more_acked "$SCENARIO_RATE" "$twin"

@@ -8,7 +8,7 @@
 #: stage     broker
 #: faults    powercut of all nodes
 #: needs     loop lab nodes=3
-#: takes     40s
+#: takes     25s
 #: twin default bad
 #:   producer  acks=all
 #:   topic     min.insync.replicas=2
