@@ -45,7 +45,7 @@ exact() { # NAME COUNT: against an independent reader, and each position counted
 }
 
 # ---- undisturbed ---------------------------------------------------------------------------------
-count=30000
+count=60000
 probe calm $count &
 prober=$!
 known() { [ -n "$(report calm .run.id)" ]; }
@@ -69,9 +69,9 @@ at=$(report beside .counts.read)
 "$mq" check "$(url beside)" --run beside -q >"$work/beside.check" 2>&1 &
 new=$!
 ok "beside: another one goes on" wait_until 30 read_of beside $((at + 3000))
+ok "beside: the probe still sends" kill -0 "$prober"
 kill -CONT "$old"
 gave_up beside
-ok "beside: the probe still sends" kill -0 "$prober"
 wait "$prober"
 wait "$new"
 is "beside: PASS" $? 0

@@ -10,7 +10,9 @@ export HOME=$work/home
 mkdir "$HOME" "$MQAUDIT_STATE" && chown -R "$user:$user" "$HOME" "$MQAUDIT_STATE"
 as_user() { setpriv --reuid="$user" --regid="$user" --clear-groups "$@"; }
 # the rest of this test, lib.sh's own clean-up included, is the user's
-root_mq=$mq
+# ... and he may not be able to enter the folder that it was built in
+cp -L "$mq" "$work/mqaudit" || bail "no copy of $mq"
+root_mq=$work/mqaudit
 cat >"$work/mq" <<END
 #!/bin/sh
 exec setpriv --reuid=$user --regid=$user --clear-groups '$root_mq' "\$@"
@@ -32,7 +34,8 @@ left() { # processes of this test's labs, and files
 nothing_left() { [ -z "$(left)" ]; }
 seen_outside() { # what a lab could leave in the machine's own namespace
 	ip -o link | cut -d: -f2
-	ip -4 route show table all | grep -E '198\.18\.1\.|127\.77\.'
+	# but for the routes of other people's labs
+	ip -4 route show table all | grep -E '198\.18\.|127\.77\.' | grep -v '^blackhole '
 	ip netns | grep -F -- "-$lab-"
 }
 
