@@ -165,7 +165,10 @@ test: ## install what is missing, then the whole suite, on real brokers
 # What a release is tried with. MINUTES: of the storm and of the soak.
 test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test three times, faults at random
 	$(Q)$(MAKE) --no-print-directory test
-	$(Q)MQAUDIT=$(abspath $(B))/mqaudit KILLS=20 prove --timer --exec bash tests/broker/kill_test.sh
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit KILLS=20 prove --timer --exec bash tests/broker/kill_test.sh \
+		tests/broker/scenario_test.sh
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit SUITE=full REPEAT=3 LIMIT=7200 RESULTS=$(abspath $(B))/suite \
+		prove --timer -v --exec bash tests/broker/suite_test.sh
 	$(Q)for i in 1 2; do $(MAKE) --no-print-directory broker-test || exit 1; done
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer -v --exec bash tests/full/*_test.sh
 
