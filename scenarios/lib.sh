@@ -386,6 +386,17 @@ heal() {
 proved() { # WHAT PROOF
 	note proof "$1" "$2"
 }
+# The leader is cut off from the other nodes, they elect another one, it is let go on for a while, and heals.
+leader_cut_off() { # TWIN of acks=1, TWIN of good settings, OPTIONS of the fault...
+	local alone=$1 good=$2
+	shift 2
+	fault isolate "$LEADER" --from brokers "$@"
+	await 60 "the majority elects another leader" moved_from "$LEADER" "$alone"
+	proved "election" "the majority has $(leader_of "$alone") as leader"
+	more_acked $((SCENARIO_RATE * 3)) "$alone"
+	heal
+	more_acked $((SCENARIO_RATE * 2)) "$good" "$alone"
+}
 placement() { # 2:1:3: the leader is the first
 	PLACEMENT=$1
 	LEADER=$BROKER${1%%:*}

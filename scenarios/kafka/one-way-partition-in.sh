@@ -27,13 +27,6 @@
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-provoke() {
-	fault isolate "$LEADER" --from brokers --direction in
-	await 60 "the majority elects another leader" moved_from "$LEADER" acks1
-	proved "election" "the majority has $(leader_of acks1) as leader"
-	more_acked $((SCENARIO_RATE * 3)) acks1
-	heal
-	more_acked $((SCENARIO_RATE * 2)) idempotent acks1
-}
+provoke() { leader_cut_off acks1 idempotent --direction in; }
 
 scenario

@@ -41,10 +41,16 @@ static enum lint_chance stored_twice(const struct lint_facts *f)
 	return sure_if(retries(f));
 }
 
-/* With one request in flight nothing can overtake it. */
+/*
+ * With one request in flight, or none sent again, nothing should overtake another. With librdkafka 2.0.2 it
+ * does, now and then: in retries-reorder (one in flight) an independent reader found 100 to 200 messages, in
+ * response-lost (retries=0) 2 in another order.
+ */
 static enum lint_chance overtaken(const struct lint_facts *f)
 {
-	return sure_if(retries(f) && f->max_in_flight > 1);
+	if (retries(f) && f->max_in_flight > 1)
+		return LINT_ALWAYS;
+	return maybe_if(!f->idempotent && f->acks != 0 && f->client == LINT_LIBRDKAFKA);
 }
 
 /* The scenarios withhold answers for four seconds: who waits longer gets them then, and repeats nothing. */
@@ -262,7 +268,7 @@ static enum lint_chance offsets_on_one_latest(const struct lint_facts *f)
 #define OVERTAKEN                                                                                  \
 	"enable.idempotence=false",                                                                \
 		"a request that is sent again comes behind those that were in flight with it",     \
-		"enable.idempotence=true, or max.in.flight.requests.per.connection=1"
+		"enable.idempotence=true (max.in.flight.requests.per.connection=1 is not enough for librdkafka)"
 #define GAVE_UP                                                                                    \
 	"a short delivery timeout, or few retries",                                                \
 		"the client gives up while the brokers are away, and says so; who does not look "  \
