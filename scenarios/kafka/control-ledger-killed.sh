@@ -48,6 +48,7 @@ trap end_own EXIT
 kill_it() {
 	local pid
 	pid=$(server)
+	[ "${pid:-0}" -gt 1 ] || undecided "there is no PostgreSQL to be killed"
 	step "PostgreSQL is killed"
 	kill -KILL "$pid" || undecided "there is no PostgreSQL to be killed"
 	await 60 "somebody has started PostgreSQL again" is_another "$pid"
