@@ -76,10 +76,11 @@ void suite_found_text(const json_t *twin, struct buf *out)
 }
 
 /* Availability next to loss: the worst of its faults. */
-static void put_unavailable(FILE *to, const json_t *twin)
+static void put_unavailable(FILE *to, const json_t *twin, bool colour)
 {
 	json_int_t without = 0, after_heal = 0;
 	const json_t *fault;
+	char text[100];
 	size_t i;
 
 	json_array_foreach(json_object_get(twin, "faults"), i, fault)
@@ -91,10 +92,15 @@ static void put_unavailable(FILE *to, const json_t *twin)
 		without = ms;
 		after_heal = json_integer_value(json_object_get(fault, "after_heal_ms"));
 	}
-	if (without >= 1000)
-		fprintf(to, "   %.1f s without an ack", (double)without / 1e3);
-	if (without >= 1000 && after_heal > 0)
-		fprintf(to, ", back %.1f s after the heal", (double)after_heal / 1e3);
+	if (without < 1000)
+		return;
+	snprintf(text, sizeof(text), "            %.1f s without an acknowledgement",
+		(double)without / 1e3);
+	paint(to, colour, DIM, text);
+	snprintf(text, sizeof(text), ", the first again %.1f s after the heal",
+		(double)after_heal / 1e3);
+	paint(to, colour, DIM, after_heal > 0 ? text : "");
+	putc('\n', to);
 }
 
 static void put_twin(FILE *to, const json_t *twin, bool colour)
@@ -108,13 +114,13 @@ static void put_twin(FILE *to, const json_t *twin, bool colour)
 
 	buf_init(&found, 65536);
 	suite_found_text(twin, &found);
-	fprintf(to, "      %-5s %-22s %9s %-11s   %-38s ", verdicts_text(twin, "role"),
+	fprintf(to, "      %-5s %-20s %9s %-11s  %-32s ", verdicts_text(twin, "role"),
 		verdicts_text(twin, "name"),
 		units_grouped(acked || !unconfirmed ? acked : unconfirmed, n),
 		acked || !unconfirmed ? "acked" : "unconfirmed", buf_str(&found));
 	paint(to, colour, colour_of(outcome), outcome);
-	put_unavailable(to, twin);
 	putc('\n', to);
+	put_unavailable(to, twin, colour);
 	if (*why && strcmp(outcome, "ok") != 0)
 		fprintf(to, "            %s\n", why);
 	buf_release(&found);
@@ -265,14 +271,15 @@ static void all(const json_t *result, FILE *to, bool colour)
 
 void suite_text_progress(struct execution *const *running, size_t n, struct buf *out)
 {
-	char time[UNITS_LEN], sent[UNITS_LEN], acked[UNITS_LEN];
+	char sent[UNITS_LEN], acked[UNITS_LEN];
 
 	for (size_t i = 0; i < n && i < 2; i++) {
 		const struct execution *x = running[i];
+		int64_t seconds = (clock_ns() - x->started_ns) / NS_PER_S;
 
-		buf_printf(out, "  %-30s %s  %s%s%s%s\n", x->scenario->name,
-			units_duration((clock_ns() - x->started_ns) / NS_PER_S * NS_PER_S, time),
-			x->step, *x->fault ? "   [" : "", x->fault, *x->fault ? "]" : "");
+		buf_printf(out, "  %-30s %lld:%02lld  %s%s%s%s\n", x->scenario->name,
+			(long long)(seconds / 60), (long long)(seconds % 60), x->step,
+			*x->fault ? "   [" : "", x->fault, *x->fault ? "]" : "");
 		for (size_t k = 0; k < x->n_twins && n == 1 && k < 5; k++) {
 			struct status_probe probe;
 			struct status_check check;
@@ -280,10 +287,10 @@ void suite_text_progress(struct execution *const *running, size_t n, struct buf 
 			if (!execution_status(x, k, &probe, &check))
 				continue;
 			buf_printf(out,
-				"    %-20s sent %s  acked %s  pending %llu  lost %llu  repeated %llu\n",
+				"    %-20s sent %7s  answered %7s  pending %5llu  lost %5llu  repeated %llu\n",
 				x->twin[k]->name, units_short(probe.intended, sent),
-				units_short(probe.acked, acked), (unsigned long long)check.missing,
-				(unsigned long long)check.lost,
+				units_short(probe.acked + probe.unconfirmed, acked),
+				(unsigned long long)check.missing, (unsigned long long)check.lost,
 				(unsigned long long)check.duplicated);
 		}
 	}
