@@ -622,14 +622,17 @@ static int fd_of(const struct conn *c, int side, short events)
 	return !events && c->flow[side]->eof ? -1 : c->fd[side];
 }
 
+/* The most that ever was: a client may give up meanwhile, and what was held for it goes with it. */
 static void count_held(struct proxy *p)
 {
-	p->status.held = 0;
+	uint64_t held = 0;
+
 	for (size_t i = 0; i < p->n; i++)
 		for (int w = 0; w < PROXY_WAYS; w++)
 			if (p->conn[i]->flow[w]->stopped)
-				p->status.held +=
-					p->conn[i]->flow[w]->end - p->conn[i]->flow[w]->start;
+				held += p->conn[i]->flow[w]->end - p->conn[i]->flow[w]->start;
+	if (held > p->status.held)
+		p->status.held = held;
 	if (p->status.held && p->status.hits == 0)
 		said(p, "the first bytes were held back for good");
 }

@@ -55,7 +55,7 @@ struct proxy_status {
 	uint64_t frames[PROXY_WAYS]; /* that have passed whole */
 	uint64_t bytes[PROXY_WAYS];  /* that were passed on */
 	uint64_t hits;               /* how often it bit */
-	uint64_t held;               /* bytes that it holds back now, for good */
+	uint64_t held;               /* bytes that it held back for good, at most */
 	uint64_t delayed;            /* bytes that were passed on late */
 	char last[240];              /* what it did last, for a person; "" for nothing yet */
 };
