@@ -184,8 +184,8 @@ ok "... and says so" grep -q 'authorization failed' "$work/denied.err"
 "$mq" lint "$(url alice-1)" --producer-config "$files/alice.properties" >"$work/denied.out" 2>"$work/denied.err"
 is "who may write, and not describe the brokers: exit code, no answer" "$? $(wc -c <"$work/denied.out")" "3 0"
 ok "... and says which permission it needs" grep -q 'DescribeConfigs' "$work/denied.err"
-ok "no password is told" test "$(sed -n 's/^sasl.password=//p' "$files/alice.properties" |
-	grep -cFf - "$work/denied.out" "$work/denied.err" "$work/lint.json" | cut -d: -f2 | paste -sd+ | bc)" -eq 0
+password=$(sed -n 's/^sasl.password=//p' "$files/alice.properties")
+is "no password is told" "${password:+there is one} $(cat "$work"/denied.* "$work/lint.json" | grep -cF -- "$password")" "there is one 0"
 
 # ---- 3.9.1: wherever a rule looks, its values are those of the tables --------------------------------
 "$mq" lab down --lab "$lab" >/dev/null 2>&1
