@@ -173,7 +173,7 @@ test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer -v --exec bash tests/full/*_test.sh
 
 # Each has a lab of its own, and mostly waits: some go side by side.
-JOBS ?= 3
+JOBS ?= $(shell [ "$$(nproc)" -ge 4 ] && echo 3 || echo 2)
 broker-test: $(B)/mqaudit ## the audit end to end, on a real Kafka cluster
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove -j $(JOBS) --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
 
