@@ -236,19 +236,44 @@ static int check_enterable(const struct layout *l, struct err *e)
 		e, "chmod o+x '%s', or set MQAUDIT_STATE to a folder that it can enter", part);
 }
 
+/*
+ * Make the folder under a name of our own, give it to the user, and only then call it what it is: others
+ * who start at the same moment see it as it must be, or not at all. *ret_there: somebody else has made it.
+ */
+static int new_socket_folder(const struct layout *l, bool *ret_there, struct err *e)
+{
+	char own[PATHS_MAX + 24];
+	int r = 0;
+
+	*ret_there = false;
+	snprintf(own, sizeof(own), "%s.%d", l->socket, (int)getpid());
+	(void)rmdir(own); /* of a process of this number that was killed here */
+	if (mkdir(own, 0700) != 0)
+		return err_set_errno(e, ERR_IO, errno, "cannot make folder '%s'", own);
+	if (geteuid() == 0 && lchown(own, l->uid, l->gid) != 0)
+		r = err_set_errno(e, ERR_IO, errno, "cannot give '%s' to user '%s'", own, l->user);
+	else if (renameat2(AT_FDCWD, own, AT_FDCWD, l->socket, RENAME_NOREPLACE) == 0)
+		return 0;
+	else if (errno == EEXIST)
+		*ret_there = true;
+	else
+		r = err_set_errno(e, ERR_IO, errno, "cannot make folder '%s'", l->socket);
+	(void)rmdir(own);
+	return r;
+}
+
 /* The folder of the socket: what is there must be what we would have made, or it is a trap. */
 static int make_socket_folder(const struct layout *l, struct err *e)
 {
 	struct stat st;
+	bool there = true;
 
-	if (mkdir(l->socket, 0700) == 0) {
-		if (geteuid() == 0 && lchown(l->socket, l->uid, l->gid) != 0)
-			return err_set_errno(e, ERR_IO, errno, "cannot give '%s' to user '%s'",
-				l->socket, l->user);
-		return 0;
+	if (lstat(l->socket, &st) != 0) {
+		int r = new_socket_folder(l, &there, e);
+
+		if (r || !there)
+			return r;
 	}
-	if (errno != EEXIST)
-		return err_set_errno(e, ERR_IO, errno, "cannot make folder '%s'", l->socket);
 	if (lstat(l->socket, &st) != 0)
 		return err_set_errno(e, ERR_IO, errno, "cannot look at '%s'", l->socket);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != l->uid || (st.st_mode & 077) != 0) {
