@@ -22,6 +22,7 @@ set -u
 PLACEMENT=1:2:3
 LEADER=${BROKER}1
 ROUND=-
+declare -A told=()      # to end
 declare -A run_pid=()   # of a twin's mqaudit run, while it runs
 declare -A parts=()     # probes and checkers that run by themselves, by pid
 part=0                  # the one that was started last
@@ -137,12 +138,13 @@ start_twins() { # all of this round, and wait until messages of each are acknowl
 }
 stop_twin() { # TWIN: ends in order and is judged
 	[ -n "${run_pid[$1]:-}" ] || return 0
-	kill -INT "${run_pid[$1]}" 2>/dev/null
+	[ -n "${told[$1]:-}" ] || kill -INT "${run_pid[$1]}" 2>/dev/null
+	told[$1]=yes # a second time would end it at once, without its verdict
 }
 wait_twin() { # TWIN
 	[ -n "${run_pid[$1]:-}" ] || return 0
 	wait "${run_pid[$1]}"
-	unset "run_pid[$1]"
+	unset "run_pid[$1]" "told[$1]"
 }
 stop_twins() {
 	local twin
@@ -411,7 +413,7 @@ all_ended() {
 clean_up() {
 	local twin
 	trap - EXIT INT TERM
-	for twin in "${!run_pid[@]}"; do kill -INT "${run_pid[$twin]}" 2>/dev/null; done
+	for twin in "${!run_pid[@]}"; do stop_twin "$twin"; done
 	for twin in "${!parts[@]}"; do kill -INT "$twin" 2>/dev/null; done
 	[ "$n_faults_on" -eq 0 ] || lab heal
 	! declare -F restore >/dev/null || (restore)
