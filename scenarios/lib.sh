@@ -6,6 +6,7 @@
 #     course      in place of provoke, where twins end by themselves or are started in pieces: starts and awaits them
 #     prove       that it bit: calls undecided if it did not; faults put on with `fault` prove themselves
 #     afterwards  optional: when every twin has ended
+#     why_not     optional: prints why this cluster cannot have $ROUND, whose twins are skipped then
 #     restore     optional: puts the cluster's own settings back, at the end and also when the script is cut short
 #
 # and calls `scenario` at its end. Where the setting in question is the node's, the twins have rounds: all of this
@@ -423,6 +424,12 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 3' INT TERM
 
+skip_round() { # true: this round cannot be had here
+	local why twin
+	declare -F why_not >/dev/null && why=$(why_not) && [ -n "$why" ] || return 1
+	for twin in $(twins); do note skip "$twin" "$why"; done
+	echo "round $ROUND skipped: $why"
+}
 one_round() {
 	! declare -F prepare >/dev/null || { step "preparing"; prepare; }
 	if declare -F course >/dev/null; then
@@ -438,6 +445,7 @@ one_round() {
 }
 scenario() {
 	for ROUND in $(awk '!seen[$3]++ { print $3 }' "$SCENARIO_FOLDER/twins"); do
+		! skip_round || continue
 		[ "$ROUND" = - ] || step "round $ROUND"
 		one_round
 	done

@@ -2,8 +2,8 @@
 #: title     The last in-sync replica loses its power, after the others fell behind
 #: about     acks=all and min.insync.replicas=2: all that was acknowledged is on two nodes, and the leader, alone in sync,
 #: about     accepts nothing more. Its power is cut. Without eligible leader replicas it comes back with what its disk
-#: about     had, is elected, and the others, which have everything, truncate to that. With them (the default from Kafka
-#: about     4.1 on) one of the others leads at once. Your own settings get the round that your lab's version defaults to.
+#: about     had, is elected, and the others, which have everything, truncate to that. With them (from Kafka 4.0 on, the
+#: about     default from 4.1 on) one of the others leads at once. Your own settings get what your cluster has of them.
 #: id        K-06
 #: stage     broker
 #: faults    isolate --from fetches, powercut
@@ -22,16 +22,18 @@
 #:   producer  acks=all enable.idempotence=true
 #:   topic     min.insync.replicas=2
 #:   expect    PASS
-#: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:EITHER
-# mine: SAFE with min.insync.replicas=2 at the topic. With eligible leader replicas Kafka 4.1.0 ignores the nodes' files and
-# has a cluster-wide default of 1: a topic without a setting of its own is written to by one replica alone, and loses all.
+#: mine      acks=0:UNSAFE acks=1:UNSAFE acks=all:EITHER idempotent:SAFE
+# mine: without eligible leader replicas idempotent is UNSAFE; and where the topic has no min.insync.replicas of its own:
+# with eligible leader replicas Kafka 4.1.0 ignores the nodes' files, and one replica alone is written to, and loses all.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 feature=eligible.leader.replicas.version
-elr_before= # as the lab had it
-elr_level() { # as it is now; nothing where this version of Kafka has no such thing
-	tool kafka-features describe 2>/dev/null | sed -n "s/.*$feature.*FinalizedVersionLevel: *\([0-9]*\).*/\1/p"
+elr_before= # as the cluster had it
+elr_level() { # as it is now; none: this version of Kafka has no such thing
+	local out
+	out=$(tool kafka-features describe 2>/dev/null) || die "kafka-features describe: $out"
+	sed -n "s/.*$feature.*FinalizedVersionLevel: *\([0-9]*\).*/\1/p" <<<"$out" | grep . || echo none
 }
 elr_is() { [ "$(elr_level)" = "$1" ]; }
 set_elr() { # 0|1
@@ -45,14 +47,16 @@ set_elr() { # 0|1
 }
 elr_of_round() {
 	case $ROUND in
-	elr-off) echo 0 ;;
+	elr-off) [ "$elr_before" = none ] && echo none || echo 0 ;;
 	elr-on) echo 1 ;;
 	*) echo "$elr_before" ;;
 	esac
 }
+why_not() {
+	[ "$ROUND" != elr-on ] || [ "$(elr_level)" != none ] || echo "this version of Kafka has no $feature: 4.0 and later do"
+}
 prepare() {
 	[ -n "$elr_before" ] || elr_before=$(elr_level)
-	[ -n "$elr_before" ] || undecided "this version of Kafka has no $feature: 4.0 and later do"
 	set_elr "$(elr_of_round)"
 }
 restore() { [ -z "$elr_before" ] || set_elr "$elr_before"; }

@@ -174,7 +174,8 @@ static const struct opt up_rows[] = {
 		.type = OPT_LIST,
 		.arg = "NAME=VALUE",
 		.offset = offsetof(struct up_opts, broker_config),
-		.help = "A broker setting for every node, over the lab's own; may be repeated."},
+		.help = "A broker setting for every node, over the lab's own, or a feature of the cluster, "
+			"such as eligible.leader.replicas.version=0; may be repeated."},
 	{.name = "jvm-options",
 		.type = OPT_STRING,
 		.arg = "FLAGS",

@@ -72,6 +72,21 @@ static void list_voters(const struct lab *lab, char *ret, size_t len)
 			LAB_KAFKA_CONTROLLER_PORT);
 }
 
+/*
+ * Is "name=value" a feature of the cluster, which it is born with, and no setting of a node? These are all that
+ * kafka-features of 4.1.0 describes but metadata.version, which follows --version.
+ */
+static bool is_feature(const char *setting)
+{
+	static const char *const names[] = {"eligible.leader.replicas.version=", "group.version=",
+		"kraft.version=", "share.version=", "transaction.version="};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(setting, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 /* The last lines of a configuration: who is secure needs secrets in it, and the user has the last
  * word. */
 static int add_rest(
@@ -96,7 +111,8 @@ static int add_rest(
 	if (lab->file->n_settings)
 		buf_str_add(b, "\n# the user's own\n");
 	for (size_t i = 0; i < lab->file->n_settings; i++)
-		buf_printf(b, "%s\n", lab->file->setting[i]);
+		if (!is_feature(lab->file->setting[i]))
+			buf_printf(b, "%s\n", lab->file->setting[i]);
 	return r;
 }
 
@@ -195,6 +211,9 @@ static int write_format_args(const struct lab *lab, const char *path, const char
 	buf_init(&b, 65536);
 	buf_printf(&b, "kafka.tools.StorageTool\nformat\n--cluster-id\n%s\n--config\n\"%s\"\n",
 		cluster_id, config);
+	for (size_t i = 0; i < lab->file->n_settings; i++)
+		if (is_feature(lab->file->setting[i]))
+			buf_printf(&b, "--feature\n\"%s\"\n", lab->file->setting[i]);
 	if (with_users)
 		r = add_users(&b, lab, e);
 	if (r == 0)

@@ -514,7 +514,8 @@ static const struct opt run_rows[] = {
 		.type = OPT_LIST,
 		.arg = "NAME=VALUE",
 		AT(struct run_opts, broker_config),
-		.help = "A setting of your brokers, for the lab's nodes. Repeatable."},
+		.help = "A setting of your brokers, for the lab's nodes, or a feature of your cluster, "
+			"such as eligible.leader.replicas.version=0. Repeatable."},
 	{.name = "lab",
 		.type = OPT_STRING,
 		.arg = "NAME",

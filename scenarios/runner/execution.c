@@ -290,6 +290,13 @@ static void sharpen(struct execution *x, const char *twin, const char *text)
 	add_trouble(x, utf8_clean(e.msg));
 }
 
+static void skip(struct execution *x, const char *twin, const char *why)
+{
+	for (size_t i = 0; i < x->n_twins; i++)
+		if (strcmp(x->twin[i]->name, twin) == 0)
+			snprintf(x->skipped[i], sizeof(x->skipped[i]), "%s", why);
+}
+
 /*
  * The words of a note, and what stands behind them:
  *
@@ -298,6 +305,7 @@ static void sharpen(struct execution *x, const char *twin, const char *text)
  *     proof      what was on, what proves that it bit
  *     undecided  why nothing can be said
  *     expect     twin, KIND@STAGE=N: what is known only now
+ *     skip       twin, why this cluster cannot have it
  */
 static void take_note(struct execution *x, char *line)
 {
@@ -323,6 +331,8 @@ static void take_note(struct execution *x, char *line)
 		add_trouble(x, field[1]);
 	} else if (strcmp(field[0], "expect") == 0) {
 		sharpen(x, field[1], field[2]);
+	} else if (strcmp(field[0], "skip") == 0) {
+		skip(x, field[1], field[2]);
 	}
 }
 
@@ -452,33 +462,60 @@ static json_t *load_report(const struct execution *x, const struct twin *t)
 	return json_load_file(path, 0, NULL);
 }
 
+static json_t *twin_json(struct execution *x, size_t i, bool fault_proved)
+{
+	const struct twin *t = x->twin[i];
+	char name[RUN_NAME_LEN];
+	json_t *report, *ret;
+
+	run_name(x, t, name, sizeof(name));
+	if (x->skipped[i][0])
+		return verdicts_skipped(x->scenario, t, name, utf8_clean(x->skipped[i]));
+	report = load_report(x, t);
+	ret = t->role == TWIN_MINE ? verdicts_mine(x->scenario, name, report, fault_proved)
+				   : verdicts_twin(x->scenario, t, &x->expect[i], name, report);
+	json_decref(report);
+	return ret;
+}
+
+/* What the bad twins show of the fault: how many there are, how many ran, how many were caught. */
+struct bad_twins {
+	int declared, ran, caught;
+};
+
+static void count_bad(struct bad_twins *bad, const json_t *twin)
+{
+	const char *outcome = verdicts_text(twin, "outcome");
+
+	bad->declared++;
+	bad->ran += strcmp(outcome, "skipped") != 0;
+	bad->caught += strcmp(outcome, "ok") == 0;
+}
+
+/* What is a matter of chance need not hit every bad twin to show that the fault bites. */
+static bool show_the_fault(const struct bad_twins *bad, bool bounded)
+{
+	if (bad->declared == 0)
+		return true;
+	return bad->caught > 0 && (bounded || bad->caught == bad->ran);
+}
+
 static json_t *twins_json(struct execution *x, bool fault_proved)
 {
 	json_t *twins = json_array();
-	bool all_caught = true, one_caught = false, caught;
+	struct bad_twins bad = {0};
 
 	for (int mine = 0; mine <= 1 && twins; mine++) {
-		/* what is a matter of chance need not hit every bad twin to show that the fault bites */
-		caught = x->scenario->bounded ? all_caught || one_caught : all_caught;
-		for (size_t i = 0; i < x->n_twins; i++) {
-			const struct twin *t = x->twin[i];
-			json_t *report, *twin;
-			char name[RUN_NAME_LEN];
+		bool proved = fault_proved && show_the_fault(&bad, x->scenario->bounded);
 
-			if ((t->role == TWIN_MINE) != mine)
+		for (size_t i = 0; i < x->n_twins; i++) {
+			json_t *twin;
+
+			if ((x->twin[i]->role == TWIN_MINE) != mine)
 				continue;
-			report = load_report(x, t);
-			run_name(x, t, name, sizeof(name));
-			twin = mine ? verdicts_mine(
-					      x->scenario, name, report, fault_proved && caught)
-				    : verdicts_twin(x->scenario, t, &x->expect[i], name, report);
-			json_decref(report);
-			if (t->role == TWIN_BAD && twin) {
-				if (strcmp(verdicts_text(twin, "outcome"), "ok") == 0)
-					one_caught = true;
-				else
-					all_caught = false;
-			}
+			twin = twin_json(x, i, proved);
+			if (x->twin[i]->role == TWIN_BAD && twin)
+				count_bad(&bad, twin);
 			if (json_array_append_new(twins, twin) != 0) {
 				json_decref(twins);
 				return NULL;

@@ -57,6 +57,7 @@ struct execution {
 	struct twin mine;
 	const struct twin *twin[EXECUTION_MAX_TWINS]; /* all that take part */
 	struct expect expect[EXECUTION_MAX_TWINS];    /* as declared, sharpened by the script */
+	char skipped[EXECUTION_MAX_TWINS][200];       /* why it cannot run here; "": it runs */
 	size_t n_twins;
 	pid_t pid; /* 0: not running */
 	int64_t started_ns, deadline_ns;

@@ -100,6 +100,8 @@ static enum fate fate_of(const json_t *twin)
 		return FATE_PASSED;
 	if (strcmp(outcome, "broken") == 0 || strcmp(outcome, "unsafe") == 0)
 		return FATE_FAILED;
+	if (strcmp(outcome, "skipped") == 0)
+		return FATE_SKIPPED;
 	return FATE_ERROR;
 }
 
@@ -157,6 +159,12 @@ static void put_twin(FILE *to, const json_t *scenario, const json_t *twin, doubl
 	put_attribute(to, "name", name);
 	put_attribute(to, "classname", class);
 	fprintf(to, " time=\"%.3f\">\n", seconds);
+	if (fate == FATE_SKIPPED) {
+		fputs("      <skipped", to);
+		put_attribute(to, "message", verdicts_text(twin, "why"));
+		fputs("/>\n    </testcase>\n", to);
+		return;
+	}
 	if (fate != FATE_PASSED)
 		put_fate(to, twin, fate);
 	buf_init(&found, 65536);
@@ -227,6 +235,7 @@ static struct totals totals_of(const json_t *scenario)
 		t.tests++;
 		t.failures += fate == FATE_FAILED;
 		t.errors += fate == FATE_ERROR;
+		t.skipped += fate == FATE_SKIPPED;
 	}
 	if (has_trouble(scenario)) {
 		t.tests++;

@@ -112,6 +112,13 @@ static void put_twin(FILE *to, const json_t *twin, bool colour)
 	char n[UNITS_LEN];
 	struct buf found;
 
+	if (strcmp(outcome, "skipped") == 0) {
+		fprintf(to, "      %-5s %-20s ", verdicts_text(twin, "role"),
+			verdicts_text(twin, "name"));
+		paint(to, colour, YELLOW, outcome);
+		fprintf(to, "  %s\n", why);
+		return;
+	}
 	buf_init(&found, 65536);
 	suite_found_text(twin, &found);
 	fprintf(to, "      %-5s %-20s %9s %-11s  %-32s ", verdicts_text(twin, "role"),
@@ -180,7 +187,8 @@ static bool is_declared(const json_t *scenario)
 		return true;
 	json_array_foreach(json_object_get(scenario, "twins"), i,
 		twin) if (strcmp(verdicts_text(twin, "role"), "mine") != 0 &&
-			  strcmp(verdicts_text(twin, "outcome"), "ok") != 0) return false;
+			  strcmp(verdicts_text(twin, "outcome"), "ok") != 0 &&
+			  strcmp(verdicts_text(twin, "outcome"), "skipped") != 0) return false;
 	return strcmp(verdicts_text(scenario, "verdict"), "NODATA") != 0 &&
 	       !*verdicts_text(scenario, "error") &&
 	       json_array_size(json_object_get(scenario, "undecided_because")) == 0;

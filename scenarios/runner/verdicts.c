@@ -170,6 +170,29 @@ static const char *judge(const struct twin *t, const struct expect *x, const jso
 	return result.verdict ? "broken" : "ok";
 }
 
+/* ret is given up when memory runs out. */
+static json_t *with_settings(json_t *ret, const struct scenario *s, const struct twin *t)
+{
+	if (ret &&
+		(json_object_set_new(ret, "producer", settings_json(&s->producer, &t->producer)) ||
+			json_object_set_new(ret, "topic", settings_json(&s->topic, &t->topic)) ||
+			json_object_set_new(ret, "broker", settings_json(&s->lab, &t->broker)))) {
+		json_decref(ret);
+		return NULL;
+	}
+	return ret;
+}
+
+json_t *verdicts_skipped(
+	const struct scenario *s, const struct twin *t, const char *run_name, const char *why)
+{
+	return with_settings(json_pack("{ss ss ss ss ss s[] s[] ss ss ss}", "name", t->name, "role",
+				     twin_role_text(t->role), "run", "", "run_name", run_name,
+				     "verdict", verdict_text(VERDICT_NODATA), "found", "findings",
+				     "outcome", "skipped", "why", why, "expected", ""),
+		s, t);
+}
+
 json_t *verdicts_twin(const struct scenario *s, const struct twin *t, const struct expect *x,
 	const char *run_name, const json_t *report)
 {
@@ -184,16 +207,12 @@ json_t *verdicts_twin(const struct scenario *s, const struct twin *t, const stru
 	outcome = judge(t, x, report, &found, &why);
 	expect_format(x, &expected);
 	ret = base(t->name, t->role, run_name, report, &found);
-	if (ret &&
-		(set_text(ret, "outcome", outcome) || set_text(ret, "why", buf_str(&why)) ||
-			set_text(ret, "expected", buf_str(&expected)) ||
-			json_object_set_new(
-				ret, "producer", settings_json(&s->producer, &t->producer)) ||
-			json_object_set_new(ret, "topic", settings_json(&s->topic, &t->topic)) ||
-			json_object_set_new(ret, "broker", settings_json(&s->lab, &t->broker)))) {
+	if (ret && (set_text(ret, "outcome", outcome) || set_text(ret, "why", buf_str(&why)) ||
+			   set_text(ret, "expected", buf_str(&expected)))) {
 		json_decref(ret);
 		ret = NULL;
 	}
+	ret = with_settings(ret, s, t);
 	buf_release(&why);
 	buf_release(&expected);
 	return ret;
@@ -270,12 +289,14 @@ static enum verdict verdict_of_outcome(const char *outcome, bool bounded)
 		return bounded ? VERDICT_PASS : VERDICT_UNDECIDED;
 	if (strcmp(outcome, "ok") == 0 || strcmp(outcome, "safe") == 0)
 		return VERDICT_PASS;
+	if (strcmp(outcome, "skipped") == 0)
+		return VERDICT_NODATA;
 	return VERDICT_UNDECIDED;
 }
 
 void verdicts_scenario(json_t *result, bool bounded)
 {
-	enum verdict verdict = VERDICT_PASS;
+	enum verdict verdict = VERDICT_NODATA;
 	const json_t *twin;
 	size_t i;
 

@@ -16,6 +16,7 @@
  *     broken      findings that were not declared: somebody broke a promise
  *     undecided   the run itself is undecided
  *     error       there is no report
+ *     skipped     this cluster cannot have such a twin, and why: counts for nothing
  *
  * and for the user's own settings
  *
@@ -27,12 +28,16 @@
 /* report NULL: there is none. Borrowed. NULL: out of memory. */
 json_t *verdicts_twin(const struct scenario *s, const struct twin *t, const struct expect *x,
 	const char *run_name, const json_t *report);
+/* A twin that did not run, and why not. NULL: out of memory. */
+json_t *verdicts_skipped(
+	const struct scenario *s, const struct twin *t, const char *run_name, const char *why);
 json_t *verdicts_mine(
 	const struct scenario *s, const char *run_name, const json_t *report, bool fault_proved);
 
 /*
  * Add `verdict` to a scenario's result: FAIL when a twin is broken or unsafe, ERROR, UNDECIDED when a bad
- * twin was not caught (unless bounded: then that is a count) or something could not be told, or PASS.
+ * twin was not caught (unless bounded: then that is a count) or something could not be told, PASS, or NODATA
+ * when every twin was skipped.
  */
 void verdicts_scenario(json_t *result, bool bounded);
 

@@ -362,6 +362,16 @@ ok $? "... and has the programs of 4.1.0 open"
 run "$mq" lab exec kafka -- sh -c 'kafka-features --bootstrap-server "$KAFKA_BOOTSTRAP" describe'
 expect_out 'metadata.version.*SupportedMaxVersion: 4.1' "... as it says itself, to the tools of that version"
 old=$(claims)
+run "$mq" lab down kafka
+run "$mq" lab up kafka --version 3.9.1 --nodes 1 --broker-config eligible.leader.replicas.version=0
+expect_code 3 "a feature that this version does not have: refused"
+expect_err 'Unsupported feature: eligible.leader.replicas.version' "... in Kafka's own words"
+run "$mq" lab up kafka --nodes 1 --broker-config eligible.leader.replicas.version=0
+expect_code 0 "a cluster without a feature comes up"
+# shellcheck disable=SC2016
+run "$mq" lab exec kafka -- sh -c 'kafka-features --bootstrap-server "$KAFKA_BOOTSTRAP" describe'
+expect_out 'eligible.leader.replicas.version.*FinalizedVersionLevel: 0' "... and has it not"
+old="$old $(claims)"
 run "$mq" lab down --all
 expect_nothing_left "$old" "down --all leaves nothing"
 finish

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Your own settings as the third twin, over all scenarios that they matter to: what a file of properties comes to is
+# what each script's `mine` line declares for such settings, SAFE or UNSAFE, scenario by scenario. RESULTS (a folder to
+# keep them), FILES (those of the files to try: acks=0 acks=1 acks=all idempotent).
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+results=${RESULTS:-$work}
+mkdir -p "$results"
+declared() { # SETTINGS: each scenario that declares something of them, and what
+	sed -n "s/^#: mine .*\<$1:\([A-Z]*\).*/\1/p; t found; b; :found F" "$top"/scenarios/kafka/*.sh | paste - - |
+		sed 's/^\([A-Z]*\)\t.*\/\(.*\)\.sh$/\2 \1/'
+}
+properties() { # SETTINGS: as a client's file has them
+	case $1 in
+	idempotent) printf 'acks=all\nenable.idempotence=true\n' ;;
+	*) printf '%s\nenable.idempotence=false\n' "$1" ;;
+	esac
+}
+
+for settings in ${FILES:-acks=0 acks=1 acks=all idempotent}; do
+	properties "$settings" >"$work/$settings.properties"
+	declared "$settings" >"$work/$settings.declared"
+	mapfile -t names < <(cut -d' ' -f1 "$work/$settings.declared")
+	ok "$settings: there are scenarios that declare something" test "${#names[@]}" -gt 20
+	timeout "${LIMIT:-3600}" "$mq" scenario run kafka "${names[@]}" --lab "$lab" \
+		--producer-config "$work/$settings.properties" --topic-config min.insync.replicas=2 \
+		-o json="$results/$settings.json" -o markdown="$results/$settings.md" \
+		>"$results/$settings.txt" 2>"$work/err"
+	code=$?
+	jq -r '.scenarios[] | .name as $name | .twins[] | select(.role == "mine") |
+		"\($name) \(.outcome | ascii_upcase)\t\(.why)"' "$results/$settings.json" | sort >"$work/$settings.found"
+	while read -r name outcome; do
+		found=$(awk -v name="$name" '$1 == name { print $2 }' "$work/$settings.found")
+		case $outcome,$found in
+		EITHER,SAFE | EITHER,UNSAFE) ok "$settings: $name: $found, and may be either" true ;;
+		*) is "$settings: $name" "$found" "$outcome" ;;
+		esac
+	done <"$work/$settings.declared"
+	# the bad twins and the good ones are as ever beside it
+	is "$settings: all other twins are as declared" "$(jq -r '.scenarios[] | .name as $name | .twins[] |
+		select(.role != "mine" and .outcome != "ok") | "\($name) \(.name): \(.outcome) \(.why)"' "$results/$settings.json")" ""
+	is "$settings: exit code" "$code" "$(grep -q UNSAFE "$work/$settings.found" && echo 1 || echo 0)"
+done
+done_testing
