@@ -32,6 +32,11 @@ enum broker_cap {
 	BROKER_CAP_KEYS = 1 << 4,  /* messages have keys */
 	BROKER_CAP_SETTINGS =
 		1 << 5, /* settings of destination, nodes and client can be asked for */
+	/*
+	 * Reading takes away what was read, and there are no positions: a reader numbers what it is given,
+	 * and each is given again until it is settled (reader_settle()).
+	 */
+	BROKER_CAP_QUEUE = 1 << 6,
 };
 
 #define BROKER_NO_OFFSET INT64_C(-1)
@@ -75,6 +80,8 @@ struct broker_topic {
 	size_t n_nodes;
 	struct broker_node *node;
 	char cluster_id[64];
+	unsigned caps; /* enum broker_cap: what this destination can do, of what its broker can */
+	char kind[16]; /* of a queue: "classic", "quorum", "stream"; "": there is only one kind */
 };
 void broker_topic_free(struct broker_topic *t);
 
@@ -176,7 +183,9 @@ struct broker_message {
 	size_t beside_len;
 	int64_t stamp_ms; /* the record's timestamp, ms since 1970; 0: none */
 	const char *text; /* BROKER_READ_ERROR: what the library says */
-	int32_t node;     /* BROKER_MESSAGE: that it was read from; BROKER_NO_NODE: not known */
+	bool redelivered; /* BROKER_CAP_QUEUE: the broker says that it may have been given before */
+	int32_t deliveries_before; /* BROKER_CAP_QUEUE: as counted by the broker; -1: not told */
+	int32_t node; /* BROKER_MESSAGE: that it was read from; BROKER_NO_NODE: not known */
 	bool fatal;   /* BROKER_READ_ERROR: reading cannot go on (no permission, no topic, ...) */
 	void *handle; /* private */
 };
@@ -191,7 +200,8 @@ struct broker_fence {
 	size_t key_len;
 	const void *payload;
 	size_t len;
-	int64_t offset; /* filled: where it is; BROKER_NO_OFFSET: not acked */
+	bool acked; /* filled */
+	int64_t offset; /* filled: where it is; BROKER_NO_OFFSET: not acked, or there are no positions */
 };
 
 /* ---- the operations -------------------------------------------------------------------------- */
@@ -348,6 +358,32 @@ struct broker_ops {
 	 */
 	int (*reader_bounds)(struct broker_reader *r, int32_t partition, int64_t *ret_low,
 		int64_t *ret_high, struct err *e);
+
+	/*
+	 * BROKER_CAP_QUEUE. What a reader of a queue is given it numbers from the offset of reader_start() on,
+	 * in the order in which it is given; reading is exclusive (ERR_EXISTS from reader_start(): another
+	 * consumer is there).
+	 *
+	 * Everything that was given below `offset` is recorded: it may be taken off the queue. What is not
+	 * settled when the connection ends is given again, with a new number. Does not wait for the broker.
+	 */
+	int (*reader_settle)(
+		struct broker_reader *r, int32_t partition, int64_t offset, struct err *e);
+
+	/*
+	 * Ask the queue for one message more (basic.get, never its depth, which may be wrong after a failover:
+	 * rabbitmq-facts.md section 5). What comes is given by reader_read(), and *ret_empty is false. Nothing
+	 * that this reader holds unsettled counts. Blocks up to config->timeout_ns.
+	 */
+	int (*reader_is_empty)(
+		struct broker_reader *r, int32_t partition, bool *ret_empty, struct err *e);
+
+	/*
+	 * How many messages the queue says are ready (a hint), and how many consumers it has. Blocks up to
+	 * config->timeout_ns.
+	 */
+	int (*queue_look)(const struct broker_config *c, uint64_t *ret_ready,
+		uint64_t *ret_consumers, struct err *e);
 
 	void (*reader_health)(struct broker_reader *r, struct broker_health *ret);
 	void (*reader_close)(struct broker_reader *r);

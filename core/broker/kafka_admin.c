@@ -101,6 +101,7 @@ int kafka_topic(const struct broker_config *c, struct broker_topic *ret, struct 
 	else
 		r = take_metadata(&client, md, ret, e);
 	if (r == 0) {
+		ret->caps = broker_kafka.caps;
 		cluster = rd_kafka_clusterid(client.rk, 0);
 		if (cluster) {
 			snprintf(ret->cluster_id, sizeof(ret->cluster_id), "%s", cluster);

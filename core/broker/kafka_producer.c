@@ -365,6 +365,7 @@ static int fence_event(
 
 		if (report->err)
 			return kafka_error(client, report->err, "the fence", e);
+		f->acked = true;
 		f->offset = report->offset;
 		(*acked)++;
 	}
@@ -390,6 +391,7 @@ int kafka_fence(const struct broker_config *c, struct broker_fence *fence, size_
 			.key_len = fence[i].key_len,
 			._private = &fence[i]};
 
+		fence[i].acked = false;
 		fence[i].offset = BROKER_NO_OFFSET;
 		rd_kafka_produce_batch(
 			client.topic, fence[i].partition, RD_KAFKA_MSG_F_COPY, &m, 1);

@@ -436,7 +436,14 @@ static const char *last_line(const struct execution *x, char *ret, size_t len)
 	return ret;
 }
 
-/* The script's own end: 0 and 4 are orderly. */
+#define STOPPED "stopped on request"
+
+static bool stopped_on_request(const struct execution *x)
+{
+	return x->asked_to_end && !x->overdue && x->exit_code != 0;
+}
+
+/* The script's own end: 0 and 4 are orderly, and any after a request to end. */
 static bool script_failed(const struct execution *x, char *ret_why, size_t len)
 {
 	char said[300];
@@ -445,9 +452,7 @@ static bool script_failed(const struct execution *x, char *ret_why, size_t len)
 	if (x->overdue)
 		snprintf(ret_why, len, "not finished after %lld s (while: %s)",
 			(long long)(x->scenario->deadline_ns / NS_PER_S), x->step);
-	else if (x->asked_to_end)
-		snprintf(ret_why, len, "stopped on request");
-	else if (x->exit_code != 0 && x->exit_code != EXIT_UNDECIDED)
+	else if (!x->asked_to_end && x->exit_code != 0 && x->exit_code != EXIT_UNDECIDED)
 		snprintf(ret_why, len, "the script ended with %d (while: %s): %s", x->exit_code,
 			x->step, last_line(x, said, sizeof(said)));
 	utf8_clean(ret_why); /* a log may hold anything, and texts are cut */
@@ -470,8 +475,11 @@ static json_t *twin_json(struct execution *x, size_t i, bool fault_proved)
 
 	run_name(x, t, name, sizeof(name));
 	if (x->skipped[i][0])
-		return verdicts_skipped(x->scenario, t, name, utf8_clean(x->skipped[i]));
+		return verdicts_without_report(
+			x->scenario, t, name, "skipped", utf8_clean(x->skipped[i]));
 	report = load_report(x, t);
+	if (!report && stopped_on_request(x))
+		return verdicts_without_report(x->scenario, t, name, "undecided", STOPPED);
 	ret = t->role == TWIN_MINE ? verdicts_mine(x->scenario, name, report, fault_proved)
 				   : verdicts_twin(x->scenario, t, &x->expect[i], name, report);
 	json_decref(report);
@@ -529,10 +537,11 @@ json_t *execution_judge(struct execution *x)
 {
 	char why[700];
 	bool failed = script_failed(x, why, sizeof(why));
-	bool proved = !failed && json_array_size(x->troubles) == 0;
-	json_t *twins = twins_json(x, proved);
-	json_t *ret;
+	json_t *twins, *ret;
 
+	if (stopped_on_request(x))
+		add_trouble(x, STOPPED);
+	twins = twins_json(x, !failed && json_array_size(x->troubles) == 0);
 	if (!twins)
 		return NULL;
 	ret = json_pack("{ss ss ss ss si sb sf so sO sO ss}", "name", x->scenario->name, "id",

@@ -183,13 +183,13 @@ static json_t *with_settings(json_t *ret, const struct scenario *s, const struct
 	return ret;
 }
 
-json_t *verdicts_skipped(
-	const struct scenario *s, const struct twin *t, const char *run_name, const char *why)
+json_t *verdicts_without_report(const struct scenario *s, const struct twin *t,
+	const char *run_name, const char *outcome, const char *why)
 {
 	return with_settings(json_pack("{ss ss ss ss ss s[] s[] ss ss ss}", "name", t->name, "role",
 				     twin_role_text(t->role), "run", "", "run_name", run_name,
 				     "verdict", verdict_text(VERDICT_NODATA), "found", "findings",
-				     "outcome", "skipped", "why", why, "expected", ""),
+				     "outcome", outcome, "why", why, "expected", ""),
 		s, t);
 }
 

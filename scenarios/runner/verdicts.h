@@ -14,7 +14,7 @@
  *     ok          just what was declared
  *     not-caught  a bad twin without its findings: the fault did not bite, or the auditor is blind
  *     broken      findings that were not declared: somebody broke a promise
- *     undecided   the run itself is undecided
+ *     undecided   the run itself is undecided, or was stopped before it had a report
  *     error       there is no report
  *     skipped     this cluster cannot have such a twin, and why: counts for nothing
  *
@@ -28,9 +28,9 @@
 /* report NULL: there is none. Borrowed. NULL: out of memory. */
 json_t *verdicts_twin(const struct scenario *s, const struct twin *t, const struct expect *x,
 	const char *run_name, const json_t *report);
-/* A twin that did not run, and why not. NULL: out of memory. */
-json_t *verdicts_skipped(
-	const struct scenario *s, const struct twin *t, const char *run_name, const char *why);
+/* A twin that need not have a report, and why: outcome is "skipped" or "undecided". NULL: out of memory. */
+json_t *verdicts_without_report(const struct scenario *s, const struct twin *t,
+	const char *run_name, const char *outcome, const char *why);
 json_t *verdicts_mine(
 	const struct scenario *s, const char *run_name, const json_t *report, bool fault_proved);
 

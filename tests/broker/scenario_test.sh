@@ -84,6 +84,18 @@ for ((i = 1; i <= ${KILLS:-3}; i++)); do
 	ok "... and nothing of it goes on" wait_until 120 alone
 done
 
+# --- a runner that is told to end, while the fault is on
+"$mq" scenario run kafka leader-isolated --lab "$lab" -o json="$work/result.json" >"$work/result.txt" 2>"$work/scenario.err" &
+runner=$!
+ok "a runner is at work" wait_until 60 grep -qs 'fault: isolate' "$work/scenario.err"
+kill -INT "$runner"
+wait "$runner"
+is "told to end: undecided" $? 4
+is "... in its result" "$(result '.verdict + ", " + .scenarios[0].verdict + ": " + (.scenarios[0].undecided_because | join("; ")) +
+	.scenarios[0].error')" "UNDECIDED, UNDECIDED: stopped on request"
+ok "... healed when it ends" healed
+ok "... and nothing of it goes on" alone
+
 # --- a lab of its own, and nothing left of it
 "$mq" lab down --lab "$lab" >"$work/down.log" 2>&1
 timeout 300 "$mq" scenario run kafka leader-isolated --lab "$lab" -q >"$work/result.txt" 2>"$work/scenario.err"

@@ -123,7 +123,8 @@ static void scenarios(void **unused)
 static void those_that_are_skipped(void **unused)
 {
 	struct twin t = {.name = "elr-on", .role = TWIN_GOOD};
-	json_t *twin = verdicts_skipped(&scenario, &t, "run", "this version has none");
+	json_t *twin =
+		verdicts_without_report(&scenario, &t, "run", "skipped", "this version has none");
 
 	(void)unused;
 	assert_non_null(twin);
