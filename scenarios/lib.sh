@@ -357,10 +357,10 @@ others() { # NODE: all other nodes
 fault() { # KIND NODE... [OPTIONS]
 	local out
 	step "fault: $*"
+	n_faults_on=$((n_faults_on + 1)) # from now on: whoever is told to end while it goes on must heal
 	out=$(lab fault "$@" "${FAULT_GUARD[@]}" 2>&1) || die "the fault does not go on: $out"
 	echo "$out"
 	note fault "$*"
-	n_faults_on=$((n_faults_on + 1))
 }
 restart() { # NODE [--version V]: ends in order (controlled shutdown), starts again, and all nodes answer
 	local out
