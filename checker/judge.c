@@ -13,7 +13,7 @@
 
 /* What stands of a lane on one side, over all partitions there; nothing in it was never intended. */
 struct sight {
-	struct seqset *present, *repeated, *reordered;
+	struct seqset *present, *repeated, *reordered, *redelivered;
 	uint64_t extra; /* copies beyond the first */
 };
 
@@ -83,7 +83,7 @@ static struct side_lane *lane_of(
 	return NULL;
 }
 
-#define N_SETS 12
+#define N_SETS 14
 
 /* Where a lane's sets are, but for those of outcomes. */
 static void sets_of(struct side_lane *l, struct seqset **ret[N_SETS])
@@ -99,6 +99,7 @@ static void sets_of(struct side_lane *l, struct seqset **ret[N_SETS])
 		ret[n++] = &l->sight[i].present;
 		ret[n++] = &l->sight[i].repeated;
 		ret[n++] = &l->sight[i].reordered;
+		ret[n++] = &l->sight[i].redelivered;
 	}
 }
 
@@ -390,6 +391,8 @@ static int without_phantoms(struct bench *b, enum run_side side, const struct tr
 	*ret_tracker = own.to;
 	if (!own.to)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	if (b->plan->queue[side])
+		tracker_of_queue(own.to);
 	r = witnessed_rows(b->ledger, &key, lane->partition, load_own, &own, e);
 	if (r == 0 && !tracker_next_lane(own.to, &at, ret))
 		r = err_set(e, ERR_DEFECT, "the ledger has no row of lane %u.%u.%u",
@@ -401,22 +404,56 @@ static int without_phantoms(struct bench *b, enum run_side side, const struct tr
 struct copies {
 	const struct tracker_ident *ident;
 	const struct seqset *of;
+	bool of_queue;         /* the same attempt again is no other copy */
+	struct seqset **given; /* of a queue, by attempt */
+	size_t n_given;
 	uint64_t n;
 };
+
+static void copies_release(struct copies *c)
+{
+	for (size_t i = 0; i < c->n_given; i++)
+		seqset_free(c->given[i]);
+	free(c->given);
+}
+
+/* How many of [lo, hi] a queue had not given in this attempt before: *ret_new. */
+static int note_given(
+	struct copies *c, uint16_t attempt, uint64_t lo, uint64_t hi, uint64_t *ret_new)
+{
+	if (attempt >= c->n_given) {
+		struct seqset **more = realloc(c->given, (attempt + 1u) * sizeof(struct seqset *));
+
+		if (!more)
+			return ERR_NOMEM;
+		memset(more + c->n_given, 0, (attempt + 1u - c->n_given) * sizeof(struct seqset *));
+		c->given = more;
+		c->n_given = attempt + 1u;
+	}
+	if (!c->given[attempt])
+		c->given[attempt] = seqset_new();
+	return c->given[attempt] ? seqset_add(c->given[attempt], lo, hi, ret_new) : ERR_NOMEM;
+}
 
 static int count_copies(const struct witness_row *row, void *arg, struct err *e)
 {
 	struct copies *c = arg;
 	struct seqset_iter it;
 	struct seqrange x;
+	int r = 0;
 
-	(void)e;
 	if (!is_row_of(row, c->ident))
 		return 0;
-	for (bool more = seqset_seek(c->of, row->lo, &it, &x); more && x.lo <= row->hi;
-		more = seqset_next(c->of, &it, &x))
-		c->n += (x.hi < row->hi ? x.hi : row->hi) - (x.lo > row->lo ? x.lo : row->lo) + 1;
-	return 0;
+	for (bool more = seqset_seek(c->of, row->lo, &it, &x); r == 0 && more && x.lo <= row->hi;
+		more = seqset_next(c->of, &it, &x)) {
+		uint64_t lo = x.lo > row->lo ? x.lo : row->lo;
+		uint64_t hi = x.hi < row->hi ? x.hi : row->hi, n = hi - lo + 1;
+
+		if (c->of_queue)
+			r = note_given(c, row->attempt, lo, hi, &n);
+		c->n += n;
+	}
+	return r ? err_set(e, r, "cannot count copies: %s", err_code_text(r)) : 0;
 }
 
 /* What of a lane lies above the bound; what the source has already is not the relay's. */
@@ -493,6 +530,8 @@ static int add_sight(struct sight *s, const struct tracker_lane *t)
 		r = join(&s->repeated, twice, &spare);
 	if (r == 0)
 		r = join(&s->reordered, late, &spare);
+	if (r == 0)
+		r = join(&s->redelivered, t->redelivered, &spare);
 	if (r == 0)
 		r = join(&s->present, t->seen, &spare);
 	if (r == 0)
@@ -685,6 +724,9 @@ static int judge_lane(struct bench *b, struct side_lane *l)
 	if (r == 0)
 		r = add_ranges(
 			b, FINDING_REORDERED, STAGE_PRODUCE, l, l->sight[RUN_SOURCE].reordered);
+	if (r == 0)
+		r = add_ranges(
+			b, FINDING_REDELIVERED, STAGE_CONSUME, l, l->sight[RUN_SOURCE].redelivered);
 	return r;
 }
 
@@ -743,7 +785,7 @@ static bool is_proved(struct bench *b, int64_t partition)
 static int not_the_relays(struct bench *b, const struct side_lane *l, uint64_t *ret, struct err *e)
 {
 	struct seqset *of = both(l->sight[RUN_TARGET].repeated, l->sight[RUN_SOURCE].repeated);
-	struct copies c = {.of = of};
+	struct copies c = {.of = of, .of_queue = b->plan->queue[RUN_TARGET]};
 	struct witness_key key = key_of(b, RUN_TARGET);
 	struct tracker_lane t;
 	size_t at = 0;
@@ -757,6 +799,7 @@ static int not_the_relays(struct bench *b, const struct side_lane *l, uint64_t *
 		r = witnessed_rows(b->ledger, &key, t.partition, count_copies, &c, e);
 	}
 	*ret = of ? c.n - seqset_count(of) : 0;
+	copies_release(&c);
 	seqset_free(of);
 	return r;
 }

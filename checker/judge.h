@@ -39,6 +39,7 @@ struct judge_plan {
 	bool complete; /* everything up to the end was read: what is absent is absent */
 	bool transactional;
 	bool compacted;            /* the topic's cleanup.policy */
+	bool queue[2];             /* by run_side: reading takes away, and gives again */
 	struct tracker *source;    /* everything on the log */
 	struct tracker *committed; /* with transactions: what was committed; else NULL */
 	struct tracker *target;    /* behind a relay; else NULL */

@@ -6,6 +6,12 @@
 /* Positions of foreign records are noted so far: they may be ours, damaged beyond recognition. */
 #define MAX_FOREIGN_NOTED 10000u
 
+/* Of a queue: what was given of one attempt. */
+struct attempt {
+	uint16_t number;
+	struct seqset *given;
+};
+
 struct lane {
 	struct tracker_ident ident;
 	struct seqset *seen;
@@ -13,6 +19,11 @@ struct lane {
 	struct seqset *reordered;
 	uint64_t extra;
 	uint64_t top;
+	/* of a queue */
+	struct attempt *attempt;
+	size_t n_attempts, cap_attempts;
+	struct seqset *redelivered;
+	uint64_t redeliveries;
 	/* the run that grows now; seqs [noted + 1, hi] of it are not in `seen` yet */
 	struct tracker_run run; /* lo 0: none */
 	bool in_front;          /* it began above everything seen before */
@@ -41,6 +52,7 @@ struct part {
 
 struct tracker {
 	uint64_t run_id;
+	bool of_queue;
 	struct part **parts;
 	size_t n_parts;
 };
@@ -54,6 +66,11 @@ struct tracker *tracker_new(uint64_t run_id)
 	return t;
 }
 
+void tracker_of_queue(struct tracker *t)
+{
+	t->of_queue = true;
+}
+
 static void lane_free(struct lane *l)
 {
 	if (!l)
@@ -61,6 +78,10 @@ static void lane_free(struct lane *l)
 	seqset_free(l->seen);
 	seqset_free(l->repeated);
 	seqset_free(l->reordered);
+	seqset_free(l->redelivered);
+	for (size_t i = 0; i < l->n_attempts; i++)
+		seqset_free(l->attempt[i].given);
+	free(l->attempt);
 	free(l);
 }
 
@@ -181,7 +202,8 @@ static struct lane *add_lane(struct part *p, const struct tracker_ident *ident, 
 	l->seen = seqset_new();
 	l->repeated = seqset_new();
 	l->reordered = seqset_new();
-	if (!l->seen || !l->repeated || !l->reordered) {
+	l->redelivered = seqset_new();
+	if (!l->seen || !l->repeated || !l->reordered || !l->redelivered) {
 		lane_free(l);
 		return NULL;
 	}
@@ -217,14 +239,42 @@ static int note_front(struct lane *l)
 	return from <= l->run.hi ? seqset_add(l->seen, from, l->run.hi, NULL) : 0;
 }
 
+/* What was given of an attempt; NULL: nothing yet. */
+static struct attempt *find_attempt(struct lane *l, uint16_t number)
+{
+	for (size_t i = 0; i < l->n_attempts; i++)
+		if (l->attempt[i].number == number)
+			return &l->attempt[i];
+	return NULL;
+}
+
+static int note_given(struct lane *l, uint16_t number, uint64_t lo, uint64_t hi)
+{
+	struct attempt *a = find_attempt(l, number);
+
+	if (!a) {
+		if (reserve(&l->attempt, l->n_attempts, &l->cap_attempts, sizeof(*l->attempt)))
+			return ERR_NOMEM;
+		a = &l->attempt[l->n_attempts];
+		a->number = number;
+		a->given = seqset_new();
+		if (!a->given)
+			return ERR_NOMEM;
+		l->n_attempts++;
+	}
+	return seqset_add(a->given, lo, hi, NULL);
+}
+
 /* Put the growing run, as far as it is, among the rows to be taken. */
-static int emit_run(struct part *p, struct lane *l)
+static int emit_run(struct tracker *t, struct part *p, struct lane *l)
 {
 	int r;
 
 	if (!l->run.lo)
 		return 0;
 	r = note_front(l);
+	if (r == 0 && t->of_queue)
+		r = note_given(l, l->run.attempt, l->run.lo, l->run.hi);
 	if (r == 0)
 		r = reserve(&p->run, p->n_runs, &p->cap_runs, sizeof(*p->run));
 	if (r)
@@ -249,8 +299,9 @@ static int make_active(struct part *p, struct lane *l)
 }
 
 /* One seq that is not simply the next in front: is it a repeat, late, or a jump ahead? */
-static int judge_seq(struct lane *l, uint64_t seq, enum tracker_kind *ret_kind)
+static int judge_seq(struct lane *l, uint64_t seq, uint16_t attempt, enum tracker_kind *ret_kind)
 {
+	const struct attempt *a;
 	uint64_t added;
 	int r;
 
@@ -266,19 +317,25 @@ static int judge_seq(struct lane *l, uint64_t seq, enum tracker_kind *ret_kind)
 		*ret_kind = TRACKED_LATE;
 		return seqset_add(l->reordered, seq, seq, NULL);
 	}
+	a = find_attempt(l, attempt); /* there are some of queues alone */
+	if (a && seqset_has(a->given, seq)) {
+		*ret_kind = TRACKED_REDELIVERY;
+		l->redeliveries++;
+		return seqset_add(l->redelivered, seq, seq, NULL);
+	}
 	*ret_kind = TRACKED_REPEAT;
 	l->extra++;
 	return seqset_add(l->repeated, seq, seq, NULL);
 }
 
-static int begin_run(struct part *p, struct lane *l, int64_t offset, uint64_t seq, uint16_t attempt,
-	enum tracker_kind *ret_kind)
+static int begin_run(struct tracker *t, struct part *p, struct lane *l, int64_t offset,
+	uint64_t seq, uint16_t attempt, enum tracker_kind *ret_kind)
 {
 	bool front = seq > l->top;
-	int r = emit_run(p, l);
+	int r = emit_run(t, p, l);
 
 	if (r == 0)
-		r = judge_seq(l, seq, ret_kind);
+		r = judge_seq(l, seq, attempt, ret_kind);
 	if (r == 0)
 		r = make_active(p, l);
 	if (r)
@@ -288,14 +345,14 @@ static int begin_run(struct part *p, struct lane *l, int64_t offset, uint64_t se
 	return 0;
 }
 
-static int take_seq(struct part *p, struct lane *l, int64_t offset, uint64_t seq, uint16_t attempt,
-	enum tracker_kind *ret_kind)
+static int take_seq(struct tracker *t, struct part *p, struct lane *l, int64_t offset, uint64_t seq,
+	uint16_t attempt, enum tracker_kind *ret_kind)
 {
 	struct tracker_run *run = &l->run;
 	int r;
 
 	if (!run->lo || seq != run->hi + 1 || attempt != run->attempt)
-		return begin_run(p, l, offset, seq, attempt, ret_kind);
+		return begin_run(t, p, l, offset, seq, attempt, ret_kind);
 	if (l->in_front) {
 		/* the way of nearly every message */
 		run->hi = seq;
@@ -306,8 +363,8 @@ static int take_seq(struct part *p, struct lane *l, int64_t offset, uint64_t seq
 	}
 	/* a run of old seqs that reaches the front becomes a new one there */
 	if (seq > l->top)
-		return begin_run(p, l, offset, seq, attempt, ret_kind);
-	r = judge_seq(l, seq, ret_kind);
+		return begin_run(t, p, l, offset, seq, attempt, ret_kind);
+	r = judge_seq(l, seq, attempt, ret_kind);
 	if (r == 0) {
 		run->hi = seq;
 		run->last_offset = offset;
@@ -328,7 +385,7 @@ int tracker_message(struct tracker *t, int32_t partition, int64_t offset,
 		p->first_offset = offset;
 	p->records++;
 	p->ours++;
-	return take_seq(p, l, offset, seq, attempt, ret_kind);
+	return take_seq(t, p, l, offset, seq, attempt, ret_kind);
 }
 
 static int note_damage(struct part *p, const struct tracker_damage *d)
@@ -437,20 +494,17 @@ int tracker_load(struct tracker *t, int32_t partition, const struct tracker_run 
 		return ERR_NOMEM;
 	p->sum_records += run->hi - run->lo + 1;
 	p->sum_ours += run->hi - run->lo + 1;
-	if (run->lo > l->top) {
-		l->top = run->hi;
-		return seqset_add(l->seen, run->lo, run->hi, NULL);
-	}
 	for (uint64_t seq = run->lo; r == 0 && seq <= run->hi; seq++) {
-		bool front = seq > l->top;
-
-		r = judge_seq(l, seq, &kind);
-		if (r == 0 && front) {
-			/* the rest lies in front of everything */
+		if (seq > l->top) {
+			/* it and the rest lie in front of everything */
 			l->top = run->hi;
-			return seqset_add(l->seen, seq, run->hi, NULL);
+			r = seqset_add(l->seen, seq, run->hi, NULL);
+			break;
 		}
+		r = judge_seq(l, seq, run->attempt, &kind);
 	}
+	if (r == 0 && t->of_queue)
+		r = note_given(l, run->attempt, run->lo, run->hi);
 	return r;
 }
 
@@ -486,7 +540,7 @@ int tracker_take(
 	if (!p)
 		return ERR_NOMEM;
 	for (size_t i = 0; r == 0 && i < p->n_active; i++)
-		r = emit_run(p, p->active[i]);
+		r = emit_run(t, p, p->active[i]);
 	if (r)
 		return r;
 	for (size_t i = 0; i < p->n_active; i++)
@@ -541,7 +595,7 @@ bool tracker_next_lane(struct tracker *t, size_t *at, struct tracker_lane *ret)
 		if (note_front(l))
 			BUG("out of memory in a lane's set");
 		*ret = (struct tracker_lane){(int32_t)part, l->ident, l->seen, l->repeated,
-			l->extra, l->reordered, l->top};
+			l->extra, l->reordered, l->redelivered, l->top};
 		*at = part << 32 | (lane + 1);
 		return true;
 	}
@@ -570,6 +624,7 @@ void tracker_totals(struct tracker *t, struct tracker_totals *ret)
 			seen = seqset_count(l->seen);
 			ret->distinct += seen;
 			ret->extra += l->extra;
+			ret->redelivered += l->redeliveries;
 			ret->reordered += seqset_count(l->reordered);
 			ret->missing += l->top - seen;
 		}

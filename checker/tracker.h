@@ -17,6 +17,10 @@
  * evidence (runs of consecutive seqs, in log order, taken piece by piece and written to the ledger) and
  * its own judgement of repeats and order, which must agree with what SQL computes from that evidence.
  * It knows nothing of brokers, databases and time. Not thread-safe.
+ *
+ * What a queue gives has no positions of its own: offsets are the numbers of its deliveries. There an
+ * identity of the same attempt given again is one message given twice, and only another attempt is another
+ * copy (see tracker_of_queue()).
  */
 struct tracker;
 
@@ -30,10 +34,11 @@ struct tracker_ident {
 
 /* What a record is. */
 enum tracker_kind {
-	TRACKED_FIRST,  /* the first copy of a message of ours, in order */
-	TRACKED_GAP,    /* the same, but what should have come before it did not */
-	TRACKED_LATE,   /* the first copy, behind that of a higher seq */
-	TRACKED_REPEAT, /* another copy of one that was seen */
+	TRACKED_FIRST,      /* the first copy of a message of ours, in order */
+	TRACKED_GAP,        /* the same, but what should have come before it did not */
+	TRACKED_LATE,       /* the first copy, behind that of a higher seq */
+	TRACKED_REPEAT,     /* another copy of one that was seen */
+	TRACKED_REDELIVERY, /* of a queue: one that was seen is given again, and is no other copy */
 	TRACKED_FENCE,
 	TRACKED_FOREIGN,   /* another run's, or not mqaudit's */
 	TRACKED_CORRUPTED, /* ours, but the payload is damaged: who it was is known */
@@ -76,17 +81,23 @@ struct tracker_lane {
 	const struct seqset *repeated; /* seqs with more than one copy */
 	uint64_t extra;                /* copies beyond the first */
 	const struct seqset *reordered;
-	uint64_t top; /* the highest seq seen */
+	const struct seqset *redelivered; /* of a queue: seqs that were given again */
+	uint64_t top;                     /* the highest seq seen */
 };
 
 /* Sums over everything that counts now. */
 struct tracker_totals {
 	uint64_t records, ours, foreigners, fences, corrupted;
 	uint64_t distinct, extra, reordered,
-		missing; /* missing: below the top of a lane, not seen */
+		missing;      /* missing: below the top of a lane, not seen */
+	uint64_t redelivered; /* of a queue: given again, each time counted */
 };
+
 /* A tracker for a run. NULL: out of memory. */
 struct tracker *tracker_new(uint64_t run_id);
+
+/* From now on, before the first record: what it is fed with comes from a queue. */
+void tracker_of_queue(struct tracker *t);
 void tracker_free(struct tracker *t);
 
 /*

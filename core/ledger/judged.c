@@ -231,6 +231,7 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 		{"read", COUNT(read)},
 		{"distinct", COUNT(distinct)},
 		{"extra", COUNT(extra)},
+		{"redelivered", COUNT(redelivered)},
 		{"aborted", COUNT(aborted)},
 		{"foreign", COUNT(foreign)},
 		{"phantom", COUNT(phantom)},
@@ -240,6 +241,7 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 		{"target_read", COUNT(target_read)},
 		{"target_distinct", COUNT(target_distinct)},
 		{"target_extra", COUNT(target_extra)},
+		{"target_redelivered", COUNT(target_redelivered)},
 		{"target_foreign", COUNT(target_foreign)},
 		{"target_phantom", COUNT(target_phantom)},
 		{"target_corrupted", COUNT(target_corrupted)},
@@ -295,12 +297,12 @@ bool judged_sums_hold(const struct judged_sums *s, char *text, size_t len)
 			s->in_flight,
 		text, len);
 	ok &= sum_holds("records read", s->read, "accounted for",
-		s->distinct + s->extra + s->aborted + s->foreign + s->phantom + s->corrupted +
-			s->fences,
+		s->distinct + s->extra + s->redelivered + s->aborted + s->foreign + s->phantom +
+			s->corrupted + s->fences,
 		text, len);
 	ok &= sum_holds("records read behind the relay", s->target_read, "accounted for",
-		s->target_distinct + s->target_extra + s->target_foreign + s->target_phantom +
-			s->target_corrupted + s->target_fences,
+		s->target_distinct + s->target_extra + s->target_redelivered + s->target_foreign +
+			s->target_phantom + s->target_corrupted + s->target_fences,
 		text, len);
 	return ok;
 }

@@ -77,10 +77,11 @@ struct judged_sums {
 	uint64_t unrecorded_absent;
 	uint64_t
 		maybe_intended; /* leased, absent, and only a lost journal knew whether they were sent */
-	uint64_t read, distinct, extra, aborted, foreign, phantom, corrupted, fences, pending;
+	uint64_t read, distinct, extra, redelivered, aborted, foreign, phantom, corrupted, fences,
+		pending;
 	/* behind a relay */
-	uint64_t target_read, target_distinct, target_extra, target_foreign, target_phantom,
-		target_corrupted, target_fences;
+	uint64_t target_read, target_distinct, target_extra, target_redelivered, target_foreign,
+		target_phantom, target_corrupted, target_fences;
 };
 MUST_CHECK int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement,
 	struct judged_sums *ret, struct err *e);

@@ -38,6 +38,7 @@ struct record {
 	bool fence, foreign, aborted;
 	enum damage damage;
 	struct tracker_ident ident;
+	uint16_t attempt;
 	uint64_t seq;
 	int64_t offset;
 	uint64_t order; /* sort key while a log is made */
@@ -57,7 +58,7 @@ struct lane {
 
 /* What is counted here, message by message; and of how much all cases were made. */
 struct tally {
-	uint64_t phantom[2], duplicated[2], relay_lost, relay_pending;
+	uint64_t phantom[2], duplicated[2], redelivered[2], relay_lost, relay_pending;
 	uint64_t aborted, foreign, corrupted;
 	uint64_t placed, between; /* positions of findings */
 };
@@ -79,6 +80,8 @@ struct test {
 	int64_t fence_at
 		[PARTS]; /* partition behind the relay where a fence came out; -1: nowhere */
 	bool transactional, relayed, bounded, complete, behind;
+	bool queue
+		[2]; /* reading takes away: the same attempt again is given again, no other copy */
 	bool eventful; /* cuts, sweeps, retention, journals that are not complete: no third judge */
 	int64_t start[PARTS];
 	struct event event[2][PARTS];
@@ -125,7 +128,8 @@ static enum damage draw_damage(struct test *t)
 /* Put a message where it belongs, or, rarely, elsewhere: late, twice, on another partition. */
 static void store(struct test *t, int side, uint32_t partition, struct record r, unsigned faults)
 {
-	uint32_t at = chance(t, faults / 4) ? (uint32_t)rng_below(&t->rng, PARTS) : partition;
+	bool elsewhere = !t->queue[side] && chance(t, faults / 4);
+	uint32_t at = elsewhere ? (uint32_t)rng_below(&t->rng, PARTS) : partition;
 
 	if (chance(t, faults))
 		r.order += rng_below(&t->rng, 60);
@@ -133,7 +137,10 @@ static void store(struct test *t, int side, uint32_t partition, struct record r,
 	while (chance(t, faults)) {
 		r.order += rng_below(&t->rng, 200);
 		r.damage = WHOLE;
-		put(&t->log[side][chance(t, 10) ? rng_below(&t->rng, PARTS) : at], &r);
+		r.attempt += (uint16_t)rng_below(&t->rng, 2);
+		put(&t->log[side]
+			   [!t->queue[side] && chance(t, 10) ? rng_below(&t->rng, PARTS) : at],
+			&r);
 	}
 }
 
@@ -383,6 +390,7 @@ static int feed(struct reading *d, const struct record *r)
 		.nonce = r->ident.nonce,
 		.partition = r->ident.lane,
 		.seq = r->seq ? r->seq : 1,
+		.attempt = r->attempt,
 		.length = MESSAGE_LEN};
 	enum tracker_kind kind;
 
@@ -548,6 +556,8 @@ static int read_log(
 	t->tracker[i] = tracker_new((uint64_t)t->run.id);
 	if (!t->tracker[i])
 		return err_set(e, ERR_NOMEM, "out of memory");
+	if (t->queue[side])
+		tracker_of_queue(t->tracker[i]);
 	for (int32_t p = 0; r == 0 && p < PARTS; p++) {
 		struct reading d = {.t = t,
 			.key = {t->run.id, side, isolation},
@@ -585,6 +595,18 @@ static int note_fences(struct test *t, uint32_t judgement, struct err *e)
 	return r;
 }
 
+static int note_queues(struct test *t, struct err *e)
+{
+	static const char *const names[] = {"reads"}, *const values[] = {"queue"};
+	int r = 0;
+
+	for (int side = RUN_SOURCE; r == 0 && side <= RUN_TARGET; side++)
+		if (t->queue[side])
+			r = run_put_settings(t->l, t->run.id, run_side_text((enum run_side)side),
+				names, values, 1, e);
+	return r;
+}
+
 /* ---- the third judge ------------------------------------------------------------------------- */
 
 static const struct lane *lane_of(const struct test *t, const struct record *r, bool with_nonce)
@@ -611,20 +633,29 @@ static bool counts(const struct record *r)
 	return !r->fence && !r->foreign && !r->aborted && r->damage == WHOLE;
 }
 
-/* Copies of a message of a lane on a side; *ret_damaged: one of them with a damaged payload. */
-static uint64_t copies(
-	const struct test *t, int side, const struct lane *l, uint64_t seq, bool *ret_damaged)
+/*
+ * Copies of a message of a lane on a side; *ret_damaged: one of them with a damaged payload; *ret_again: how
+ * often a queue gave one again.
+ */
+static uint64_t copies(const struct test *t, int side, const struct lane *l, uint64_t seq,
+	bool *ret_damaged, uint64_t *ret_again)
 {
+	bool given[MAX_RECORDS] = {false}; /* by attempt */
 	uint64_t n = 0;
 
 	*ret_damaged = false;
+	*ret_again = 0;
 	for (uint32_t p = 0; p < PARTS; p++) {
 		for (size_t i = 0; i < t->log[side][p].n; i++) {
 			const struct record *r = &t->log[side][p].r[i];
 
 			if (r->fence || r->foreign || r->seq != seq)
 				continue;
-			n += counts(r) && lane_of(t, r, true) == l;
+			if (counts(r) && lane_of(t, r, true) == l) {
+				*ret_again += t->queue[side] && given[r->attempt];
+				n += !t->queue[side] || !given[r->attempt];
+				given[r->attempt] = true;
+			}
 			*ret_damaged |= r->damage == PAYLOAD && lane_of(t, r, false) == l;
 		}
 	}
@@ -693,12 +724,14 @@ static void count_lanes(const struct test *t, struct tally *ret)
 
 		for (uint64_t seq = 1; seq <= l->n; seq++) {
 			bool damaged;
-			uint64_t a = copies(t, 0, l, seq, &damaged), b;
+			uint64_t again, a = copies(t, 0, l, seq, &damaged, &again), b;
 
+			ret->redelivered[0] += again;
 			ret->duplicated[0] += a > 1 ? a - 1 : 0;
 			if (!t->relayed)
 				continue;
-			b = copies(t, 1, l, seq, &damaged);
+			b = copies(t, 1, l, seq, &damaged, &again);
+			ret->redelivered[1] += again;
 			ret->duplicated[1] += a < 2 && b > 1 ? b - 1 : 0;
 			if (a && !b && !damaged)
 				*(sure ? &ret->relay_lost : &ret->relay_pending) += 1;
@@ -738,6 +771,12 @@ static int compare_tally(
 			want->relay_pending, e);
 	if (r == 0)
 		r = differs("aborted", s->aborted, want->aborted, e);
+	if (r == 0)
+		r = differs("redelivered", s->redelivered, want->redelivered[0], e);
+	if (r == 0)
+		r = differs("redelivered behind", s->target_redelivered, want->redelivered[1], e);
+	t->sum.redelivered[0] += want->redelivered[0];
+	t->sum.redelivered[1] += want->redelivered[1];
 	t->sum.phantom[0] += want->phantom[0];
 	t->sum.phantom[1] += want->phantom[1];
 	t->sum.duplicated[0] += want->duplicated[0];
@@ -809,7 +848,8 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 		.source = t->tracker[0],
 		.committed = t->tracker[1],
 		.target = t->tracker[2],
-		.relay_bounded = t->bounded};
+		.relay_bounded = t->bounded,
+		.queue = {t->queue[0], t->queue[1]}};
 	struct findings *sql = findings_new(), *memory = NULL;
 	struct judged_sums sums;
 	struct tally want = {0};
@@ -852,7 +892,9 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	t->bounded = t->relayed && chance(t, 15);
 	t->complete = chance(t, 85);
 	t->behind = chance(t, 85);
-	t->eventful = chance(t, 40);
+	t->queue[0] = !t->transactional && chance(t, 30);
+	t->queue[1] = t->relayed && chance(t, 30);
+	t->eventful = !t->queue[0] && !t->queue[1] && chance(t, 40);
 	r = make_run(t, number, e);
 	if (r)
 		return r;
@@ -871,9 +913,12 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	if (r == 0 && t->relayed)
 		r = note_fences(t, judgement, e);
 	if (r == 0)
+		r = note_queues(t, e);
+	if (r == 0)
 		r = judge(t, judgement, e);
 	if (r)
-		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s", number, t->eventful ? ", eventful" : "",
+		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s%s%s", number, t->queue[0] ? ", queue" : "",
+			t->queue[1] ? ", queue behind" : "", t->eventful ? ", eventful" : "",
 			t->transactional ? ", transactional" : "", t->relayed ? ", relayed" : "",
 			t->bounded ? ", bounded" : "", t->complete ? "" : ", incomplete");
 	for (int i = 0; i < 3; i++) {
@@ -905,10 +950,12 @@ int main(int argc, char **argv)
 	printf("cases %" PRIu64 "\nphantom %" PRIu64 "\nphantom_behind %" PRIu64
 	       "\nduplicated %" PRIu64 "\nduplicated_behind %" PRIu64 "\nlost_behind %" PRIu64
 	       "\npending_behind %" PRIu64 "\naborted %" PRIu64 "\nforeign %" PRIu64
-	       "\ncorrupted %" PRIu64 "\nplaced %" PRIu64 "\nbetween %" PRIu64 "\n",
+	       "\ncorrupted %" PRIu64 "\nplaced %" PRIu64 "\nbetween %" PRIu64
+	       "\nredelivered %" PRIu64 "\nredelivered_behind %" PRIu64 "\n",
 		n, t->sum.phantom[0], t->sum.phantom[1], t->sum.duplicated[0], t->sum.duplicated[1],
 		t->sum.relay_lost, t->sum.relay_pending, t->sum.aborted, t->sum.foreign,
-		t->sum.corrupted, t->sum.placed, t->sum.between);
+		t->sum.corrupted, t->sum.placed, t->sum.between, t->sum.redelivered[0],
+		t->sum.redelivered[1]);
 	for (int k = 0; k < FINDING_N; k++)
 		if (t->found[k])
 			printf("found_%s %" PRIu64 "\n", finding_text((enum finding_kind)k),

@@ -53,11 +53,17 @@ declare
 	v_target bool;
 	v_compact bool;
 	v_keys text;
+	-- sides that are queues: what they give has no positions but the numbers of its deliveries
+	v_queues mqaudit.side_kind[];
 begin
 	select transactional, target is not null, keys into strict v_transactional, v_target, v_keys
 	from mqaudit.run where run_id = p_run;
 	v_compact := exists (select from mqaudit.setting where run_id = p_run and scope = 'topic'
 	                     and name = 'cleanup.policy' and value like '%compact%');
+
+	v_queues := array(select case scope when 'target' then 'target' else 'source' end::mqaudit.side_kind
+	                  from mqaudit.setting where run_id = p_run and scope in ('source', 'target')
+	                  and name = 'reads' and value = 'queue');
 
 	drop table if exists j_lane, j_outcome, j_row, j_sum, j_phantom, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
 
@@ -156,16 +162,22 @@ begin
 	create temp table j_part on commit drop as
 	with touched as (
 		select m.side, m.producer_id, m.epoch, m.partition, m.read_partition, m.ord, m.lo, m.hi,
-		       m.before_hi, m.range, coalesce(e.earlier, '{}') as earlier
+		       m.before_hi, m.range, coalesce(e.earlier, '{}') as earlier,
+		       case when m.side = any (v_queues) then coalesce(e.same, '{}')
+		            else '{}'::int8multirange end as same
 		from j_multi m
 		left join lateral (
-			select range_agg(x.range) as earlier from j_multi x
+			-- a queue gives the same attempt again; another attempt is another copy
+			select range_agg(x.range) as earlier,
+			       range_agg(x.range) filter (where x.attempt = m.attempt) as same
+			from j_multi x
 			where x.seqs && m.seqs and x.range && m.range and x.ord < m.ord and x.side = m.side
 			  and x.producer_id = m.producer_id and x.epoch = m.epoch and x.partition = m.partition
 		) e on true
 		where m.ord > 1
 	)
-	select side, producer_id, epoch, partition, int8multirange(range) * earlier as repeated,
+	select side, producer_id, epoch, partition, int8multirange(range) * earlier - same as repeated,
+	       int8multirange(range) * same as redelivered,
 	       case when before_hi is null or before_hi <= lo then '{}'::int8multirange
 	            else mqaudit.span(lo, least(hi, before_hi - 1)) - earlier end as reordered
 	from touched;
@@ -173,6 +185,12 @@ begin
 	insert into j_find
 	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u), ''
 	from j_part, unnest(repeated) u where side = 'source';
+
+	insert into j_find
+	select 'redelivered', 'consume', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
+	       'the queue gave it again'
+	from (select producer_id, epoch, partition, range_agg(u) as seqs
+	      from j_part, unnest(redelivered) u where side = 'source' group by 1, 2, 3) s, unnest(s.seqs) r;
 
 	insert into j_find
 	select 'reordered', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
@@ -655,7 +673,9 @@ begin
 				  and superseded is null
 			), c as (
 				select coalesce(sum(mqaudit.card(present)), 0)::int8 as distinct_n,
-				       coalesce(sum(positions), 0)::int8 as positions
+				       coalesce(sum(positions), 0)::int8 as positions,
+				       (select coalesce(sum(mqaudit.card(redelivered)), 0)::int8 from j_part
+				        where side = 'source') as redelivered
 				from j_seen where side = 'source'
 			), u as (
 				-- in the log, and not committed
@@ -682,20 +702,23 @@ begin
 			), tc as (
 				select coalesce(sum(mqaudit.card(present)), 0)::int8 as distinct_n,
 				       coalesce(sum(positions), 0)::int8 as positions,
-				       (select coalesce(sum(hi - lo + 1), 0)::int8 from j_phantom where side = 'target') as phantom
+				       (select coalesce(sum(hi - lo + 1), 0)::int8 from j_phantom where side = 'target') as phantom,
+				       (select coalesce(sum(mqaudit.card(redelivered)), 0)::int8 from j_part
+				        where side = 'target') as redelivered
 				from j_seen where side = 'target'
 			)
 			select jsonb_build_object(
 				'intended', o.intended, 'acked', o.acked, 'unconfirmed', o.unconfirmed, 'refused', o.refused,
 				'unknown', o.unknown, 'none', o.none, 'unrecorded', o.unrecorded, 'in_flight', o.in_flight,
 				'unrecorded_absent', o.unrecorded_absent, 'maybe_intended', o.maybe_intended,
-				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n,
+				'read', s.read, 'distinct', c.distinct_n, 'extra', c.positions - c.distinct_n - c.redelivered,
 				'aborted', greatest(u.aborted, 0), 'foreign', s.foreigners - (f.corrupted - s.corrupted),
 				'phantom', f.phantom, 'corrupted', f.corrupted, 'fences', s.fences,
-				'pending', f.pending, 'redelivered', 0, 'lost', f.lost, 'expired', f.expired,
+				'pending', f.pending, 'redelivered', c.redelivered, 'lost', f.lost, 'expired', f.expired,
 				'duplicated', f.duplicated, 'reordered', f.reordered, 'unread', f.unread,
 				'unacknowledged', f.unacknowledged, 'ours', s.ours, 'target_read', t.read,
-				'target_distinct', tc.distinct_n, 'target_extra', tc.positions - tc.distinct_n,
+				'target_distinct', tc.distinct_n, 'target_extra', tc.positions - tc.distinct_n - tc.redelivered,
+				'target_redelivered', tc.redelivered,
 				'target_foreign', t.foreigners, 'target_phantom', tc.phantom,
 				'target_corrupted', t.corrupted, 'target_fences', t.fences,
 				'withdrawn', (select coalesce(sum(count), 0) from mqaudit.finding

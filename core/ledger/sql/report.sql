@@ -18,6 +18,10 @@ with run as (
 	group by 1, 2, 3, 4
 ), seen as (
 	select * from sighted where side = 'source'
+), queue as (
+	-- what a queue gives more than once is taken for given again until it is judged
+	select exists (select from mqaudit.setting where run_id = $1 and scope = 'source' and name = 'reads'
+	               and value = 'queue') as source
 ), lane as (
 	select l.*, coalesce(s.present, '{}') as present
 	from mqaudit.judge_lanes($1) l left join seen s using (producer_id, epoch, partition)
@@ -51,8 +55,9 @@ with run as (
 		'pending', coalesce(sum(mqaudit.card(acked + unconfirmed - present)), 0)::int8,
 		'read', (select records from segment),
 		'distinct', (select coalesce(sum(mqaudit.card(present)), 0)::int8 from seen),
-		'extra', (select coalesce(sum(positions - mqaudit.card(present)), 0)::int8 from seen),
-		'aborted', 0, 'phantom', 0, 'redelivered', 0,
+		'extra', (select coalesce(sum(positions - mqaudit.card(present)), 0)::int8 from seen, queue where not source),
+		'aborted', 0, 'phantom', 0,
+		'redelivered', (select coalesce(sum(positions - mqaudit.card(present)), 0)::int8 from seen, queue where source),
 		'foreign', (select foreigners from segment), 'corrupted', (select corrupted from segment),
 		'fences', (select fences from segment),
 		'withdrawn', (select coalesce(sum(count), 0)::int8 from mqaudit.finding
