@@ -128,7 +128,8 @@ static enum damage draw_damage(struct test *t)
 /* Put a message where it belongs, or, rarely, elsewhere: late, twice, on another partition. */
 static void store(struct test *t, int side, uint32_t partition, struct record r, unsigned faults)
 {
-	bool elsewhere = !t->queue[side] && chance(t, faults / 4);
+	/* a queue has one partition: each lane keeps to its own, in front of the relay as well */
+	bool queue = t->queue[0] || t->queue[1], elsewhere = !queue && chance(t, faults / 4);
 	uint32_t at = elsewhere ? (uint32_t)rng_below(&t->rng, PARTS) : partition;
 
 	if (chance(t, faults))
