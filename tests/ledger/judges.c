@@ -139,9 +139,7 @@ static void store(struct test *t, int side, uint32_t partition, struct record r,
 		r.order += rng_below(&t->rng, 200);
 		r.damage = WHOLE;
 		r.attempt += (uint16_t)rng_below(&t->rng, 2);
-		put(&t->log[side]
-			   [!t->queue[side] && chance(t, 10) ? rng_below(&t->rng, PARTS) : at],
-			&r);
+		put(&t->log[side][!queue && chance(t, 10) ? rng_below(&t->rng, PARTS) : at], &r);
 	}
 }
 
