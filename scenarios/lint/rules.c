@@ -475,7 +475,7 @@ static const struct rule rules[] = {
 	{"power-cut-all", &unacked_forgotten, MAYBE},
 	{"power-cut-all", &refused_forgotten, MAYBE},
 	BREAKS("power-cut-all"),
-	{"client-gives-up", &unacked_frozen, SURE},
+	{"client-gives-up", &unacked_frozen, MAYBE},
 	{"client-gives-up", &refused_frozen, SURE},
 	{"client-gives-up", &twice, MAYBE},
 	{"client-gives-up", &disorder, MAYBE},

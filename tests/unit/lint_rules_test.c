@@ -170,7 +170,7 @@ static void giving_up_is_shown_and_breaks_nothing(void **state)
 	assert_string_equal(predicted(f, "client-gives-up"), "");
 	f.give_up_ms = 4000;
 	assert_string_equal(
-		predicted(f, "client-gives-up"), "unacknowledged@produce! refused@produce!");
+		predicted(f, "client-gives-up"), "unacknowledged@produce refused@produce!");
 	assert_string_equal(
 		predicted(f, "leader-killed"), "unacknowledged@produce refused@produce");
 	f.give_up_ms = 10000;
