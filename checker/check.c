@@ -27,6 +27,7 @@
 #define STATUS_NS (200 * NS_PER_MS)
 #define PLAIN_LINE_NS (5 * NS_PER_S)
 #define LOOK_NS NS_PER_S /* at provisional findings */
+#define STRANGERS_NS NS_PER_S
 #define FOLD_NS (5 * NS_PER_S)
 #define FOLD_AGE_S 10
 #define TICK_NS (50 * NS_PER_MS)
@@ -63,6 +64,10 @@ struct check {
 	bool fenced;
 	uint64_t fence_number;     /* of the last fence that was read */
 	bool behind;               /* all that is behind the relay was read */
+	bool queue[2];             /* by run_side: reading takes away */
+	const char *drain;         /* of a queue: live, end or never */
+	uint64_t strangers;        /* consumers of the queue that were not ours, at most */
+	int64_t next_strangers_ns;
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
@@ -278,6 +283,27 @@ static int target_starts(struct check *c, struct err *e)
 	return c->start[RUN_TARGET] ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+/* What is on a side: a log, or a queue, from which reading takes away? */
+static int look_at_kind(struct check *c, enum run_side side, struct err *e)
+{
+	const struct destination *d = side == RUN_TARGET ? &c->target : &c->source;
+	static const char *const names[] = {"reads"};
+	const char *values[] = {"queue"};
+	struct broker_topic topic;
+	int r;
+
+	if (!(d->ops->caps & BROKER_CAP_QUEUE))
+		return 0;
+	r = d->ops->topic(&d->config, &topic, e);
+	if (r)
+		return r;
+	c->queue[side] = topic.caps & BROKER_CAP_QUEUE;
+	broker_topic_free(&topic);
+	return c->queue[side] ? run_put_settings(c->ledger, c->run.id, run_side_text(side), names,
+					values, 1, e)
+			      : 0;
+}
+
 static int open_destinations(struct check *c, const char *url, struct err *e)
 {
 	struct props *warnings = NULL;
@@ -299,8 +325,10 @@ static int open_destinations(struct check *c, const char *url, struct err *e)
 			strcmp(given.text, c->run.destination) != 0 ? url : c->run.target,
 			&c->o->destination, &c->target, NULL, e);
 	destination_release(&given);
-	if (r == 0 && !(c->source.ops->caps & BROKER_CAP_POSITIONS))
-		r = err_set(e, ERR_USAGE, "%s has no positions to read by", c->source.ops->scheme);
+	if (r == 0)
+		r = look_at_kind(c, RUN_SOURCE, e);
+	if (r == 0 && c->has_target)
+		r = look_at_kind(c, RUN_TARGET, e);
 	if (r == 0)
 		r = run_starts(c->ledger, c->run.id, RUN_SOURCE, &c->start[RUN_SOURCE],
 			&c->n_start[RUN_SOURCE], e);
@@ -325,6 +353,7 @@ static int start_witness(struct check *c, enum witness_index i, struct err *e)
 		.n_partitions = c->n_start[side],
 		.source = c->source_name,
 		.record_messages = strcmp(c->o->record, "messages") == 0,
+		.queue = c->queue[side],
 	};
 
 	return witness_start(&plan, &c->witness[i], e);
@@ -333,7 +362,7 @@ static int start_witness(struct check *c, enum witness_index i, struct err *e)
 /* How this checker differs from one without options. */
 static int put_settings(struct check *c, struct err *e)
 {
-	const char *names[2], *values[2];
+	const char *names[3], *values[3];
 	char text[UNITS_LEN];
 	size_t n = 0;
 
@@ -346,7 +375,49 @@ static int put_settings(struct check *c, struct err *e)
 		names[n] = "record";
 		values[n++] = c->o->record;
 	}
+	if (c->o->no_policy) {
+		names[n] = "no-policy";
+		values[n++] = "true";
+	}
 	return n ? run_put_settings(c->ledger, c->run.id, "checker", names, values, n, e) : 0;
+}
+
+/* Logs are read from the start; a queue when its drain begins (at_end: the probes have ended). */
+static int start_readers(struct check *c, bool at_end, struct err *e)
+{
+	int r = 0;
+
+	for (int i = W_SOURCE; r == 0 && i < W_N; i++) {
+		enum run_side side = i == W_TARGET ? RUN_TARGET : RUN_SOURCE;
+
+		if (c->witness[i] || i == W_COMMITTED || (i == W_TARGET && !c->has_target))
+			continue;
+		if (!c->queue[side] || strcmp(c->drain, at_end ? "end" : "live") == 0)
+			r = start_witness(c, (enum witness_index)i, e);
+	}
+	return r;
+}
+
+/* When is the queue to be read, which takes its messages away? Without a word only if it was the run's own. */
+static int choose_drain(struct check *c, struct err *e)
+{
+	char own[8] = "";
+	int r = 0;
+
+	if (!c->queue[RUN_SOURCE] && !c->queue[RUN_TARGET])
+		return 0;
+	c->drain = c->o->drain;
+	if (c->drain && *c->drain)
+		return 0;
+	UNTIL_ANSWERED(c, r,
+		run_get_setting(c->ledger, c->run.id, "probe", "queue-was-empty", own, sizeof(own), e));
+	if (r == 0 && strcmp(own, "true") != 0) {
+		r = err_set(e, ERR_USAGE, "reading '%s' takes its messages away for good",
+			c->queue[RUN_TARGET] ? c->target.url.name : c->source.url.name);
+		err_hint(e, "--drain live takes them as they come, --drain end when all is sent");
+	}
+	c->drain = "live";
+	return r;
 }
 
 static int prepare(struct check *c, const char *url, struct err *e)
@@ -364,10 +435,24 @@ static int prepare(struct check *c, const char *url, struct err *e)
 	if (r == 0)
 		r = put_settings(c, e);
 	if (r == 0)
-		r = start_witness(c, W_SOURCE, e);
-	if (r == 0 && c->has_target)
-		r = start_witness(c, W_TARGET, e);
-	return r;
+		r = choose_drain(c, e);
+	return r ? r : start_readers(c, false, e);
+}
+
+/* ---- queues ---------------------------------------------------------------------------------- */
+
+/* Somebody else takes from the queue: what is not there may be with him. Trouble to ask is no news. */
+static void look_for_strangers(struct check *c)
+{
+	uint64_t ready, consumers, ours = c->witness[W_SOURCE] != NULL;
+	struct err ignored;
+
+	if (!c->queue[RUN_SOURCE] || clock_ns() < c->next_strangers_ns)
+		return;
+	if (c->source.ops->queue_look(&c->source.config, &ready, &consumers, &ignored) == 0 &&
+		consumers > ours && consumers - ours > c->strangers)
+		c->strangers = consumers - ours;
+	c->next_strangers_ns = clock_ns() + STRANGERS_NS;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -396,6 +481,7 @@ static int tend(struct check *c, struct err *e)
 	int r = look_for_failures(c, e);
 
 	show(c);
+	look_for_strangers(c);
 	if (r == 0 && now >= c->next_look_ns) {
 		UNTIL_ANSWERED(c, r,
 			judged_provisional(
@@ -562,6 +648,31 @@ static bool is_undecided(int code)
 	       code == ERR_BROKER;
 }
 
+/* Wait until the queue says that it has nothing more, so often in a row. */
+static int wait_until_empty(struct check *c, enum witness_index i, int times, int64_t deadline_ns,
+	bool *ret_ok, struct err *e)
+{
+	int said = 0, r = 0;
+
+	*ret_ok = false;
+	while (r == 0 && said < times) {
+		bool empty = false;
+
+		r = tend(c, e);
+		if (r == 0)
+			r = witness_is_empty(c->witness[i], deadline_ns - clock_ns(), &empty, e);
+		if (is_undecided(r) && clock_ns() < deadline_ns && !stop_asked())
+			r = 0; /* a node is away, or a leader is elected */
+		said = empty ? said + 1 : 0;
+		if (r == 0 && said < times && clock_ns() >= deadline_ns)
+			return err_set(e, ERR_TIMEOUT, "the queue was not empty in time");
+		if (!empty)
+			clock_sleep_ns(TICK_NS);
+	}
+	*ret_ok = r == 0;
+	return r;
+}
+
 /* Read up to the fences (or as far as they come), and until what was read before is still there. */
 static int read_to_fences(struct check *c, enum witness_index i, uint64_t number,
 	int64_t deadline_ns, size_t *ret_missing, struct err *e)
@@ -580,6 +691,23 @@ static int read_to_fences(struct check *c, enum witness_index i, uint64_t number
 	return r;
 }
 
+/*
+ * Has the queue been emptied? If not, that is a reason; *ret_r: what kept the check itself from going on.
+ * (A message whose consumer died is put back in front: so it is asked again behind the fence, and twice.)
+ */
+static bool is_drained(struct check *c, enum witness_index i, int times, int64_t deadline_ns,
+	int *ret_r, struct err *e)
+{
+	bool ok = false;
+
+	*ret_r = wait_until_empty(c, i, times, deadline_ns, &ok, e);
+	if (is_undecided(*ret_r)) {
+		add_reason(c, "the queue was not emptied: %s", e->msg);
+		*ret_r = 0;
+	}
+	return ok;
+}
+
 /* Write a fence, read it, and make sure that what was read before it is still there. */
 static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct err *e)
 {
@@ -590,6 +718,8 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	*ret_ok = false;
 	c->phase = "fence";
 	show(c);
+	if (c->queue[RUN_SOURCE] && !is_drained(c, W_SOURCE, 1, deadline_ns, &r, e))
+		return r;
 	r = write_fences(c, number, deadline_ns, e);
 	if (is_undecided(r)) {
 		add_reason(c, "the fence was not acknowledged: %s. %s", e->msg,
@@ -615,6 +745,8 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	}
 	if (r == 0)
 		r = note_fences_read(c, W_SOURCE, number, e);
+	if (r == 0 && c->queue[RUN_SOURCE] && !is_drained(c, W_SOURCE, 2, deadline_ns, &r, e))
+		return r;
 	c->fence_number = number;
 	*ret_ok = r == 0;
 	return r;
@@ -817,6 +949,11 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 	int r = settle(c, e);
 
 	*ret_ok = false;
+	if (r == 0 && c->queue[RUN_SOURCE]) {
+		*ret_ok = is_drained(
+			c, W_SOURCE, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
+		return r;
+	}
 	if (r == 0)
 		r = read_to_ends(c, W_SOURCE, clock_ns() + c->o->fence_timeout_ns, &cuts, e);
 	if (r == 0 && c->witness[W_COMMITTED]) {
@@ -928,6 +1065,12 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 	if (r == 0)
 		r = wait_for_strays(c, deadline_ns, &state, e);
 	/* what is not known by its fence is absent only if all that is there was read */
+	if (r == 0 && c->queue[RUN_TARGET]) {
+		c->behind = is_drained(c, W_TARGET, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
+		if (r == 0 && !c->o->relay_lag_ns)
+			say_relay(c, number != 0, missing, &state);
+		return r;
+	}
 	if (r == 0 && (missing || !number || state.strayed))
 		r = read_to_ends(c, W_TARGET, clock_ns() + c->o->fence_timeout_ns, &cuts, e);
 	if (is_undecided(r)) {
@@ -943,7 +1086,7 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 }
 
 /* Must what was read be read again, because policy may have removed some of it? */
-static int sweep_if_needed(struct check *c, bool *ret_ok, struct err *e)
+static int sweep_log(struct check *c, bool *ret_ok, struct err *e)
 {
 	int64_t *starts = calloc(c->n_start[RUN_SOURCE] + 1, sizeof(*starts));
 	bool needed = false, all = strcmp(c->o->sweep, "full") == 0;
@@ -980,6 +1123,14 @@ static int sweep_if_needed(struct check *c, bool *ret_ok, struct err *e)
 		return 0;
 	}
 	return r;
+}
+
+static int sweep_if_needed(struct check *c, bool *ret_ok, struct err *e)
+{
+	/* what a queue gave is not to be had again */
+	if (c->queue[RUN_SOURCE])
+		return 0;
+	return sweep_log(c, ret_ok, e);
 }
 
 /* Everything that a verdict asks for, in order. *ret_complete: what is absent now is absent. */
@@ -1066,6 +1217,7 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 			c->witness[W_COMMITTED] ? witness_tracker(c->witness[W_COMMITTED]) : NULL,
 		.target = c->has_target ? witness_tracker(c->witness[W_TARGET]) : NULL,
 		.relay_bounded = c->o->relay_lag_ns != 0,
+		.queue = {c->queue[RUN_SOURCE], c->queue[RUN_TARGET]},
 	};
 	struct findings *sql = findings_new(), *memory = NULL;
 	char policy[100], text[600];
@@ -1111,9 +1263,32 @@ static bool sums_hold(struct check *c, const struct judged_sums *s)
 	return ok;
 }
 
+/*
+ * What a queue did not give is lost only if nothing else can have taken it: no other consumer, and no policy,
+ * which AMQP does not tell of. How many it is about, which then break nothing; the reasons are added.
+ */
+static uint64_t untold_losses(struct check *c, const struct judged_sums *s)
+{
+	uint64_t n = s->count[FINDING_LOST][STAGE_BROKER] + s->count[FINDING_LOST][STAGE_PRODUCE];
+
+	if (!c->queue[RUN_SOURCE] || n == 0)
+		return 0;
+	if (c->strangers)
+		add_reason(c,
+			"%llu messages are not there, and %llu other consumers took from the queue: who "
+			"has them cannot be told",
+			(unsigned long long)n, (unsigned long long)c->strangers);
+	if (!c->o->no_policy)
+		add_reason(c,
+			"%llu messages are not there, and it cannot be told whether a policy removed them "
+			"(TTL, length or delivery limit, a purge): if there is none, say --no-policy",
+			(unsigned long long)n);
+	return c->strangers || !c->o->no_policy ? n : 0;
+}
+
 static enum verdict decide(struct check *c, const struct judged_sums *s, const struct promise *p)
 {
-	uint64_t unread = 0, pending = 0;
+	uint64_t unread = 0, pending = 0, untold = untold_losses(c, s);
 	bool broken = false;
 
 	for (int k = 0; k < FINDING_N; k++) {
@@ -1121,6 +1296,8 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, const s
 
 		for (int g = 0; g < STAGE_N; g++)
 			n += s->count[k][g];
+		if (k == FINDING_LOST)
+			n -= untold;
 		if (n && promise_broken_by(p, (enum finding_kind)k))
 			broken = true;
 		if (k == FINDING_UNREAD)
@@ -1231,6 +1408,8 @@ static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 	bool complete = false;
 	int r = wait_for_probes(c, e);
 
+	if (r == 0)
+		r = start_readers(c, true, e);
 	if (r == 0)
 		UNTIL_ANSWERED(c, r, still_ours(c, e));
 	if (r == 0)

@@ -51,6 +51,20 @@ static const struct opt opts[] = {
 		AT(relay_lag_ns),
 		.help = "Behind a relay: what did not come through in this time after the fence is lost. Your "
 			"premise; the report says so."},
+	{.name = "drain",
+		.type = OPT_CHOICE,
+		.arg = "live|end",
+		.choices = "live|end",
+		AT(drain),
+		.group = "A queue",
+		.help = "Take the queue's messages, which is how they are read: as they come, or when the "
+			"probes have ended. Live without being told if the run found the queue empty and "
+			"without consumers, or made it."},
+	{.name = "no-policy",
+		.type = OPT_FLAG,
+		AT(no_policy),
+		.help = "Your word that nothing but consumers removes messages from the queue: no TTL, no "
+			"length or delivery limit, no purge. Without it what is not there is not surely lost."},
 	DESTINATION_OPTS(struct check_opts, destination),
 	{.name = "ledger",
 		.type = OPT_STRING,

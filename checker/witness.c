@@ -37,6 +37,7 @@ struct place {
 	int64_t next_offset;
 	int64_t taken_offset; /* up to where evidence was handed to the writer */
 	int64_t committed;    /* ... and is in the ledger */
+	int64_t settled;      /* of a queue: ... and was taken off it */
 	int32_t generation;
 	int64_t segment;            /* number of the last segment handed to the writer */
 	int64_t end_offset;         /* the end as last told; -1: unknown */
@@ -76,7 +77,14 @@ struct parcel {
 	bool has_sample;
 };
 
-enum request { REQUEST_NONE, REQUEST_VERIFY, REQUEST_SWEEP, REQUEST_SWEEP_ALL, REQUEST_STARTS };
+enum request {
+	REQUEST_NONE,
+	REQUEST_VERIFY,
+	REQUEST_SWEEP,
+	REQUEST_SWEEP_ALL,
+	REQUEST_STARTS,
+	REQUEST_EMPTY
+};
 
 struct witness {
 	struct witness_plan plan;
@@ -99,6 +107,7 @@ struct witness {
 	enum request request;
 	int64_t request_deadline_ns;
 	uint64_t request_cuts;
+	bool request_empty; /* the answer */
 	struct err request_error;
 	int64_t *request_starts;
 	struct witness_fence *fence; /* read; committed when place.committed passed it */
@@ -205,14 +214,14 @@ static int claim(struct witness *w, int32_t partition, struct err *e)
 	if (r)
 		return r;
 	p->used = true;
-	p->next_offset = p->taken_offset = p->committed = at.next_offset;
+	p->next_offset = p->taken_offset = p->committed = p->settled = at.next_offset;
 	p->generation = at.generation;
 	p->segment = at.segment;
 	p->end_offset = p->log_start = -1;
 	p->node = BROKER_NO_NODE;
 	p->start_anchor = at.start_anchor;
-	p->suspicious = !at.fresh;
-	if (!at.anchored)
+	p->suspicious = !at.fresh && !w->plan.queue;
+	if (!at.anchored && !w->plan.queue)
 		r = find_start_anchor(w, partition, e);
 	if (r == 0)
 		r = load_inconsistent(w, partition, e);
@@ -1032,7 +1041,8 @@ static int take_message(struct witness *w, const struct broker_message *m, int64
 		return r;
 	p->next_offset = m->offset + 1;
 	w->n_read++;
-	heed_breaks(p, m, kind);
+	if (!w->plan.queue)
+		heed_breaks(p, m, kind);
 	if (kind == TRACKED_FENCE) {
 		w->n_fences_read++;
 		return note_fence(w, m, &env);
@@ -1130,6 +1140,42 @@ static int read_some(struct witness *w, struct err *e)
 	return r ? err_set(e, r, "cannot hold what is read: %s", err_code_text(r)) : 0;
 }
 
+static void say_broker_away(struct witness *w, const struct err *e)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->state.broker_away = true;
+	snprintf(w->state.trouble, sizeof(w->state.trouble), "%.200s", e->msg);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+static bool is_broker_trouble(int code)
+{
+	return code == ERR_BROKER_AWAY || code == ERR_TIMEOUT || code == ERR_BROKER;
+}
+
+/*
+ * Of a queue: what is in the ledger may be taken off it. What cannot be settled now, with the connection gone,
+ * is given again.
+ */
+static int settle_recorded(struct witness *w, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->plan.n_partitions; i++) {
+		struct place *p = &w->place[i];
+		int64_t committed = witness_committed(w, (int32_t)i);
+
+		if (committed <= p->settled)
+			continue;
+		r = w->plan.ops->reader_settle(w->reader, (int32_t)i, committed, e);
+		p->settled = committed;
+	}
+	if (!is_broker_trouble(r))
+		return r;
+	say_broker_away(w, e);
+	return 0;
+}
+
 /* A position that does not exist: behind the end (cut), or in front of the log's start (retention). */
 static int find_way(struct witness *w, int32_t partition, struct err *e)
 {
@@ -1156,6 +1202,8 @@ static int heed_hints(struct witness *w, struct err *e)
 	uint64_t cuts = 0;
 	int r = 0;
 
+	if (w->plan.queue)
+		return settle_recorded(w, e);
 	w->plan.ops->reader_health(w->reader, &h);
 	if (h.changes != w->changes_seen || now >= w->next_verify_ns) {
 		for (size_t i = 0; i < w->plan.n_partitions; i++)
@@ -1175,14 +1223,41 @@ static int heed_hints(struct witness *w, struct err *e)
 		if (r == 0 && !p->started)
 			r = find_way(w, (int32_t)i, e);
 	}
-	if (r == ERR_BROKER_AWAY || r == ERR_TIMEOUT || r == ERR_BROKER) {
-		pthread_mutex_lock(&w->mutex);
-		w->state.broker_away = true;
-		snprintf(w->state.trouble, sizeof(w->state.trouble), "%.200s", e->msg);
-		pthread_mutex_unlock(&w->mutex);
-		r = 0;
-	}
+	if (!is_broker_trouble(r))
+		return r;
+	say_broker_away(w, e);
+	return 0;
+}
+
+/* What stands below the present position of a queue is gone, and nothing of it can be read again. */
+static int serve_queue(struct witness *w, enum request request, struct err *e)
+{
+	int r = 0;
+
+	if (request == REQUEST_STARTS)
+		memset(w->request_starts, 0, w->plan.n_partitions * sizeof(*w->request_starts));
+	if (request == REQUEST_EMPTY)
+		r = w->plan.ops->reader_is_empty(w->reader, 0, &w->request_empty, e);
 	return r;
+}
+
+static int serve_log(struct witness *w, enum request request, uint64_t *ret_cuts, struct err *e)
+{
+	switch (request) {
+	case REQUEST_NONE:
+	case REQUEST_EMPTY:
+		break;
+	case REQUEST_VERIFY:
+		for (size_t i = 0; i < w->plan.n_partitions; i++)
+			w->place[i].suspicious = w->place[i].used;
+		return verify_all(w, w->request_deadline_ns, ret_cuts, e);
+	case REQUEST_SWEEP:
+	case REQUEST_SWEEP_ALL:
+		return sweep(w, request == REQUEST_SWEEP_ALL, w->request_deadline_ns, e);
+	case REQUEST_STARTS:
+		return log_starts(w, e);
+	}
+	return 0;
 }
 
 static int serve_request(struct witness *w)
@@ -1195,22 +1270,9 @@ static int serve_request(struct witness *w)
 	pthread_mutex_lock(&w->mutex);
 	request = w->request;
 	pthread_mutex_unlock(&w->mutex);
-	switch (request) {
-	case REQUEST_NONE:
+	if (request == REQUEST_NONE)
 		return 0;
-	case REQUEST_VERIFY:
-		for (size_t i = 0; i < w->plan.n_partitions; i++)
-			w->place[i].suspicious = w->place[i].used;
-		r = verify_all(w, w->request_deadline_ns, &cuts, &e);
-		break;
-	case REQUEST_SWEEP:
-	case REQUEST_SWEEP_ALL:
-		r = sweep(w, request == REQUEST_SWEEP_ALL, w->request_deadline_ns, &e);
-		break;
-	case REQUEST_STARTS:
-		r = log_starts(w, &e);
-		break;
-	}
+	r = w->plan.queue ? serve_queue(w, request, &e) : serve_log(w, request, &cuts, &e);
 	pthread_mutex_lock(&w->mutex);
 	w->request = REQUEST_NONE;
 	w->request_cuts = cuts;
@@ -1297,6 +1359,8 @@ static void *read_main(void *arg)
 	}
 	if (r == 0 && !failed(w))
 		r = settle(w, &e);
+	if (r == 0 && w->plan.queue)
+		r = settle_recorded(w, &e);
 	share_totals(w);
 	if (r && r != ERR_STOPPED)
 		fail(w, &e);
@@ -1326,6 +1390,8 @@ static int prepare(struct witness *w, struct err *e)
 	if (w->plan.record_messages)
 		own.read_ahead = READ_AHEAD;
 	w->tracker = tracker_new((uint64_t)w->plan.key.run_id);
+	if (w->tracker && w->plan.queue)
+		tracker_of_queue(w->tracker);
 	w->place = calloc(n, sizeof(*w->place));
 	w->parcel.advance = calloc(n, sizeof(*w->parcel.advance));
 	if (!w->tracker || !w->place || !w->parcel.advance)
@@ -1339,7 +1405,7 @@ static int prepare(struct witness *w, struct err *e)
 	if (r == 0)
 		r = w->plan.ops->reader_open(
 			&own, witness_reads(&w->plan.key), false, &w->reader, e);
-	if (r == 0)
+	if (r == 0 && !w->plan.queue)
 		r = anchor_reader_open(w->plan.ops, w->plan.broker, &w->looker, e);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (w->plan.start[i] >= 0)
@@ -1458,6 +1524,14 @@ int witness_log_starts(struct witness *w, int64_t *ret_starts, struct err *e)
 {
 	w->request_starts = ret_starts;
 	return ask(w, REQUEST_STARTS, LOOK_NS, NULL, e);
+}
+
+int witness_is_empty(struct witness *w, int64_t timeout_ns, bool *ret_empty, struct err *e)
+{
+	int r = ask(w, REQUEST_EMPTY, timeout_ns, NULL, e);
+
+	*ret_empty = r == 0 && w->request_empty;
+	return r;
 }
 
 int witness_owns(struct witness *w, struct ledger *l, struct err *e)

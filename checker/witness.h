@@ -18,6 +18,10 @@
  * below its position, a position out of range) and every ten seconds it reads the newest anchor again. If
  * that record is another now, it goes back to the newest anchor that still matches, and reads on from
  * there as a new generation; what it had read above is history.
+ *
+ * Of a queue it is the drain: reading takes away, so that what it is given is settled only when it is in the
+ * ledger, and what was not comes again. Positions are the numbers of deliveries; nothing is read twice, cut
+ * or swept.
  */
 struct witness;
 
@@ -30,6 +34,7 @@ struct witness_plan {
 	size_t n_partitions;
 	const char *source;   /* what samples and events say they come from */
 	bool record_messages; /* write a row for each message as well */
+	bool queue;           /* the destination is one (BROKER_CAP_QUEUE) */
 };
 
 /*
@@ -90,6 +95,13 @@ MUST_CHECK int witness_sweep(struct witness *w, bool all, int64_t timeout_ns, st
 
 /* Where the logs begin now; index = partition. Blocks. */
 MUST_CHECK int witness_log_starts(struct witness *w, int64_t *ret_starts, struct err *e);
+
+/*
+ * Of a queue: is nothing left to be given? What the question takes out is read as everything else is. Blocks up to
+ * timeout_ns. ERR_BROKER_AWAY, ERR_TIMEOUT.
+ */
+MUST_CHECK int witness_is_empty(
+	struct witness *w, int64_t timeout_ns, bool *ret_empty, struct err *e);
 
 /*
  * Is every partition this witness's still, or did another checker take over, maybe while this process
