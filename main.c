@@ -231,7 +231,8 @@ static struct labfile *lab_of(const char *word)
 	struct url url;
 
 	if (url_parse(equals ? equals + 1 : word, &url, NULL) == 0 && url.lab[0])
-		err_ignore(labfile_read(url.lab, url_scheme_text(url.scheme), &lab, NULL));
+		err_ignore(labfile_read(
+			url.lab, labfile_kind_of_scheme(url_scheme_text(url.scheme)), &lab, NULL));
 	return lab;
 }
 

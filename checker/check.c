@@ -796,7 +796,7 @@ static int read_lab(const struct check *c, struct labfile **ret)
 {
 	struct err ignored;
 
-	return labfile_read(c->run.lab, c->run.broker, ret, &ignored) == 0
+	return labfile_read(c->run.lab, labfile_kind_of_scheme(c->run.broker), ret, &ignored) == 0
 		       ? 0
 		       : labfile_read(c->run.lab, LABFILE_CLUSTER, ret, &ignored);
 }
@@ -828,7 +828,8 @@ static int lab_is_whole(struct check *c, struct err *e)
 		r = find_lab(c, e);
 	if (r || !c->run.lab[0])
 		return r;
-	if (lab_events_import(c->ledger, c->run.lab, c->run.broker, &ignored) ||
+	if (lab_events_import(
+		    c->ledger, c->run.lab, labfile_kind_of_scheme(c->run.broker), &ignored) ||
 		lab_events_import(c->ledger, c->run.lab, LABFILE_CLUSTER, &ignored))
 		log_warn("the lab's events are not in the ledger: %s", ignored.msg);
 	UNTIL_ANSWERED(c, r, judged_faults_on(c->ledger, c->run.lab, &n, names, sizeof(names), e));

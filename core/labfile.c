@@ -98,6 +98,11 @@ int labfile_check_name(const char *name, struct err *e)
 	return err_hint(e, "small letters, digits and '-', at most %d", LABFILE_NAME_MAX);
 }
 
+const char *labfile_kind_of_scheme(const char *scheme)
+{
+	return strcmp(scheme, "amqp") == 0 || strcmp(scheme, "amqps") == 0 ? "rabbitmq" : scheme;
+}
+
 int labfile_path(const char *name, const char *kind, char *ret, size_t len, struct err *e)
 {
 	char root[PATHS_MAX];
@@ -334,6 +339,10 @@ static void read_all(struct reader *r, struct labfile *file)
 	file->secure = take_bool(r, "secure");
 	read_disk_kind(r, file);
 	take_string(r, "client_config", file->client_config, sizeof(file->client_config));
+	if (has(r, "user")) {
+		take_string(r, "user", file->user, sizeof(file->user));
+		take_string(r, "password_file", file->password_file, sizeof(file->password_file));
+	}
 	take_string(r, "libs", file->libs, sizeof(file->libs));
 	take_string(r, "java_args", file->java_args, sizeof(file->java_args));
 	take_string(r, "jvm_options", file->jvm_options, sizeof(file->jvm_options));
@@ -460,6 +469,8 @@ static json_t *node_object(const struct labfile *file, const struct labfile_node
 		set_disk(o, node, asked);
 	if (asked && node->answer != LABFILE_NOT_ASKED)
 		json_object_set_new(o, "answers", json_boolean(node->answer == LABFILE_ANSWERS));
+	if (asked && node->partitioned)
+		json_object_set_new(o, "partitioned", json_true());
 	if (asked && labfile_node_alive(file, node))
 		set_number(o, "rss_bytes", (int64_t)rss_of(node->pid));
 	return o;
@@ -503,6 +514,10 @@ static void set_head(json_t *o, const struct labfile *file)
 	set_number(o, "disk_bytes", (int64_t)file->disk_bytes);
 	json_object_set_new(o, "secure", json_boolean(file->secure));
 	set_string(o, "client_config", file->client_config);
+	if (file->user[0]) {
+		set_string(o, "user", file->user);
+		set_string(o, "password_file", file->password_file);
+	}
 	set_string(o, "libs", file->libs);
 	set_string(o, "java_args", file->java_args);
 	set_string(o, "jvm_options", file->jvm_options);

@@ -110,6 +110,7 @@ struct labfile_node {
 	char log[PATHS_MAX];  /* its log file */
 	enum labfile_node_state state;
 	enum labfile_answer answer;
+	bool partitioned; /* RabbitMQ's: it answers, and holds others to be partitioned off */
 	bool may_end;     /* a fault of its disk is on: it is expected to end by itself */
 	char version[32]; /* of its programs, in the middle of an upgrade; "": the lab's */
 	/* its own disk, if the lab has such: file, mount point, and the process whose mount
@@ -142,7 +143,7 @@ struct labfile_fault {
 
 struct labfile {
 	char name[LABFILE_NAME_MAX + 1];
-	char kind[24];    /* "kafka" */
+	char kind[24];    /* "kafka", "rabbitmq" */
 	char version[32]; /* of the broker */
 	enum labfile_state state;
 	char boot_id[40]; /* after another boot no pid and no namespace of it is left */
@@ -156,10 +157,13 @@ struct labfile {
 	uint64_t disk_bytes; /* size of each node's own disk; 0: nodes share the machine's */
 	bool secure;
 	char client_config[PATHS_MAX]; /* secure: properties file that may do everything; else "" */
-	char libs[PATHS_MAX];          /* folder of the broker's program files */
-	char java_args[PATHS_MAX];     /* file with the class path, for `java @FILE` */
-	char jvm_options[512];         /* flags of the nodes' Java, the user's own; "": the lab's */
-	pid_t guard_pid;               /* takes the lab down when until_pid has ended; 0: none */
+	char user[32]; /* RabbitMQ: who may do everything, on the virtual host "/"; else "" */
+	char password_file
+		[PATHS_MAX];       /* ... his password is its one line, without its end; else "" */
+	char libs[PATHS_MAX];      /* folder of the broker's program files */
+	char java_args[PATHS_MAX]; /* file with the class path, for `java @FILE` */
+	char jvm_options[512];     /* flags of the nodes' Java, the user's own; "": the lab's */
+	pid_t guard_pid;           /* takes the lab down when until_pid has ended; 0: none */
 	uint64_t guard_start_time;
 	pid_t until_pid;
 	uint64_t until_start_time;
@@ -195,6 +199,9 @@ MUST_CHECK int labfile_check_name(const char *name, struct err *e);
  */
 MUST_CHECK int labfile_path(
 	const char *name, const char *kind, char *ret, size_t len, struct err *e);
+
+/* The kind of lab that a URL's scheme means: "rabbitmq" for amqp and amqps, else the scheme itself. */
+const char *labfile_kind_of_scheme(const char *scheme);
 
 /* An empty state, all zero but for the name, kind and this boot's id. NULL: out of memory. */
 struct labfile *labfile_new(const char *name, const char *kind);
@@ -263,7 +270,7 @@ struct labfile_node *labfile_find_node(struct labfile *file, const char *name);
 
 /*
  * Add the state as a JSON object to out: what the file holds and, for people who ask, `answers` for
- * nodes that were asked, `disk_state` and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
+ * nodes that were asked, `partitioned` for those that are so, `disk_state` and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
  * memory.
  */
 void labfile_format(const struct labfile *file, struct buf *out);

@@ -150,7 +150,7 @@ static int make_run(struct probe *p, struct err *e)
 		.keys = o->keys,
 	};
 	bool made;
-	int r = probe_log_ends(&p->d, p->topic.n_partitions, &source, e);
+	int r = probe_log_ends(&p->d, &p->topic, &source, e);
 
 	/* faults of a user's own cluster are this run's too */
 	if (!spec.lab && labfile_cluster_of(p->d.url.hosts, cluster, sizeof(cluster)))
@@ -162,7 +162,7 @@ static int make_run(struct probe *p, struct err *e)
 	if (r == 0 && p->has_target) {
 		r = p->target.ops->topic(&p->target.config, &topic, e);
 		if (r == 0)
-			r = probe_log_ends(&p->target, topic.n_partitions, &target, e);
+			r = probe_log_ends(&p->target, &topic, &target, e);
 		if (r)
 			err_wrap(e, "%s", p->target.text);
 		spec.target_start = target;
@@ -242,8 +242,11 @@ static int store_settings(struct probe *p, struct err *e)
 	r = store(p, "client", &c, e);
 	if (r == 0 && p->d.ops->topic_settings &&
 		p->d.ops->topic_settings(&p->d.config, collect, &c, &ignored) == 0) {
-		collect_u64(&c, "partitions", p->topic.n_partitions);
-		collect_u64(&c, "replication.factor", (uint64_t)p->topic.partition[0].replicas);
+		if (p->d.ops->caps & BROKER_CAP_PARTITIONS) {
+			collect_u64(&c, "partitions", p->topic.n_partitions);
+			collect_u64(
+				&c, "replication.factor", (uint64_t)p->topic.partition[0].replicas);
+		}
 		r = store(p, "topic", &c, e);
 	}
 	if (r)
@@ -643,7 +646,7 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 		r = probe_parse_partitions(p->o->partitions, p->topic.n_partitions, &p->partitions,
 			&p->n_partitions, e);
 	if (r == 0 && !p->o->shared)
-		r = probe_check_unshared(&p->d, p->topic.n_partitions, e);
+		r = probe_check_unshared(&p->d, &p->topic, e);
 	if (r == 0)
 		r = ledger_open(p->o->ledger, &p->ledger, e);
 	if (r == 0)

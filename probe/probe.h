@@ -101,11 +101,11 @@ void probe_planted_lines(const struct plant *p, struct buf *ret);
 
 /* probe_safety.c: refuse a destination that others use. ERR_STATE, with what was found. */
 MUST_CHECK int probe_check_unshared(
-	const struct destination *d, size_t n_partitions, struct err *e);
+	const struct destination *d, const struct broker_topic *topic, struct err *e);
 
-/* Where each partition's log ends now, malloc'ed. */
-MUST_CHECK int probe_log_ends(
-	const struct destination *d, size_t n_partitions, int64_t **ret, struct err *e);
+/* Where each partition's log ends now, malloc'ed; 0 where there are no positions. */
+MUST_CHECK int probe_log_ends(const struct destination *d, const struct broker_topic *topic,
+	int64_t **ret, struct err *e);
 
 /* recover.c: ship what dead probes left in the journal folder. */
 struct probe_recovered {

@@ -13,16 +13,18 @@ static int open_reader(const struct destination *d, struct broker_reader **ret, 
 	return d->ops->reader_open(&d->config, BROKER_UNCOMMITTED, true, ret, e);
 }
 
-int probe_log_ends(const struct destination *d, size_t n_partitions, int64_t **ret, struct err *e)
+int probe_log_ends(
+	const struct destination *d, const struct broker_topic *topic, int64_t **ret, struct err *e)
 {
 	struct broker_reader *reader = NULL;
-	int64_t *end = calloc(n_partitions, sizeof(*end)), low;
-	int r;
+	int64_t *end = calloc(topic->n_partitions, sizeof(*end)), low;
+	int r = 0;
 
 	if (!end)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	r = open_reader(d, &reader, e);
-	for (size_t i = 0; r == 0 && i < n_partitions; i++)
+	if (topic->caps & BROKER_CAP_POSITIONS)
+		r = open_reader(d, &reader, e);
+	for (size_t i = 0; r == 0 && reader && i < topic->n_partitions; i++)
 		r = d->ops->reader_bounds(reader, (int32_t)i, &low, &end[i], e);
 	if (reader)
 		d->ops->reader_close(reader);
@@ -80,7 +82,8 @@ static int look_at_tail(const struct destination *d, struct broker_reader *reade
 	return r;
 }
 
-int probe_check_unshared(const struct destination *d, size_t n_partitions, struct err *e)
+int probe_check_unshared(
+	const struct destination *d, const struct broker_topic *topic, struct err *e)
 {
 	struct broker_reader *reader = NULL;
 	char groups[256];
@@ -95,10 +98,11 @@ int probe_check_unshared(const struct destination *d, size_t n_partitions, struc
 			groups);
 		return err_hint(e, "use a topic of its own for the audit, or say --shared");
 	}
-	if (!(d->ops->caps & BROKER_CAP_POSITIONS))
+	/* looking into a queue would take from it */
+	if (!(topic->caps & BROKER_CAP_POSITIONS))
 		return 0;
 	r = open_reader(d, &reader, e);
-	for (size_t i = 0; r == 0 && i < n_partitions && !foreign; i++) {
+	for (size_t i = 0; r == 0 && i < topic->n_partitions && !foreign; i++) {
 		r = look_at_tail(d, reader, (int32_t)i, &foreign, e);
 		if (r == 0 && foreign) {
 			r = err_set(e, ERR_STATE,

@@ -762,6 +762,7 @@ static void *poller_main(void *arg)
 	struct producer *p = arg;
 	int64_t next_health = 0;
 	bool purged = false;
+	struct err e;
 
 	pthread_setname_np(pthread_self(), "mq-outcome");
 	for (;;) {
@@ -784,6 +785,9 @@ static void *poller_main(void *arg)
 	}
 	if (!p->plan.exit_without_flush) {
 		last_health(p);
+		/* the sender was done before the broker had said so */
+		if (p->plan.ops->producer_fatal(p->client, &e))
+			fail(p, &e);
 	} else {
 		copy_health(p);
 		/* as an application that just ends: its client is gone, and with it what it had not sent */

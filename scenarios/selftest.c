@@ -116,7 +116,7 @@ static int look_at_topic(struct selftest *s, struct err *e)
 
 	/* a lab that is not there is not found either */
 	if (s->d.url.lab[0])
-		r = labfile_read(s->d.url.lab, s->d.ops->scheme, &lab, e);
+		r = labfile_read(s->d.url.lab, labfile_kind_of_scheme(s->d.ops->scheme), &lab, e);
 	labfile_free(lab);
 	if (r)
 		return r;

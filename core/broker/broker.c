@@ -5,6 +5,7 @@
 
 static const struct broker_ops *const brokers[] = {
 	&broker_kafka,
+	&broker_rabbitmq,
 	NULL,
 };
 

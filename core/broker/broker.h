@@ -120,6 +120,9 @@ typedef void broker_described_fn(
 
 enum broker_client { BROKER_CLIENT_PRODUCER, BROKER_CLIENT_CONSUMER };
 
+/* Whose properties a file holds. */
+enum broker_role { BROKER_ROLE_PRODUCER, BROKER_ROLE_CONSUMER, BROKER_ROLE_OTHER };
+
 /* ---- sending --------------------------------------------------------------------------------- */
 
 enum broker_taken {
@@ -218,6 +221,21 @@ struct broker_ops {
 
 	/* Text of an error code of the library ("Local: Message timed out"); a constant. Required. */
 	const char *(*code_text)(int code);
+
+	/*
+	 * What a properties file says, in whatever names it does, into the library's own names, for a client of
+	 * this role; out may hold properties already. warnings gets, under the name of each property that
+	 * cannot be kept as it was meant, a sentence fit to print. Required.
+	 * ERR_USAGE, ERR_NOMEM, ERR_LIMIT; out and warnings may be half filled then.
+	 */
+	int (*props_translate)(const struct props *in, enum broker_role role, struct props *out,
+		struct props *warnings, struct err *e);
+
+	/*
+	 * Does a property, in the library's own name, say how to reach and enter the broker? A client of the
+	 * judge's own, such as the fence's, takes only these from the user. Required.
+	 */
+	bool (*props_is_connection)(const char *name);
 
 	/*
 	 * Ask for the destination. Blocks up to config->timeout_ns. Required.
@@ -404,5 +422,6 @@ const struct broker_ops *broker_find(const char *scheme);
 const struct broker_ops *const *broker_all(void);
 
 extern const struct broker_ops broker_kafka;
+extern const struct broker_ops broker_rabbitmq;
 
 #endif

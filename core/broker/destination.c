@@ -3,11 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/broker/kafka_props.h"
-
 /* A properties file in anybody's names into the library's. */
-static int read_config(const char *file, enum kafka_role role, struct props *to,
-	struct props *warnings, struct err *e)
+static int read_config(const struct broker_ops *ops, const char *file, enum broker_role role,
+	struct props *to, struct props *warnings, struct err *e)
 {
 	struct props *raw;
 	int r;
@@ -18,18 +16,22 @@ static int read_config(const char *file, enum kafka_role role, struct props *to,
 	if (!raw)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	r = props_read_file(file, raw, e);
-	if (r == 0)
-		r = kafka_props_translate(raw, role, to, warnings, e);
+	if (r == 0) {
+		r = ops->props_translate(raw, role, to, warnings, e);
+		if (r)
+			err_wrap(e, "'%s'", file);
+	}
 	props_free(raw);
 	return r;
 }
 
-static int merge_connection(const struct props *from, struct props *to, struct err *e)
+static int merge_connection(
+	const struct broker_ops *ops, const struct props *from, struct props *to, struct err *e)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < props_count(from); i++)
-		if (kafka_props_is_connection(props_name(from, i)))
+		if (ops->props_is_connection(props_name(from, i)))
 			r = props_set(to, props_name(from, i), props_value(from, i), e);
 	return r;
 }
@@ -37,18 +39,20 @@ static int merge_connection(const struct props *from, struct props *to, struct e
 static int read_properties(const struct destination_opts *o, struct destination *d,
 	struct props *warnings, struct err *e)
 {
-	int r = read_config(o->producer_config, KAFKA_ROLE_PRODUCER, d->producer, warnings, e);
+	int r = read_config(
+		d->ops, o->producer_config, BROKER_ROLE_PRODUCER, d->producer, warnings, e);
 
 	for (size_t i = 0; r == 0 && i < o->property.n; i++)
 		r = props_parse_option(o->property.item[i], d->producer, e);
 	if (r == 0)
-		r = merge_connection(d->producer, d->consumer, e);
+		r = merge_connection(d->ops, d->producer, d->consumer, e);
 	if (r == 0)
-		r = read_config(o->consumer_config, KAFKA_ROLE_CONSUMER, d->consumer, warnings, e);
+		r = read_config(
+			d->ops, o->consumer_config, BROKER_ROLE_CONSUMER, d->consumer, warnings, e);
 	if (r == 0 && !o->fence_config)
-		r = merge_connection(d->producer, d->fence, e);
+		r = merge_connection(d->ops, d->producer, d->fence, e);
 	if (r == 0)
-		r = read_config(o->fence_config, KAFKA_ROLE_OTHER, d->fence, warnings, e);
+		r = read_config(d->ops, o->fence_config, BROKER_ROLE_OTHER, d->fence, warnings, e);
 	return r;
 }
 

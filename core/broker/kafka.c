@@ -1,20 +1,16 @@
 /* Kafka by librdkafka: the client instance that producers, readers and admin calls share. */
 #include "core/broker/kafka.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
 #include "core/broker/kafka_props.h"
+#include "core/broker/netns.h"
 #include "core/clock.h"
 #include "core/labfile.h"
-#include "core/proc.h"
 #include "core/props.h"
 #include "core/url.h"
 
@@ -232,49 +228,6 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	(void)text;
 }
 
-/* ---- where it runs ----------------------------------------------------------------------------- */
-
-/*
- * Enter a network namespace for the time of a call. The library's threads are born of the thread that
- * calls rd_kafka_new() and of each other, so all of them live where it was called.
- */
-static int enter_netns(const char *path, int *ret_before, struct err *e)
-{
-	int fd;
-
-	*ret_before = -1;
-	/* as after labfile_join() */
-	if (proc_in_namespace(path))
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		err_set_errno(e, ERR_NOTFOUND, errno, "cannot open the lab's network '%s'", path);
-		return err_hint(e, "mqaudit lab status tells whether the lab is up");
-	}
-	*ret_before = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (*ret_before < 0 || setns(fd, CLONE_NEWNET) != 0) {
-		int errnum = errno;
-
-		close(fd);
-		if (*ret_before >= 0)
-			close(*ret_before);
-		*ret_before = -1;
-		err_set_errno(e, ERR_DENIED, errnum, "cannot enter the lab's network '%s'", path);
-		return err_hint(e, "the lab's network is for root");
-	}
-	close(fd);
-	return 0;
-}
-
-static void leave_netns(int before)
-{
-	if (before < 0)
-		return;
-	if (setns(before, CLONE_NEWNET) != 0)
-		BUG("cannot leave the lab's network namespace: %s", strerror(errno));
-	close(before);
-}
-
 /* ---- properties -------------------------------------------------------------------------------- */
 
 static int set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *e)
@@ -431,15 +384,15 @@ static int make_instance(struct kafka_client *client, enum kafka_client_role rol
 	int before = -1;
 	int r = 0;
 
-	if (netns)
-		r = enter_netns(netns, &before, e);
+	/* the library's threads are born of the thread that calls rd_kafka_new() and of each other */
+	r = netns_enter(netns, &before, e);
 	if (r) {
 		rd_kafka_conf_destroy(conf);
 		return r;
 	}
 	client->rk = rd_kafka_new(
 		sends ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-	leave_netns(before);
+	netns_leave(before);
 	if (!client->rk) {
 		rd_kafka_conf_destroy(conf);
 		err_set(e, ERR_USAGE, "the Kafka client does not start: %s", text);
@@ -612,6 +565,18 @@ static const char *code_text(int code)
 	return rd_kafka_err2str((rd_kafka_resp_err_t)code);
 }
 
+static int props_translate(const struct props *in, enum broker_role role, struct props *out,
+	struct props *warnings, struct err *e)
+{
+	static const enum kafka_role roles[] = {
+		[BROKER_ROLE_PRODUCER] = KAFKA_ROLE_PRODUCER,
+		[BROKER_ROLE_CONSUMER] = KAFKA_ROLE_CONSUMER,
+		[BROKER_ROLE_OTHER] = KAFKA_ROLE_OTHER,
+	};
+
+	return kafka_props_translate(in, roles[role], out, warnings, e);
+}
+
 static const char *const schemes[] = {"kafka", NULL};
 
 const struct broker_ops broker_kafka = {
@@ -621,6 +586,8 @@ const struct broker_ops broker_kafka = {
 		BROKER_CAP_FENCE | BROKER_CAP_KEYS | BROKER_CAP_SETTINGS,
 	.library = library,
 	.code_text = code_text,
+	.props_translate = props_translate,
+	.props_is_connection = kafka_props_is_connection,
 	.topic = kafka_topic,
 	.create = kafka_create,
 	.destroy = kafka_destroy,

@@ -126,8 +126,8 @@ usage "'bad\*topic' is not a topic name" probe 'kafka://h/bad*topic'
 usage 'takes no user' probe kafka://user@h/t
 usage "'9' is not the name of a lab" probe kafka://lab:9/t
 usage 'not an IPv6 address' probe kafka://[::zz]/t
-usage "destinations are not built into" probe amqp://user@h/v/q
-hinted 'it knows kafka://'
+usage "a RabbitMQ client has no property 'acks'" probe amqp://127.0.0.1:1/v/q -X acks=1
+hinted 'there are confirms, mandatory'
 usage 'more than 8192 bytes' probe "kafka://h/$(printf 'x%.0s' {1..9000})"
 usage '^mqaudit: error: --check: .*scheme' probe "$no_broker" --check nonsense
 usage 'malformed ledger URL' runs --ledger postgresql://[

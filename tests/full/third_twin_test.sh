@@ -42,4 +42,20 @@ for settings in ${FILES:-acks=0 acks=1 acks=all idempotent}; do
 		select(.role != "mine" and .outcome != "ok") | "\($name) \(.name): \(.outcome) \(.why)"' "$results/$settings.json")" ""
 	is "$settings: exit code" "$code" "$(grep -q UNSAFE "$work/$settings.found" && echo 1 || echo 0)"
 done
+
+# what no producer's settings help against, and what does
+properties idempotent >"$work/idempotent.properties"
+mine_is() { # safe|unsafe SCENARIO OPTIONS...: what the idempotent file comes to
+	local want=$1 name=$2
+	shift 2
+	timeout 900 "$mq" scenario run kafka "$name" --lab "$lab" --producer-config "$work/idempotent.properties" \
+		--topic-config min.insync.replicas=2 "$@" -o json="$work/one.json" >"$work/one.txt" 2>"$work/err"
+	is "$name $*" "$(jq -r '.scenarios[0].twins[] | .role + " " + .outcome' "$work/one.json" | grep mine)" "mine $want"
+}
+mine_is safe power-cut-all --topic-config flush.messages=1
+mine_is unsafe last-replica-power-cut --broker-config eligible.leader.replicas.version=0
+mine_is safe last-replica-power-cut --broker-config eligible.leader.replicas.version=1
+mine_is unsafe last-replica-power-cut --version 3.9.1
+is "Kafka 3.9.1 has no eligible leader replicas: that twin is skipped" \
+	"$(jq -r '.scenarios[0].twins[] | select(.outcome == "skipped") | .name' "$work/one.json")" elr-on
 done_testing

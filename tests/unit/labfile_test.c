@@ -94,6 +94,22 @@ static void what_is_written_comes_back(void **unused)
 	labfile_free(g);
 }
 
+static void credentials_come_back(void **unused)
+{
+	struct labfile *f = sample("hare"), *g = NULL;
+	struct err e = {0};
+
+	(void)unused;
+	snprintf(f->kind, sizeof(f->kind), "rabbitmq");
+	snprintf(f->user, sizeof(f->user), "mqaudit");
+	snprintf(f->password_file, sizeof(f->password_file), "/x/rabbitmq/password");
+	assert_int_equal(labfile_write(f, &e), 0);
+	assert_int_equal(labfile_read("hare", labfile_kind_of_scheme("amqps"), &g, &e), 0);
+	assert_memory_equal(f, g, sizeof(*f));
+	labfile_free(f);
+	labfile_free(g);
+}
+
 static void no_lab_is_not_found_with_a_hint(void **unused)
 {
 	struct labfile *g = (struct labfile *)state;
@@ -327,6 +343,7 @@ int main(void)
 #define LAB_TEST(name) cmocka_unit_test_setup_teardown(name, make_state, remove_state)
 	const struct CMUnitTest tests[] = {
 		LAB_TEST(what_is_written_comes_back),
+		LAB_TEST(credentials_come_back),
 		LAB_TEST(no_lab_is_not_found_with_a_hint),
 		LAB_TEST(a_damaged_file_is_refused),
 		LAB_TEST(too_many_nodes_are_refused),
