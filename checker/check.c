@@ -62,11 +62,11 @@ struct check {
 	int64_t orphaned_ns; /* when the `run` that started us was found gone; 0: it is not */
 	bool ledger_away;
 	bool fenced;
-	uint64_t fence_number;     /* of the last fence that was read */
-	bool behind;               /* all that is behind the relay was read */
-	bool queue[2];             /* by run_side: reading takes away */
-	const char *drain;         /* of a queue: live, end or never */
-	uint64_t strangers;        /* consumers of the queue that were not ours, at most */
+	uint64_t fence_number; /* of the last fence that was read */
+	bool behind;           /* all that is behind the relay was read */
+	bool queue[2];         /* by run_side: reading takes away */
+	const char *drain;     /* of a queue: live, end or never */
+	uint64_t strangers;    /* consumers of the queue that were not ours, at most */
 	int64_t next_strangers_ns;
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
@@ -410,7 +410,8 @@ static int choose_drain(struct check *c, struct err *e)
 	if (c->drain && *c->drain)
 		return 0;
 	UNTIL_ANSWERED(c, r,
-		run_get_setting(c->ledger, c->run.id, "probe", "queue-was-empty", own, sizeof(own), e));
+		run_get_setting(
+			c->ledger, c->run.id, "probe", "queue-was-empty", own, sizeof(own), e));
 	if (r == 0 && strcmp(own, "true") != 0) {
 		r = err_set(e, ERR_USAGE, "reading '%s' takes its messages away for good",
 			c->queue[RUN_TARGET] ? c->target.url.name : c->source.url.name);
@@ -951,8 +952,7 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 
 	*ret_ok = false;
 	if (r == 0 && c->queue[RUN_SOURCE]) {
-		*ret_ok = is_drained(
-			c, W_SOURCE, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
+		*ret_ok = is_drained(c, W_SOURCE, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
 		return r;
 	}
 	if (r == 0)

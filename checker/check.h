@@ -17,8 +17,9 @@ struct check_opts {
 	bool no_fence;
 	const char *sweep; /* auto, full or none */
 	int64_t relay_lag_ns;
-	const char *drain; /* of queues: live, end or never; "": live, if the run found or made it empty */
-	bool no_policy;    /* declared: nothing removes messages from the queue but consumers */
+	const char *
+		drain; /* of queues: live, end or never; "": live, if the run found or made it empty */
+	bool no_policy;     /* declared: nothing removes messages from the queue but consumers */
 	const char *record; /* ranges or messages */
 	uint64_t status_fd; /* hidden: 0: none */
 };

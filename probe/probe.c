@@ -30,6 +30,8 @@ struct probe {
 	struct destination d;
 	struct destination target;
 	bool has_target;
+	bool joins;           /* the run was there before */
+	bool queue_was_empty; /* and without consumers, when the run began */
 	struct broker_topic topic;
 	struct ledger *ledger;
 	struct run run;
@@ -126,6 +128,18 @@ static int find_topic(struct probe *p, struct err *e)
 		clock_sleep_ns(100 * NS_PER_MS);
 	}
 	return r;
+}
+
+/* Another probe of the run, or an earlier one, may have filled the queue, and its checker may read it. */
+static int look_at_queue(struct probe *p, struct err *e)
+{
+	struct run there;
+	struct err ignored;
+
+	p->joins = p->o->run && *p->o->run && run_find(p->ledger, p->o->run, &there, &ignored) == 0;
+	if (p->joins || p->o->shared)
+		return 0;
+	return probe_check_queue(&p->d, &p->topic, &p->queue_was_empty, e);
 }
 
 static int make_run(struct probe *p, struct err *e)
@@ -259,6 +273,8 @@ static int store_settings(struct probe *p, struct err *e)
 	if (o->count != UINT64_MAX)
 		collect_u64(&c, "count", o->count);
 	collect(&c, "keys", o->keys);
+	if (!p->joins && (p->topic.caps & BROKER_CAP_QUEUE))
+		collect(&c, "queue-was-empty", p->queue_was_empty ? "true" : "false");
 	collect(&c, "on-queue-full", o->on_queue_full);
 	if (o->exit_without_flush)
 		collect(&c, "exit-without-flush", "true");
@@ -649,6 +665,8 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 		r = probe_check_unshared(&p->d, &p->topic, e);
 	if (r == 0)
 		r = ledger_open(p->o->ledger, &p->ledger, e);
+	if (r == 0)
+		r = look_at_queue(p, e);
 	if (r == 0)
 		r = make_run(p, e);
 	/* what an earlier probe of this run left on this host goes first */

@@ -103,6 +103,13 @@ void probe_planted_lines(const struct plant *p, struct buf *ret);
 MUST_CHECK int probe_check_unshared(
 	const struct destination *d, const struct broker_topic *topic, struct err *e);
 
+/*
+ * Of a queue: has it consumers, or messages already, which nobody could tell from this run's? Refused then with
+ * ERR_STATE; *ret_empty: it has neither. Nothing is taken from it.
+ */
+MUST_CHECK int probe_check_queue(const struct destination *d, const struct broker_topic *topic,
+	bool *ret_empty, struct err *e);
+
 /* Where each partition's log ends now, malloc'ed; 0 where there are no positions. */
 MUST_CHECK int probe_log_ends(const struct destination *d, const struct broker_topic *topic,
 	int64_t **ret, struct err *e);

@@ -82,6 +82,27 @@ static int look_at_tail(const struct destination *d, struct broker_reader *reade
 	return r;
 }
 
+int probe_check_queue(const struct destination *d, const struct broker_topic *topic,
+	bool *ret_empty, struct err *e)
+{
+	uint64_t ready = 0, consumers = 0;
+	int r;
+
+	*ret_empty = false;
+	if (!(topic->caps & BROKER_CAP_QUEUE))
+		return 0;
+	r = d->ops->queue_look(&d->config, &ready, &consumers, e);
+	if (r)
+		return r;
+	if (consumers || ready) {
+		err_set(e, ERR_STATE, "queue '%s' has %llu consumers and %llu messages already",
+			d->url.name, (unsigned long long)consumers, (unsigned long long)ready);
+		return err_hint(e, "use a queue of its own for the audit, or say --shared");
+	}
+	*ret_empty = true;
+	return 0;
+}
+
 int probe_check_unshared(
 	const struct destination *d, const struct broker_topic *topic, struct err *e)
 {
