@@ -90,8 +90,11 @@ MUST_CHECK int rabbitmq_reply(struct rabbitmq_conn *conn, amqp_rpc_reply_t reply
 /* An error of the library's, by its status. */
 int rabbitmq_status(const struct rabbitmq_conn *conn, int status, const char *what, struct err *e);
 
-/* The kind of error that a reply code of the broker is. */
-int rabbitmq_code_error(int code);
+/*
+ * The kind of error that a reply code of the broker is. The text decides where one code says two things: a queue
+ * whose node is down is "not found" as well.
+ */
+int rabbitmq_code_error(int code, const char *text);
 
 /* Text of a close method: "NOT_FOUND - no queue 'x' in vhost '/'". */
 void rabbitmq_close_text(

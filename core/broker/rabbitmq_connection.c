@@ -125,17 +125,21 @@ void rabbitmq_client_release(struct rabbitmq_client *client)
 
 /* ---- what refusals mean -------------------------------------------------------------------------- */
 
-int rabbitmq_code_error(int code)
+int rabbitmq_code_error(int code, const char *text)
 {
 	switch (code) {
 	case AMQP_NOT_FOUND:
-		return ERR_NOTFOUND;
+		/* "home node ... is down or inaccessible", "... due to timeout", "process ... is stopped" */
+		return strstr(text, " - no ") ? ERR_NOTFOUND : ERR_BROKER_AWAY;
 	case AMQP_ACCESS_REFUSED:
 	case AMQP_RESOURCE_LOCKED:
-	case AMQP_NOT_ALLOWED:
 		return ERR_DENIED;
+	case AMQP_NOT_ALLOWED:
+		return strstr(text, "not found") ? ERR_NOTFOUND : ERR_DENIED;
 	case AMQP_CONNECTION_FORCED:
 		return ERR_BROKER_AWAY;
+	case AMQP_INTERNAL_ERROR: /* "vhost '/' is down", while a node starts */
+		return strstr(text, "is down") ? ERR_BROKER_AWAY : ERR_BROKER;
 	default:
 		return ERR_BROKER;
 	}
@@ -190,9 +194,7 @@ static int server_error(struct rabbitmq_conn *conn, const amqp_method_t *method,
 		(void)amqp_send_method(
 			conn->state, conn->channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
 	}
-	r = rabbitmq_code_error(code);
-	if (code == AMQP_NOT_ALLOWED && strstr(text, "not found"))
-		r = ERR_NOTFOUND;
+	r = rabbitmq_code_error(code, text);
 	if (ret_code)
 		*ret_code = code;
 	err_set(e, r, "%s: %s (%s:%d, code %d)", what, text, conn->node.host, conn->node.port,

@@ -186,8 +186,8 @@ static void take_close(struct broker_producer *p, const amqp_frame_t *frame)
 
 	rabbitmq_close_text(frame, text, sizeof(text), &code, &channel_only);
 	if (channel_only && ends_all(code)) {
-		err_set(&p->fatal, rabbitmq_code_error(code), "the broker closed the channel: %s",
-			text);
+		err_set(&p->fatal, rabbitmq_code_error(code, text),
+			"the broker closed the channel: %s", text);
 		p->fatal_code = code;
 	}
 	break_line(p, code, text);

@@ -1,0 +1,122 @@
+/* Writing fences: a connection of its own, confirms, mandatory, persistent, the default exchange. */
+#include <string.h>
+
+#include "core/broker/rabbitmq.h"
+#include "core/clock.h"
+
+/* One fence and its confirm; *ret_returned: no queue took it. */
+static int take_frame(const struct rabbitmq_conn *conn, const amqp_frame_t *frame, bool *ret_acked,
+	bool *ret_returned, struct err *e)
+{
+	char text[512];
+	bool channel_only;
+	int code;
+
+	if (frame->frame_type != AMQP_FRAME_METHOD)
+		return 0;
+	switch (frame->payload.method.id) {
+	case AMQP_BASIC_RETURN_METHOD:
+		*ret_returned = true;
+		return 0;
+	case AMQP_BASIC_ACK_METHOD:
+		*ret_acked = true;
+		return 0;
+	case AMQP_BASIC_NACK_METHOD:
+		return err_set(e, ERR_BROKER, "the fence: the broker could not take it (nack)");
+	case AMQP_CHANNEL_CLOSE_METHOD:
+	case AMQP_CONNECTION_CLOSE_METHOD:
+		rabbitmq_close_text(frame, text, sizeof(text), &code, &channel_only);
+		return err_set(e, rabbitmq_code_error(code, text), "the fence: %s (%s:%d)", text,
+			conn->node.host, conn->node.port);
+	default:
+		return 0;
+	}
+}
+
+static int wait_for_confirm(struct rabbitmq_conn *conn, int64_t deadline_ns, struct err *e)
+{
+	bool acked = false, returned = false;
+	amqp_frame_t frame;
+	int r = 0;
+
+	while (r == 0 && !acked) {
+		int left = clock_left_ms(deadline_ns);
+		struct timeval tv = {left / 1000, left % 1000 * 1000};
+		int status = amqp_simple_wait_frame_noblock(conn->state, &frame, &tv);
+
+		if (status == AMQP_STATUS_TIMEOUT)
+			return err_set(e, ERR_TIMEOUT,
+				"the fence was not confirmed in time (%s:%d)", conn->node.host,
+				conn->node.port);
+		if (status != AMQP_STATUS_OK)
+			return rabbitmq_status(conn, status, "the fence", e);
+		r = take_frame(conn, &frame, &acked, &returned, e);
+		amqp_maybe_release_buffers(conn->state);
+	}
+	if (r == 0 && returned)
+		r = err_set(e, ERR_NOTFOUND, "the fence was returned: the queue is gone");
+	return r;
+}
+
+static int write_one(const struct rabbitmq_client *client, struct rabbitmq_conn *conn,
+	struct broker_fence *f, int64_t deadline_ns, struct err *e)
+{
+	amqp_basic_properties_t props = {
+		._flags = AMQP_BASIC_DELIVERY_MODE_FLAG, .delivery_mode = AMQP_DELIVERY_PERSISTENT};
+	amqp_bytes_t body = {.len = f->len, .bytes = (void *)(uintptr_t)f->payload};
+	int status, r;
+
+	status = amqp_basic_publish(conn->state, conn->channel, amqp_empty_bytes,
+		rabbitmq_bytes(client->queue), 1, 0, &props, body);
+	if (status != AMQP_STATUS_OK)
+		return rabbitmq_status(conn, status, "the fence", e);
+	r = wait_for_confirm(conn, deadline_ns, e);
+	f->acked = r == 0;
+	return r;
+}
+
+/* All of them on one connection; a lost one may have written some, and they are written again. */
+static int write_all(const struct rabbitmq_client *client, size_t *at, struct broker_fence *fence,
+	size_t n, int64_t deadline_ns, struct err *e)
+{
+	struct rabbitmq_conn conn;
+	int r = rabbitmq_connect_any(client, at, deadline_ns, &conn, e);
+
+	if (r)
+		return r;
+	r = rabbitmq_channel_open(&conn, deadline_ns, e);
+	if (r == 0) {
+		(void)amqp_confirm_select(conn.state, conn.channel);
+		r = rabbitmq_reply(
+			&conn, amqp_get_rpc_reply(conn.state), "the fence's confirms", NULL, e);
+	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!fence[i].acked)
+			r = write_one(client, &conn, &fence[i], deadline_ns, e);
+	rabbitmq_disconnect(&conn, r == 0 ? NS_PER_S : 0);
+	return r;
+}
+
+int rabbitmq_fence(const struct broker_config *c, struct broker_fence *fence, size_t n,
+	int64_t timeout_ns, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + timeout_ns;
+	struct rabbitmq_client client;
+	size_t at = 0;
+	int r = rabbitmq_client_init(c, c->props, &client, e);
+
+	for (size_t i = 0; i < n; i++) {
+		fence[i].acked = false;
+		fence[i].offset = BROKER_NO_OFFSET;
+	}
+	while (r == 0) {
+		r = write_all(&client, &at, fence, n, deadline_ns, e);
+		if (r != ERR_BROKER_AWAY || clock_ns() >= deadline_ns)
+			break;
+		r = 0;
+		at++;
+		clock_sleep_ns(100 * NS_PER_MS);
+	}
+	rabbitmq_client_release(&client);
+	return r;
+}
