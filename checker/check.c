@@ -693,6 +693,26 @@ static int read_to_fences(struct check *c, enum witness_index i, uint64_t number
 }
 
 /*
+ * Of a queue: wait until it seems to be empty, which is a hint and no proof, so that the fence need not wait behind
+ * much, and no question by basic.get overtakes what a consumer is just given.
+ */
+static int wait_until_quiet(struct check *c, enum run_side side, int64_t deadline_ns, struct err *e)
+{
+	const struct destination *d = side == RUN_TARGET ? &c->target : &c->source;
+	uint64_t ready = 0, consumers;
+	struct err ignored;
+	int r = 0;
+
+	while (r == 0 && c->queue[side] && clock_ns() < deadline_ns && !stop_asked()) {
+		if (d->ops->queue_look(&d->config, &ready, &consumers, &ignored) == 0 && ready == 0)
+			break;
+		r = tend(c, e);
+		clock_sleep_ns(TICK_NS);
+	}
+	return r;
+}
+
+/*
  * Has the queue been emptied? If not, that is a reason; *ret_r: what kept the check itself from going on.
  * (A message whose consumer died is put back in front: so it is asked again behind the fence, and twice.)
  */
@@ -719,9 +739,9 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	*ret_ok = false;
 	c->phase = "fence";
 	show(c);
-	if (c->queue[RUN_SOURCE] && !is_drained(c, W_SOURCE, 1, deadline_ns, &r, e))
-		return r;
-	r = write_fences(c, number, deadline_ns, e);
+	r = wait_until_quiet(c, RUN_SOURCE, deadline_ns, e);
+	if (r == 0)
+		r = write_fences(c, number, deadline_ns, e);
 	if (is_undecided(r)) {
 		add_reason(c, "the fence was not acknowledged: %s. %s", e->msg,
 			r == ERR_DENIED
@@ -952,6 +972,9 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 
 	*ret_ok = false;
 	if (r == 0 && c->queue[RUN_SOURCE]) {
+		r = wait_until_quiet(c, RUN_SOURCE, clock_ns() + c->o->fence_timeout_ns, e);
+		if (r)
+			return r;
 		*ret_ok = is_drained(c, W_SOURCE, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
 		return r;
 	}
@@ -1067,7 +1090,9 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 		r = wait_for_strays(c, deadline_ns, &state, e);
 	/* what is not known by its fence is absent only if all that is there was read */
 	if (r == 0 && c->queue[RUN_TARGET]) {
-		c->behind = is_drained(c, W_TARGET, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
+		r = wait_until_quiet(c, RUN_TARGET, clock_ns() + c->o->fence_timeout_ns, e);
+		c->behind = r == 0 &&
+			    is_drained(c, W_TARGET, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
 		if (r == 0 && !c->o->relay_lag_ns)
 			say_relay(c, number != 0, missing, &state);
 		return r;
