@@ -1429,13 +1429,28 @@ static int stop_witnesses(struct check *c, struct err *e)
 	return r;
 }
 
+/* Begin with what is drained at the end. A node that is away, or a queue without a leader, may come back. */
+static int start_drain(struct check *c, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	int r = start_readers(c, true, e);
+
+	c->phase = "drain";
+	while (is_undecided(r) && clock_ns() < deadline_ns && !stop_asked()) {
+		show(c);
+		clock_sleep_ns(4 * TICK_NS);
+		r = start_readers(c, true, e);
+	}
+	return r;
+}
+
 static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 {
 	bool complete = false;
 	int r = wait_for_probes(c, e);
 
 	if (r == 0)
-		r = start_readers(c, true, e);
+		r = start_drain(c, e);
 	if (r == 0)
 		UNTIL_ANSWERED(c, r, still_ours(c, e));
 	if (r == 0)
