@@ -414,9 +414,10 @@ all_ended() {
 clean_up() {
 	local twin
 	trap - EXIT INT TERM
+	# first: while a fault is on, of no twin anything can be said
+	[ "$n_faults_on" -eq 0 ] || lab heal
 	for twin in "${!run_pid[@]}"; do stop_twin "$twin"; done
 	for twin in "${!parts[@]}"; do kill -INT "$twin" 2>/dev/null; done
-	[ "$n_faults_on" -eq 0 ] || lab heal
 	! declare -F restore >/dev/null || (restore)
 	wait_until 45 all_ended || for twin in "${!run_pid[@]}"; do kill -KILL "${run_pid[$twin]}" 2>/dev/null; done
 	wait

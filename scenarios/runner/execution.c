@@ -17,7 +17,7 @@
 #include "scenarios/runner/verdicts.h"
 
 #define FILE_MAX ((size_t)64 << 20)
-#define GRACE_NS (60 * NS_PER_S) /* from SIGTERM to SIGKILL: the runs end in order */
+#define GRACE_NS (120 * NS_PER_S) /* from SIGTERM to SIGKILL: the runs end in order */
 #define NOTE_FIELDS 3
 
 /* --- its files */

@@ -159,12 +159,13 @@ static const char *judge(const struct twin *t, const struct expect *x, const jso
 		return "error";
 	}
 	result = expect_compare(x, verdict, found, why);
-	if (result.surplus)
-		return "broken";
+	/* what a run that is undecided found breaks no promise: a proved FAIL would outrank it */
 	if (result.verdict && (verdict == VERDICT_UNDECIDED || verdict == VERDICT_NODATA)) {
 		add_reasons(report, why);
 		return "undecided";
 	}
+	if (result.surplus)
+		return "broken";
 	if (result.missing)
 		return t->role == TWIN_BAD ? "not-caught" : "undecided";
 	return result.verdict ? "broken" : "ok";

@@ -54,6 +54,7 @@ static void twins(void **unused)
 	check_twin(TWIN_GOOD, "PASS", report("PASS", 0, false), "ok", "");
 	check_twin(TWIN_GOOD, "PASS", report("FAIL", 3, false), "broken", "lost");
 	check_twin(TWIN_GOOD, "PASS", report("UNDECIDED", 0, false), "undecided", "not read");
+	check_twin(TWIN_GOOD, "PASS", report("UNDECIDED", 3, false), "undecided", "not read");
 	check_twin(TWIN_BAD, "FAIL lost@broker", report("UNDECIDED", 0, false), "undecided",
 		"not read");
 	check_twin(TWIN_BAD, "FAIL lost@broker", report("ERROR", 0, false), "error", "failed");
