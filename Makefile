@@ -67,6 +67,8 @@ LIB_OBJS   := $(filter-out $(B)/main.o,$(OBJS))
 UNIT_SRCS  := $(sort $(wildcard tests/unit/*_test.c tests/prop/*_test.c tests/inject/*_test.c tests/sim/*_test.c))
 UNIT_BINS  := $(UNIT_SRCS:%.c=$(B)/%)
 LEDGER_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/ledger/*.c)))
+CONFORMANCE_OBJS := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/conformance/*.c)))
+CONFORMANCE := $(B)/tests/conformance/conformance
 BENCH_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 SQL        := $(sort $(wildcard core/ledger/sql/*.sql))
 LAB_TEXTS  := $(sort $(wildcard scenarios/lab/*/*.xml scenarios/lab/*/*.properties \
@@ -134,6 +136,10 @@ $(B)/tests/%: $(B)/tests/%.o $(SAN_OBJS) $(B)/libmqaudit.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(call wrap_flags,tests/$*.c) -o $@ $^ $(LIBS) -lcmocka
 
+$(CONFORMANCE): $(CONFORMANCE_OBJS) $(SAN_OBJS) $(B)/libmqaudit.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
 # A test program that hangs has failed.
 UNIT_TIMEOUT ?= 120
 unit: $(UNIT_BINS) ## unit, property and injection tests: no service needed
@@ -175,8 +181,8 @@ test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test
 
 # Each has a lab of its own, and mostly waits: some go side by side.
 JOBS ?= $(shell [ "$$(nproc)" -ge 4 ] && echo 3 || echo 2)
-broker-test: $(B)/mqaudit ## the audit end to end, on a real Kafka cluster
-	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove -j $(JOBS) --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
+broker-test: $(B)/mqaudit $(CONFORMANCE) ## the audit end to end, on a real Kafka cluster
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit CONFORMANCE=$(abspath $(CONFORMANCE)) prove -j $(JOBS) --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
 
 deps: ## install what is missing (Debian packages)
 	$(Q).ci/deps
@@ -227,4 +233,4 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
--include $(OBJS:.o=.d) $(UNIT_BINS:=.d) $(LEDGER_BINS:=.d) $(BENCH_BINS:=.d)
+-include $(OBJS:.o=.d) $(UNIT_BINS:=.d) $(LEDGER_BINS:=.d) $(BENCH_BINS:=.d) $(CONFORMANCE_OBJS:.o=.d)

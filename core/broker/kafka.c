@@ -295,6 +295,17 @@ static bool names_security(const struct props *props)
 	       (props_get(props, "security.protocol") || props_get(props, "sasl.username"));
 }
 
+/* What one answer may bring: librdkafka takes no less than the largest message. */
+static size_t answer_bytes(const rd_kafka_conf_t *conf, size_t read_ahead)
+{
+	char text[32] = "";
+	size_t len = sizeof(text), largest = 0;
+
+	if (rd_kafka_conf_get(conf, "message.max.bytes", text, &len) == RD_KAFKA_CONF_OK)
+		largest = strtoull(text, NULL, 10);
+	return read_ahead / 4 > largest ? read_ahead / 4 : largest;
+}
+
 /*
  * How much a reader may hold ready, where it is to hold less than the library would: when it is full, and what
  * one answer may bring on top of that.
@@ -306,7 +317,7 @@ static int set_read_ahead(rd_kafka_conf_t *conf, const struct broker_config *c,
 		const char *name;
 		size_t value;
 	} setting[] = {{"queued.max.messages.kbytes", c->read_ahead / 1024},
-		{"fetch.max.bytes", c->read_ahead / 4}};
+		{"fetch.max.bytes", answer_bytes(conf, c->read_ahead)}};
 	char value[24];
 	int r = 0;
 

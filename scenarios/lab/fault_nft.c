@@ -21,12 +21,21 @@
 struct rule {
 	char match[80];      /* what a packet is besides its address and port; "" for any */
 	const char *verdict; /* what becomes of it */
-	const char *told;    /* the same for the proof */
 };
 
-static struct rule rule_of(const struct labfile_fault *fault)
+/*
+ * What becomes of packets that go this way. A reset is no answer to a reset: ours would stop itself.
+ *
+ * It goes to whoever sent the packet. For the other end to hear of it as well, the rule stands where packets
+ * come in to the node: what the node sends gets through, the other end confirms it, and is told. Rejected on
+ * its way out it would break the node's end alone, and the other one would wait for an answer until it times
+ * out. Only what opens a connection is stopped on its way out.
+ */
+static struct rule rule_of(
+	const struct labfile_fault *fault, const struct fault_links *links, bool in)
 {
-	struct rule rule = {.verdict = "drop", .told = "dropped"};
+	bool opening = !in && links->in;
+	struct rule rule = {.verdict = "drop"};
 	char text[40];
 	unsigned percent = 0;
 
@@ -35,10 +44,9 @@ static struct rule rule_of(const struct labfile_fault *fault)
 		err_ignore(fault_percent_read(text, &percent, NULL)); /* checked before */
 		snprintf(rule.match, sizeof(rule.match), "numgen random mod 10000 < %u ", percent);
 	} else if (strcmp(fault->kind, fault_reset.name) == 0) {
-		/* a reset is no answer to a reset: ours would stop itself */
-		snprintf(rule.match, sizeof(rule.match), "tcp flags & rst == 0 ");
+		snprintf(rule.match, sizeof(rule.match), "tcp flags & %s ",
+			opening ? "(syn | rst) == syn" : "rst == 0");
 		rule.verdict = "reject with tcp reset";
-		rule.told = "reset";
 	}
 	return rule;
 }
@@ -59,7 +67,7 @@ static void add_peers(struct buf *b, const struct lab *lab, const struct labfile
 static void add_chain(struct buf *b, const struct lab *lab, const struct labfile_fault *fault,
 	const struct fault_links *links, bool in)
 {
-	const struct rule rule = rule_of(fault);
+	const struct rule rule = rule_of(fault, links, in);
 	bool dport[2];
 	int port, n = fault_links_ports(lab, links, in, &port, dport);
 
@@ -235,7 +243,9 @@ static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_n
 	}
 	if (in + out > 0)
 		snprintf(fault->proof, sizeof(fault->proof), "%llu packets %s in, %llu out",
-			(unsigned long long)in, rule_of(fault).told, (unsigned long long)out);
+			(unsigned long long)in,
+			strcmp(fault->kind, fault_reset.name) == 0 ? "reset" : "dropped",
+			(unsigned long long)out);
 	return r;
 }
 

@@ -108,6 +108,38 @@ heal
 ok "... heal thaws it" is_in_state "$pid" S
 ok "all nodes answer" all_answer
 
+# --- a reset is for both ends: also for a client that only listens while the node talks
+
+in_node() { nsenter --net="$(status | jq -r '.nodes[0].namespace')" "$@"; }
+talk='import socket, time
+s = socket.create_server(("", 9999))
+c = s.accept()[0]
+while True:
+    c.send(b"x")
+    time.sleep(0.01)'
+listen='import socket, sys
+c = socket.create_connection((sys.argv[1], 9999))
+c.settimeout(20)
+try:
+    while c.recv(100):
+        print("heard", flush=True)
+    print("closed")
+except OSError as e:
+    print(type(e).__name__)'
+in_node python3 -c "$talk" >"$work/talk.txt" 2>&1 &
+talks() { in_node ss -ltn | grep -q :9999; }
+ok "a server in the node's place" wait_until 10 talks
+"$mq" lab exec kafka --lab "$lab" -- python3 -c "$listen" \
+	"$(status | jq -r '.nodes[0].address' | cut -d: -f1)" >"$work/listen.txt" 2>&1 &
+listener=$!
+ok "a client listens" wait_until 10 grep -q heard "$work/listen.txt"
+fault reset kafka1 --from clients
+wait "$listener"
+is "reset: the client that only listens is told" "$(tail -1 "$work/listen.txt")" ConnectionResetError
+gone() { ! talks; }
+ok "... and so is the node's end" wait_until 10 gone
+heal
+
 # --- heal of some
 
 fault isolate kafka2 --from clients
