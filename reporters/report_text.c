@@ -178,13 +178,18 @@ static void produce_row(const struct writer *w, struct stage_row *row)
 	add_cell(row, report_sum(doc, "reordered", "produce"), "reordered", false, "REORDERED");
 }
 
+static const char *where_copies_are(const json_t *doc)
+{
+	return words_of_queue(doc, "source") ? "from the queue" : "on the log";
+}
+
 static void broker_row(const struct writer *w, struct stage_row *row)
 {
 	const json_t *doc = w->r->doc;
 
 	*row = (struct stage_row){.name = "broker"};
 	put_count(row->left, sizeof(row->left), count_of(w, "acked"), "acked");
-	put_count(row->right, sizeof(row->right), count_of(w, "distinct"), "on the log");
+	put_count(row->right, sizeof(row->right), count_of(w, "distinct"), where_copies_are(doc));
 	add_cell(row, report_sum(doc, "lost", "broker"), "lost", true, "LOST");
 	add_cell(row, report_sum(doc, "expired", NULL), "expired", true, NULL);
 	add_cell(row, report_sum(doc, "unread", NULL), "unread", false, "UNREAD");
@@ -192,6 +197,7 @@ static void broker_row(const struct writer *w, struct stage_row *row)
 	add_cell(row, report_sum(doc, "phantom", "broker"), "phantom", false, "PHANTOM");
 	add_cell(row, report_sum(doc, "inconsistent", NULL), "inconsistent", false, "INCONSISTENT");
 	add_cell(row, report_sum(doc, "pending", "broker"), "pending", false, NULL);
+	add_cell(row, count_of(w, "redelivered"), "given again", false, NULL);
 	add_cell(row, count_of(w, "aborted"), "aborted", false, NULL);
 	add_cell(row, count_of(w, "foreign"), "foreign", false, NULL);
 }
@@ -201,7 +207,7 @@ static void relay_row(const struct writer *w, struct stage_row *row)
 	const json_t *doc = w->r->doc;
 
 	*row = (struct stage_row){.name = "relay"};
-	put_count(row->left, sizeof(row->left), count_of(w, "distinct"), "on the log");
+	put_count(row->left, sizeof(row->left), count_of(w, "distinct"), where_copies_are(doc));
 	put_count(row->right, sizeof(row->right), count_of(w, "target_read"), "read behind");
 	add_cell(row, report_sum(doc, "lost", "relay"), "lost", true, "LOST");
 	add_cell(row, report_sum(doc, "duplicated", "relay"), "repeated", true, "REPEATED");
@@ -510,7 +516,9 @@ static void put_fences(const json_t *doc, struct buf *b)
 		n++;
 		offset = report_member_number(f, "offset");
 	}
-	if (n == 0)
+	if (words_of_queue(doc, "source"))
+		buf_str_add(b, "the queue gave the fence, and then nothing more");
+	else if (n == 0)
 		buf_str_add(b, "log read to the fence");
 	else if (n == 1)
 		buf_printf(b, "log read to the fence at offset %s", units_grouped(offset, text));
@@ -525,6 +533,8 @@ static void put_generations(const json_t *doc, struct buf *b)
 	struct buf at;
 	size_t i;
 
+	if (words_of_queue(doc, "source"))
+		return;
 	buf_init(&at, TEXT_MAX);
 	json_array_foreach(list, i, g)
 	{

@@ -228,11 +228,35 @@ void words_headline(const json_t *doc, struct buf *out)
 
 /* ---- advice ---------------------------------------------------------------------------------- */
 
+bool words_of_queue(const json_t *doc, const char *side)
+{
+	return setting_is(doc, side, "reads", "queue");
+}
+
+/* What is RabbitMQ's own: settings of its publishers and queues. */
+static void hint_of_queue(const json_t *doc, bool lost_at_broker, struct buf *out)
+{
+	if (lost_at_broker && setting_is(doc, "client", "persistent", "false"))
+		buf_str_add(out,
+			"A message that is not persistent goes with its node, confirmed or not. "
+			"Try: persistent=true, in a durable or quorum queue");
+	else if (lost_at_broker && setting_is(doc, "topic", "durable", "false"))
+		buf_str_add(out,
+			"A queue that is not durable goes with its node, and all that is in it. "
+			"Try: durable=true, or a quorum queue");
+	else if (report_sum(doc, "lost", "produce") &&
+		 setting_is(doc, "client", "confirms", "false"))
+		buf_str_add(out, "Without confirms no broker ever says that it has a message. Try: "
+				 "confirms=true");
+}
+
 void words_hint(const json_t *doc, struct buf *out)
 {
 	bool lost_at_broker = report_sum(doc, "lost", "broker") > 0;
 
-	if (lost_at_broker && setting_is(doc, "client", "request.required.acks", "1"))
+	if (*words_setting(doc, "client", "confirms"))
+		hint_of_queue(doc, lost_at_broker, out);
+	else if (lost_at_broker && setting_is(doc, "client", "request.required.acks", "1"))
 		buf_str_add(out,
 			"acks=1 is answered before any follower has the message. Try: acks=all, "
 			"enable.idempotence=true, min.insync.replicas=2");
@@ -293,7 +317,11 @@ void words_proved(const json_t *doc, struct buf *out)
 	size_t faults = count_faults(doc);
 	char n[UNITS_LEN];
 
-	if (json_is_true(json_object_get(doc, "fenced")))
+	if (words_of_queue(doc, "source"))
+		buf_printf(out,
+			"the queue was emptied, and each of the %s messages that it gave is accounted for",
+			units_grouped(count_of(doc, "read"), n));
+	else if (json_is_true(json_object_get(doc, "fenced")))
 		buf_printf(out, "each of %s records up to the fence was read and accounted for",
 			units_grouped(count_of(doc, "read"), n));
 	else

@@ -19,6 +19,9 @@ void words_headline(const json_t *doc, struct buf *out);
  */
 void words_broken(const json_t *doc, struct buf *out);
 
+/* Is what was read on a side ("source", "target") a queue, from which reading takes away? */
+bool words_of_queue(const json_t *doc, const char *side);
+
 /* Where the cause is plain from settings and findings: one sentence with what to try. Else nothing.
  */
 void words_hint(const json_t *doc, struct buf *out);
