@@ -114,6 +114,8 @@ struct lab_kind {
 	 */
 	int64_t (*stored_bytes)(const struct labfile_node *node);
 	const char *stored_words;
+	/* How its log writes an error of the disk: ENOSPC, EIO or EROFS. A constant. */
+	const char *(*disk_error)(int errnum);
 };
 
 /* All kinds, ended by NULL; and one by its name: NULL when there is none. */
