@@ -343,6 +343,7 @@ const struct lab_kind lab_kafka = {
 	.default_version = "4.1.0",
 	.client_port = CLIENT_PORT,
 	.controller_port = LAB_KAFKA_CONTROLLER_PORT,
+	.bare_packet = 80,
 	.speaks_kafka = true,
 	.programs = kafka_dist_find,
 	.configure = configure,

@@ -268,6 +268,8 @@ static const char *disk_error(int errnum)
 const struct lab_kind lab_rabbitmq = {
 	.name = "rabbitmq",
 	.client_port = CLIENT_PORT,
+	/* an ack is 21 bytes behind 52 of IP and TCP; a heartbeat, of 8, may pass */
+	.bare_packet = 60,
 	.first_alone = true,
 	.programs = rabbitmq_programs,
 	.configure = rabbitmq_configure,

@@ -147,6 +147,17 @@ is "... the process stands still" "$(sed 's/.*) //' "/proc/$(node rabbitmq2 .pid
 is "... clients get no answer" "$(amqp rabbitmq2 hello; echo $?)" 1
 heal
 is "... healed" "$? $(node rabbitmq2 '"\(.state) \(.answers)"') $(amqp rabbitmq2 hello)" "0 running true hello"
+: >"$work/amqp.err"
+amqp rabbitmq2 publish quorum 1000000 20 >"$work/answers.txt" &
+load=$!
+ok "a client publishes" wait_until 20 grep -q going "$work/amqp.err"
+fault answers rabbitmq2
+is "answers: goes on" $? 0
+ok "... proves that it bites: confirms are no bare packets" wait_until 10 proved
+heal
+ok "... healed, with numbers" says 'answers rabbitmq2  0 packets dropped in, [1-9][0-9]* out' heal
+wait "$load"
+ok "... publishing went on: $(cat "$work/answers.txt") confirmed" test "$(cat "$work/answers.txt")" -gt 20
 fault proxy rabbitmq2 --mode cut --after-bytes 20k
 amqp rabbitmq2 publish quorum 1000 >"$work/through.txt"
 heal
