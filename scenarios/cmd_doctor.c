@@ -59,6 +59,8 @@ static void print_text(const struct doctor_finding *f, size_t n)
 	printf("\n%s\n", doctor_lab_can_run(f, n)
 				 ? "A lab for Kafka can run here."
 				 : "A lab for Kafka cannot run here: see what is MISSING.");
+	printf("A lab for RabbitMQ %s here.\n",
+		doctor_rabbitmq_can_run(f, n) ? "can run" : "cannot run");
 	buf_init(&b, BUF_MAX_DEFAULT);
 	list_networks(f, n, "", &b);
 	if (doctor_lab_can_run(f, n))
@@ -78,8 +80,10 @@ static void print_json(const struct doctor_finding *f, size_t n)
 
 	buf_init(&b, BUF_MAX_DEFAULT);
 	buf_printf(&b,
-		"{\"format\": \"mqaudit-doctor/1\", \"lab_kafka\": %s,\n \"lab_networks\": [",
-		doctor_lab_can_run(f, n) ? "true" : "false");
+		"{\"format\": \"mqaudit-doctor/1\", \"lab_kafka\": %s, "
+		"\"lab_rabbitmq\": %s,\n \"lab_networks\": [",
+		doctor_lab_can_run(f, n) ? "true" : "false",
+		doctor_rabbitmq_can_run(f, n) ? "true" : "false");
 	list_networks(f, n, "\"", &b);
 	buf_str_add(&b, "],\n \"checks\": [");
 	for (size_t i = 0; i < n; i++) {

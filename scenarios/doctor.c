@@ -21,6 +21,7 @@
 #include "scenarios/lab/kafka_dist.h"
 #include "scenarios/lab/lab_holder.h"
 #include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/rabbitmq_node.h"
 
 #define STEP_NS (20 * NS_PER_S)
 #define JAVA_OLDEST 17
@@ -280,6 +281,20 @@ static bool has_kafka(struct patient *p, char *detail, size_t len)
 	return run_in("", argv, detail, len);
 }
 
+static bool has_rabbitmq(struct patient *p, char *detail, size_t len)
+{
+	char home[PATHS_MAX], version[32];
+	struct err e = {0};
+
+	(void)p;
+	if (rabbitmq_find(home, sizeof(home), version, sizeof(version), &e)) {
+		snprintf(detail, len, "%.*s", (int)len - 1, e.msg);
+		return false;
+	}
+	snprintf(detail, len, "%s in %.150s", version, home);
+	return true;
+}
+
 static bool has_postgres(struct patient *p, char *detail, size_t len)
 {
 	struct server_programs programs;
@@ -350,6 +365,7 @@ static bool has_memory(struct patient *p, char *detail, size_t len)
 }
 
 /* What the networks of a lab stand on. */
+#define RABBITMQ "rabbitmq"
 #define ROOT "root"
 #define IP "ip"
 #define NAMESPACES "network namespaces"
@@ -383,6 +399,8 @@ static const struct check checks[] = {
 		"Debian: apt-get install openjdk-17-jre-headless"},
 	{"kafka or mvn", DOCTOR_REQUIRED, has_kafka, "Kafka in a lab",
 		"Debian: apt-get install maven; or unpack Kafka and set KAFKA_HOME"},
+	{RABBITMQ, DOCTOR_OPTIONAL, has_rabbitmq, "RabbitMQ in a lab",
+		"Debian: apt-get install --no-install-recommends rabbitmq-server"},
 	{"postgresql", DOCTOR_REQUIRED, has_postgres,
 		"the embedded ledger; --ledger names another PostgreSQL",
 		"Debian: apt-get install postgresql-15"},
@@ -465,6 +483,13 @@ static bool is_ok(const struct doctor_finding *f, size_t n, const char *name)
 		if (strcmp(f[i].name, name) == 0)
 			return f[i].ok;
 	return false;
+}
+
+bool doctor_rabbitmq_can_run(const struct doctor_finding *f, size_t n)
+{
+	return is_ok(f, n, RABBITMQ) &&
+	       (doctor_has_network(f, n, LABFILE_ON_NAMESPACES) ||
+		       doctor_has_network(f, n, LABFILE_ON_USER_NAMESPACES));
 }
 
 bool doctor_has_network(const struct doctor_finding *f, size_t n, enum labfile_network network)

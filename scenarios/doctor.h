@@ -43,4 +43,7 @@ bool doctor_has_network(const struct doctor_finding *f, size_t n, enum labfile_n
 /* Can a lab for Kafka run with these, on some network? */
 bool doctor_lab_can_run(const struct doctor_finding *f, size_t n);
 
+/* Can a lab for RabbitMQ? It needs namespaces of some kind, and no Java. */
+bool doctor_rabbitmq_can_run(const struct doctor_finding *f, size_t n);
+
 #endif

@@ -92,8 +92,8 @@ identities() { # RUN KIND
 }
 
 python_env() { # an independent client, in a folder of its own
-	[ -x "$top/build/venv/bin/python" ] && "$top/build/venv/bin/python" -c 'import confluent_kafka, xxhash' 2>/dev/null && return
-	python3 -m venv "$top/build/venv" && "$top/build/venv/bin/pip" install -q confluent-kafka xxhash >/dev/null ||
+	[ -x "$top/build/venv/bin/python" ] && "$top/build/venv/bin/python" -c 'import confluent_kafka, xxhash, pika' 2>/dev/null && return
+	python3 -m venv "$top/build/venv" && "$top/build/venv/bin/pip" install -q confluent-kafka xxhash pika >/dev/null ||
 		bail "the independent client cannot be installed"
 }
 

@@ -1,6 +1,5 @@
 /* The node's disk fails while it runs: every access to it gives an error (EIO). */
 #include <errno.h>
-#include <string.h>
 
 #include "scenarios/lab/fault_disk.h"
 #include "scenarios/lab/lab_disk.h"
@@ -17,7 +16,7 @@ static int apply(struct lab *lab, struct labfile_fault *fault, struct err *e)
 static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_ns, struct err *e)
 {
 	(void)e;
-	fault_disk_prove(lab, fault, strerror(EIO), timeout_ns);
+	fault_disk_prove(lab, fault, lab->kind->disk_error(EIO), timeout_ns);
 	return 0;
 }
 

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -60,7 +59,7 @@ static int apply(struct lab *lab, struct labfile_fault *fault, struct err *e)
 static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_ns, struct err *e)
 {
 	(void)e;
-	fault_disk_prove(lab, fault, strerror(ENOSPC), timeout_ns);
+	fault_disk_prove(lab, fault, lab->kind->disk_error(ENOSPC), timeout_ns);
 	return 0;
 }
 

@@ -15,8 +15,6 @@
 #include "scenarios/lab/lab_process.h"
 
 #define NFT_TIMEOUT_NS (10 * NS_PER_S)
-/* Bytes of an IP packet that at most confirms others: an answer of Kafka is longer. */
-#define BARE_PACKET 80
 
 struct rule {
 	char match[80];      /* what a packet is besides its address and port; "" for any */
@@ -102,7 +100,7 @@ static void add_answers(struct buf *b, const struct lab *lab, const struct labfi
 		"\tchain output {\n\t\ttype filter hook output priority 0;\n"
 		"\t\tip daddr 198.18.%d.1 tcp sport %d meta length > %d counter name \"out\" drop\n"
 		"\t}\n}\n",
-		fault->id, lab->file->subnet, lab->kind->client_port, BARE_PACKET);
+		fault->id, lab->file->subnet, lab->kind->client_port, lab->kind->bare_packet);
 }
 
 static int load(

@@ -422,6 +422,7 @@ int fault_proxy_be(const char *lab_name, const struct lab_kind *kind, const char
 	own_path(file, fault->id, "", path, sizeof(path));
 	config.status_path = path;
 	config.mark = MARK;
+	config.opaque = !kind->speaks_kafka;
 	config.to.sin_family = AF_INET;
 	config.to.sin_port = htons((uint16_t)node->port);
 	if (inet_pton(AF_INET, node->address, &config.to.sin_addr) != 1) {

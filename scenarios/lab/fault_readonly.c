@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "scenarios/lab/fault_disk.h"
@@ -45,7 +44,7 @@ static int apply(struct lab *lab, struct labfile_fault *fault, struct err *e)
 static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_ns, struct err *e)
 {
 	(void)e;
-	fault_disk_prove(lab, fault, strerror(EROFS), timeout_ns);
+	fault_disk_prove(lab, fault, lab->kind->disk_error(EROFS), timeout_ns);
 	return 0;
 }
 

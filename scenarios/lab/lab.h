@@ -69,7 +69,8 @@ struct lab_kind {
 	const char *default_version; /* NULL: whatever is installed */
 	int client_port;
 	int controller_port; /* what nodes agree by; 0: no port of its own */
-	bool first_alone;    /* of a new cluster the first node starts alone; the others join it */
+	int bare_packet; /* bytes of an IP packet that at most confirms others: its answers are longer */
+	bool first_alone;  /* of a new cluster the first node starts alone; the others join it */
 	bool speaks_kafka; /* clients' requests can be told apart, and nodes fetch as clients do */
 	/* Find or fetch the programs; sets file->version. Before the network is there. Slow at
 	 * first. */
@@ -114,6 +115,8 @@ struct lab_kind {
 	 */
 	int64_t (*stored_bytes)(const struct labfile_node *node);
 	const char *stored_words;
+	/* How its log writes an error of the disk: ENOSPC, EIO or EROFS. A constant. */
+	const char *(*disk_error)(int errnum);
 };
 
 /* All kinds, ended by NULL; and one by its name: NULL when there is none. */

@@ -1,5 +1,6 @@
 #include "scenarios/lab/lab_kafka.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,11 +325,25 @@ bool lab_kafka_node_answers(const struct labfile *file, const struct labfile_nod
 	return why.code == 0;
 }
 
+/* The system's own words, by the environment in English. */
+static const char *disk_error(int errnum)
+{
+	switch (errnum) {
+	case ENOSPC:
+		return "No space left on device";
+	case EROFS:
+		return "Read-only file system";
+	default:
+		return "Input/output error";
+	}
+}
+
 const struct lab_kind lab_kafka = {
 	.name = "kafka",
 	.default_version = "4.1.0",
 	.client_port = CLIENT_PORT,
 	.controller_port = LAB_KAFKA_CONTROLLER_PORT,
+	.bare_packet = 80,
 	.speaks_kafka = true,
 	.programs = kafka_dist_find,
 	.configure = configure,
@@ -341,4 +356,5 @@ const struct lab_kind lab_kafka = {
 	.environment = kafka_tools_environment,
 	.stored_bytes = kafka_node_stored_bytes,
 	.stored_words = "its topics' logs",
+	.disk_error = disk_error,
 };

@@ -1,5 +1,6 @@
 #include "scenarios/lab/lab_rabbitmq.h"
 
+#include <errno.h>
 #include <fts.h>
 #include <stdio.h>
 #include <string.h>
@@ -250,9 +251,25 @@ static int64_t stored_bytes(const struct labfile_node *node)
 	return sum;
 }
 
+/* Erlang's words. What comes of it as of 3.10: a node whose classic queues or own tables cannot be written
+ * shuts down, and one with quorum queues alone may run on while its Raft log crashes again and again. */
+static const char *disk_error(int errnum)
+{
+	switch (errnum) {
+	case ENOSPC:
+		return "enospc";
+	case EROFS:
+		return "erofs";
+	default:
+		return "eio";
+	}
+}
+
 const struct lab_kind lab_rabbitmq = {
 	.name = "rabbitmq",
 	.client_port = CLIENT_PORT,
+	/* an ack is 21 bytes behind 52 of IP and TCP; a heartbeat, of 8, may pass */
+	.bare_packet = 60,
 	.first_alone = true,
 	.programs = rabbitmq_programs,
 	.configure = rabbitmq_configure,
@@ -262,4 +279,5 @@ const struct lab_kind lab_rabbitmq = {
 	.environment = rabbitmq_environment,
 	.stored_bytes = stored_bytes,
 	.stored_words = "its data",
+	.disk_error = disk_error,
 };

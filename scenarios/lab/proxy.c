@@ -109,7 +109,7 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
-static struct conn *conn_new(int client)
+static struct conn *conn_new(int client, bool opaque)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -119,8 +119,10 @@ static struct conn *conn_new(int client)
 	c->fd[PROXY_ANSWERS] = -1;
 	for (int w = 0; w < PROXY_WAYS; w++) {
 		c->flow[w] = calloc(1, sizeof(*c->flow[w]));
-		if (c->flow[w])
-			kafka_frames_init(&c->flow[w]->frames, w == PROXY_REQUESTS);
+		if (!c->flow[w])
+			continue;
+		kafka_frames_init(&c->flow[w]->frames, w == PROXY_REQUESTS);
+		c->flow[w]->frames.broken = opaque;
 	}
 	if (c->flow[0] && c->flow[1])
 		return c;
@@ -531,7 +533,7 @@ static void accept_one(struct proxy *p)
 
 	if (fd < 0)
 		return;
-	c = p->n < MAX_CONNS ? conn_new(fd) : NULL;
+	c = p->n < MAX_CONNS ? conn_new(fd, p->config->opaque) : NULL;
 	if (!c) {
 		if (p->n == MAX_CONNS)
 			close(fd);

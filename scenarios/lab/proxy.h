@@ -32,6 +32,7 @@ struct proxy_config {
 	 */
 	uint64_t after_bytes; /* 0: not by bytes */
 	int after_api;        /* -1: not by requests */
+	bool opaque;          /* what passes is not Kafka's: there are no requests, only bytes */
 	uint64_t nth;         /* of those, from this one on, over all connections; 0 as 1 */
 	bool once;            /* on the first connection or request only; all else passes */
 	int64_t delay_ns;

@@ -217,7 +217,8 @@ static int write_scripts(const struct lab *lab, const struct labfile_node *node,
 	buf_shell_word(&home, lab->file->libs);
 	const struct template_pair pairs[] = {{"LAB_FOLDER", buf_str(&lab_folder)},
 		{"NODE_FOLDER", buf_str(&folder)}, {"NODE", node->name}, {"DATA", buf_str(&data)},
-		{"HOME", buf_str(&home)}, {"ADDRESS", node->address}, {NULL, NULL}};
+		{"HOME", buf_str(&home)}, {"ADDRESS", node->address}, {"NETNS", node->netns},
+		{NULL, NULL}};
 
 	node_path(lab, node->name, "env.sh", path, sizeof(path));
 	r = write_filled(path, LAB_RABBITMQ_ENV_SH, pairs, 0644, e);
@@ -241,27 +242,21 @@ static int write_tool(const struct lab *lab, const char *tool, struct err *e)
 {
 	const struct labfile *file = lab->file;
 	char path[PATHS_MAX];
-	struct buf folder, home, nodes;
+	struct buf folder, home;
 	int r;
 
 	buf_init(&folder, 4096);
 	buf_init(&home, 4096);
-	buf_init(&nodes, 65536);
-	node_path(lab, file->node[0].name, "", path, sizeof(path));
-	path[strlen(path) - 1] = '\0';
-	buf_shell_word(&folder, path);
+	buf_shell_word(&folder, lab->folder);
 	buf_shell_word(&home, file->libs);
-	for (size_t i = 0; i < file->n_nodes; i++)
-		buf_printf(&nodes, "%s\t%d | %s) echo rabbit@%s ;;", i ? "\n" : "",
-			file->node[i].id, file->node[i].name, file->node[i].address);
-	const struct template_pair pairs[] = {{"NODE_FOLDER", buf_str(&folder)},
-		{"HOME", buf_str(&home)}, {"NODES", buf_str(&nodes)}, {"TOOL", tool}, {NULL, NULL}};
+	const struct template_pair pairs[] = {{"LAB_FOLDER", buf_str(&folder)},
+		{"NODE", file->node[0].name}, {"HOME", buf_str(&home)}, {"TOOL", tool},
+		{NULL, NULL}};
 
 	node_path(lab, "bin", tool, path, sizeof(path));
 	r = write_filled(path, LAB_RABBITMQ_TOOL_SH, pairs, 0755, e);
 	buf_release(&folder);
 	buf_release(&home);
-	buf_release(&nodes);
 	return r;
 }
 

@@ -82,8 +82,11 @@ static int list_run(struct cmdline *cl)
 		if (r == 0)
 			r = list_kind(cl->argv[0], o->suite, &e);
 	} else {
-		for (size_t i = 0; lab_kinds[i] && r == 0; i++)
+		for (size_t i = 0; lab_kinds[i] && r == 0; i++) {
 			r = list_kind(lab_kinds[i]->name, o->suite, &e);
+			if (r == ERR_NOTFOUND && i) /* it has none */
+				r = 0;
+		}
 	}
 	return r ? fail(&e) : EXIT_PASS;
 }
@@ -174,11 +177,12 @@ static int find_scenario(int argc, char **argv, struct scenario **ret, struct er
 	for (size_t i = 0; lab_kinds[i]; i++) {
 		int r = scenario_read(lab_kinds[i]->name, argv[0], ret, e);
 
-		if (r != ERR_NOTFOUND || !lab_kinds[i + 1])
+		if (r != ERR_NOTFOUND)
 			return r;
 		err_clear(e);
 	}
-	return err_set(e, ERR_NOTFOUND, "there is no scenario '%s'", argv[0]);
+	err_set(e, ERR_NOTFOUND, "there is no scenario '%s'", argv[0]);
+	return err_hint(e, "mqaudit scenario list");
 }
 
 static int show_run(struct cmdline *cl)

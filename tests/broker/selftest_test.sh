@@ -15,7 +15,7 @@ left() { ls -A "$TMPDIR"; }
 # ---- doctor ----------------------------------------------------------------------------------------
 "$mq" doctor --format json >"$work/doctor.json" 2>"$work/doctor.err"
 is "doctor, where labs run: exit code and what it says" \
-	"$? $(jq -r '"\(.format) \(.lab_kafka)"' "$work/doctor.json")" "0 mqaudit-doctor/1 true"
+	"$? $(jq -r '"\(.format) \(.lab_kafka) \(.lab_rabbitmq)"' "$work/doctor.json")" "0 mqaudit-doctor/1 true true"
 is "doctor: all that is required is there" "$(jq -r '[.checks[] | select(.required and (.ok | not)) | .name] | join(",")' \
 	"$work/doctor.json")" ""
 "$mq" doctor >"$work/doctor.txt" 2>&1 &

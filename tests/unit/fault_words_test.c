@@ -2,6 +2,7 @@
 
 #include "scenarios/lab/fault_words.h"
 #include "scenarios/lab/lab_kafka.h"
+#include "scenarios/lab/lab_rabbitmq.h"
 #include "tests/unit.h"
 
 static void rates_are_bits_or_bytes_a_second(void **state)
@@ -111,7 +112,15 @@ static void links_that_are_none_are_refused(void **state)
 	assert_int_equal(fault_links_read(&lab, &fault, &links, NULL), ERR_USAGE);
 	lab = a_lab(&file, &fault, "direction=up");
 	assert_int_equal(fault_links_read(&lab, &fault, &links, NULL), ERR_USAGE);
+	lab = a_lab(&file, &fault, "from=fetches");
+	lab.kind = &lab_rabbitmq;
+	assert_int_equal(fault_links_read(&lab, &fault, &links, NULL), ERR_USAGE);
+	lab = a_lab(&file, &fault, "from=controllers");
+	lab.kind = &lab_rabbitmq;
+	assert_int_equal(fault_links_read(&lab, &fault, &links, NULL), ERR_USAGE);
 	lab = a_lab(&file, &fault, "from=brokers");
+	lab.kind = &lab_rabbitmq;
+	assert_int_equal(fault_links_read(&lab, &fault, &links, NULL), 0);
 	file.n_nodes = 1;
 	assert_int_equal(fault_links_read(&lab, &fault, &links, NULL), ERR_STATE);
 }

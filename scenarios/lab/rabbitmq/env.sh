@@ -7,6 +7,8 @@ done
 unset NOTIFY_SOCKET ERL_EPMD_PORT ERL_EPMD_ADDRESS ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS
 lab=@LAB_FOLDER@
 node=$lab/@NODE@
+# shellcheck disable=SC2034 # for the tools
+netns=@NETNS@
 export HOME="$lab/home"
 export RABBITMQ_CONF_ENV_FILE=/dev/null
 export RABBITMQ_NODENAME=rabbit@@ADDRESS@
