@@ -69,7 +69,8 @@ UNIT_BINS  := $(UNIT_SRCS:%.c=$(B)/%)
 LEDGER_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/ledger/*.c)))
 BENCH_BINS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 SQL        := $(sort $(wildcard core/ledger/sql/*.sql))
-LAB_TEXTS  := $(sort $(wildcard scenarios/lab/*/*.xml scenarios/lab/*/*.properties))
+LAB_TEXTS  := $(sort $(wildcard scenarios/lab/*/*.xml scenarios/lab/*/*.properties \
+              scenarios/lab/rabbitmq/*))
 
 ifeq ($(V),1)
 Q :=

@@ -469,6 +469,8 @@ static json_t *node_object(const struct labfile *file, const struct labfile_node
 		set_disk(o, node, asked);
 	if (asked && node->answer != LABFILE_NOT_ASKED)
 		json_object_set_new(o, "answers", json_boolean(node->answer == LABFILE_ANSWERS));
+	if (asked && node->partitioned)
+		json_object_set_new(o, "partitioned", json_true());
 	if (asked && labfile_node_alive(file, node))
 		set_number(o, "rss_bytes", (int64_t)rss_of(node->pid));
 	return o;

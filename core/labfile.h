@@ -110,6 +110,7 @@ struct labfile_node {
 	char log[PATHS_MAX];  /* its log file */
 	enum labfile_node_state state;
 	enum labfile_answer answer;
+	bool partitioned; /* RabbitMQ's: it answers, and holds others to be partitioned off */
 	bool may_end;     /* a fault of its disk is on: it is expected to end by itself */
 	char version[32]; /* of its programs, in the middle of an upgrade; "": the lab's */
 	/* its own disk, if the lab has such: file, mount point, and the process whose mount
@@ -269,7 +270,7 @@ struct labfile_node *labfile_find_node(struct labfile *file, const char *name);
 
 /*
  * Add the state as a JSON object to out: what the file holds and, for people who ask, `answers` for
- * nodes that were asked, `disk_state` and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
+ * nodes that were asked, `partitioned` for those that are so, `disk_state` and `rss_bytes` of living processes. buf_failed(out) tells of a lack of
  * memory.
  */
 void labfile_format(const struct labfile *file, struct buf *out);

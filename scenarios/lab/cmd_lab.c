@@ -135,9 +135,8 @@ static const struct opt up_rows[] = {
 		.type = OPT_STRING,
 		.arg = "V",
 		.offset = offsetof(struct up_opts, version),
-		.help = "Version of the broker: 4.1.0 for a new lab; 3.9.1 runs as well. With "
-			"KAFKA_HOME, "
-			"the one that is there."},
+		.help = "Version of the broker: of Kafka 4.1.0 for a new lab; 3.9.1 runs as well. "
+			"With KAFKA_HOME, and of RabbitMQ, the one that is there."},
 	{.name = "network",
 		.type = OPT_CHOICE,
 		.arg = "WHERE",
@@ -175,7 +174,9 @@ static const struct opt up_rows[] = {
 		.arg = "NAME=VALUE",
 		.offset = offsetof(struct up_opts, broker_config),
 		.help = "A broker setting for every node, over the lab's own, or a feature of the cluster, "
-			"such as eligible.leader.replicas.version=0; may be repeated."},
+			"such as eligible.leader.replicas.version=0; of RabbitMQ a line of "
+			"rabbitmq.conf, such as cluster_partition_handling=pause_minority; may be "
+			"repeated."},
 	{.name = "jvm-options",
 		.type = OPT_STRING,
 		.arg = "FLAGS",
@@ -198,7 +199,7 @@ static const struct opt up_rows[] = {
 
 const struct command cmd_lab_up = {
 	.name = "lab up",
-	.args = "kafka",
+	.args = "kafka|rabbitmq",
 	.summary = "start a real cluster on this machine, for tests",
 	.description =
 		"Each node is a host of its own: a network namespace with an address of "
@@ -208,16 +209,21 @@ const struct command cmd_lab_up = {
 		"touches the machine's own network but one blackhole route: a client that "
 		"is started outside "
 		"by mistake fails at once. Use mqaudit lab exec, or a URL such as "
-		"kafka://lab/TOPIC.\n\n"
+		"kafka://lab/TOPIC or amqp://lab/QUEUE.\n\n"
 		"If the lab is up already it says so, and starts nodes that have died. "
 		"Stopped half-way "
 		"(Ctrl-C), or failed, it leaves nothing behind. Without root it lives in user "
 		"namespaces, or on loopback: see --network. Kafka's program "
 		"files come from "
-		"$KAFKA_HOME, or once through Maven.",
-	.examples = "# three Kafka nodes\nmqaudit lab up kafka\n"
-		    "# a second lab beside it, gone when this shell ends\n"
-		    "mqaudit lab up kafka --lab tls --secure --nodes 1 --until-pid $$\n",
+		"$KAFKA_HOME, or once through Maven; RabbitMQ's are those of $RABBITMQ_HOME, or "
+		"the installed package's, whose own service is left alone. RabbitMQ lives in "
+		"namespaces only, and its lab has one user, mqaudit: see mqaudit lab exec.",
+	.examples =
+		"# three Kafka nodes\nmqaudit lab up kafka\n"
+		"# three RabbitMQ nodes that stop when they are in the minority\n"
+		"mqaudit lab up rabbitmq --broker-config cluster_partition_handling=pause_minority\n"
+		"# a second lab beside it, gone when this shell ends\n"
+		"mqaudit lab up kafka --lab tls --secure --nodes 1 --until-pid $$\n",
 	.opts = up_rows,
 	.opts_size = sizeof(struct up_opts),
 	.min_args = 1,
@@ -308,7 +314,7 @@ static const struct opt down_rows[] = {
 
 const struct command cmd_lab_down = {
 	.name = "lab down",
-	.args = "[kafka]",
+	.args = "[kafka|rabbitmq]",
 	.summary = "take a lab down, and leave nothing behind",
 	.description =
 		"Kills the lab's processes, and clients within its namespaces, and removes its "
@@ -654,9 +660,9 @@ static const struct opt fault_rows[] = {
 		.group = "Faults of the network",
 		.help = "Whose links with the node are meant: brokers (all other nodes, on all "
 			"ports; clients "
-			"still reach it), controllers (only the controllers' port), clients, or "
-			"fetches (only what other nodes ask of its client port: replication), or "
-			"all, which is the default but for isolate."},
+			"still reach it), clients, or all, which is the default but for isolate; of "
+			"Kafka also controllers (only the controllers' port), or fetches (only what "
+			"other nodes ask of its client port: replication)."},
 	{.name = "direction",
 		.type = OPT_STRING,
 		.arg = "WAY",
@@ -684,7 +690,7 @@ static const struct opt fault_rows[] = {
 		.type = OPT_STRING,
 		.arg = "KIND[:N]",
 		.offset = offsetof(struct fault_opts, after_request),
-		.help = "When a request of this kind (produce, fetch, metadata, ...) has got "
+		.help = "Kafka: when a request of this kind (produce, fetch, metadata, ...) has got "
 			"through, it bites at its answer; with --way requests at the request. With :N "
 			"from the N-th of them on, over all connections."},
 	{.name = "after-bytes",
@@ -899,7 +905,7 @@ static const struct opt guard_rows[] = {
 
 const struct command cmd_lab_guard = {
 	.name = "lab guard",
-	.args = "kafka",
+	.args = "kafka|rabbitmq",
 	.summary = "wait for a time or the end of a process, then heal or take the lab down",
 	.description = "For mqaudit itself.",
 	.opts = guard_rows,

@@ -210,7 +210,7 @@ static const struct opt logs_rows[] = {
 
 const struct command cmd_lab_logs = {
 	.name = "lab logs",
-	.args = "kafka [NODE]",
+	.args = "kafka|rabbitmq [NODE]",
 	.summary = "the last lines that the nodes have written into their logs",
 	.description =
 		"Warnings, and what tells where messages went: leadership, truncation, recovery. Of "

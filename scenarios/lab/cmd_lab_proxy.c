@@ -37,7 +37,7 @@ static const struct opt proxy_rows[] = {
 
 const struct command cmd_lab_proxy = {
 	.name = "lab proxy",
-	.args = "kafka",
+	.args = "kafka|rabbitmq",
 	.summary = "relay connections of clients with a node, and do them harm",
 	.description = "For mqaudit itself.",
 	.opts = proxy_rows,

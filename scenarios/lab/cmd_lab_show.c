@@ -62,6 +62,8 @@ static void print_node(const struct labfile *file, const struct labfile_node *no
 			labfile_disk_state_text(node->disk_state));
 	if (node->version[0])
 		printf("  is %s", node->version);
+	if (node->partitioned)
+		printf("  holds others to be partitioned off");
 	printf("\n");
 }
 
@@ -272,10 +274,10 @@ static const struct opt status_rows[] = {
 
 const struct command cmd_lab_status = {
 	.name = "lab status",
-	.args = "[kafka]",
+	.args = "[kafka|rabbitmq]",
 	.summary = "what is up, which nodes answer, which faults are on",
 	.description =
-		"Asks every node on a connection of its own. Without kafka and --lab it shows all "
+		"Asks every node on a connection of its own. Without a broker and --lab it shows all "
 		"labs. No lab is an error (exit code 3).",
 	.examples = "mqaudit lab status kafka --format json\n",
 	.opts = status_rows,
@@ -300,33 +302,6 @@ static const struct opt name_rows[] = {
 
 #define EXIT_CANNOT_EXECUTE 126
 #define EXIT_NO_COMMAND 127
-
-/* What is the same for a lab and a cluster. */
-static int set_bootstrap(const struct labfile *file, struct err *e)
-{
-	if (setenv("KAFKA_BOOTSTRAP", file->bootstrap, 1) != 0 ||
-		setenv("MQAUDIT_LAB", file->name, 1) != 0 ||
-		(file->client_config[0] &&
-			setenv("KAFKA_CLIENT_CONFIG", file->client_config, 1) != 0))
-		return err_set_errno(e, ERR_NOMEM, errno, "cannot set the environment");
-	return 0;
-}
-
-static int set_environment(const struct labfile *file, struct err *e)
-{
-	char state_path[PATHS_MAX], tools[PATHS_MAX + 8], path[8192];
-	const char *before = getenv("PATH");
-	int r = labfile_path(file->name, file->kind, state_path, sizeof(state_path), e);
-
-	if (r)
-		return r;
-	state_path[strlen(state_path) - strlen(".json")] = '\0';
-	kafka_tools_folder(state_path, tools, sizeof(tools));
-	snprintf(path, sizeof(path), "%s:%s", tools, before && *before ? before : "/usr/bin:/bin");
-	if (setenv("PATH", path, 1) != 0)
-		return err_set_errno(e, ERR_NOMEM, errno, "cannot set the environment");
-	return set_bootstrap(file, e);
-}
 
 static int enter(const struct labfile *file, struct err *e)
 {
@@ -356,7 +331,7 @@ static int exec_run(struct cmdline *cl)
 	if (r == 0)
 		r = cmd_lab_read(o->lab, kind, o->cluster, &file, &e);
 	if (r == 0)
-		r = o->cluster ? set_bootstrap(file, &e) : set_environment(file, &e);
+		r = o->cluster ? kafka_tools_bootstrap(file, &e) : kind->environment(file, &e);
 	if (r == 0)
 		r = enter(file, &e);
 	labfile_free(file);
@@ -370,17 +345,22 @@ static int exec_run(struct cmdline *cl)
 
 const struct command cmd_lab_exec = {
 	.name = "lab exec",
-	.args = "kafka -- COMMAND...",
+	.args = "kafka|rabbitmq -- COMMAND...",
 	.summary = "run a command where the lab's clients live",
-	.description = "The command finds the brokers in $KAFKA_BOOTSTRAP, the file of client "
-		       "properties of a "
-		       "secure lab in $KAFKA_CLIENT_CONFIG, and Kafka's own tools (kafka-topics, "
-		       "kafka-console-producer, ...) in its PATH. Its exit code is passed on; 127 "
-		       "if there is no "
-		       "such command, 126 if it cannot be executed.",
+	.description =
+		"With Kafka the command finds the brokers in $KAFKA_BOOTSTRAP, the file of client "
+		"properties of a secure lab in $KAFKA_CLIENT_CONFIG, and Kafka's own tools "
+		"(kafka-topics, kafka-console-producer, ...) in its PATH. With RabbitMQ it finds "
+		"the nodes in $RABBITMQ_BOOTSTRAP, the first of them in $RABBITMQ_HOST and "
+		"$RABBITMQ_PORT, the user and his password in $RABBITMQ_USER and the file "
+		"$RABBITMQ_PASSWORD_FILE, all of it in $RABBITMQ_URL, and rabbitmqctl, "
+		"rabbitmq-diagnostics, rabbitmq-queues, ... in its PATH: they ask node 1, or that "
+		"of --node, which may be a name of the lab. Its exit code is passed on; 127 if "
+		"there is no such command, 126 if it cannot be executed.",
 	.examples = "mqaudit lab exec kafka -- sh -c 'kcat -b $KAFKA_BOOTSTRAP -L'\n"
 		    "mqaudit lab exec kafka -- sh -c 'kafka-topics --bootstrap-server "
-		    "$KAFKA_BOOTSTRAP --list'\n",
+		    "$KAFKA_BOOTSTRAP --list'\n"
+		    "mqaudit lab exec rabbitmq -- rabbitmqctl --node rabbitmq2 cluster_status\n",
 	.opts = name_rows,
 	.opts_size = sizeof(struct name_opts),
 	.min_args = 2,
@@ -457,12 +437,15 @@ static const struct opt leader_rows[] = {
 
 const struct command cmd_lab_leader = {
 	.name = "lab leader",
-	.args = "kafka TOPIC [PARTITION]",
-	.summary = "the node that leads a partition, as the majority sees it",
+	.args = "kafka|rabbitmq TOPIC|QUEUE [PARTITION]",
+	.summary = "the node that leads a partition or a queue, as the majority sees it",
 	.description = "Every node is asked by itself, and more than half of all nodes must agree: "
 		       "a leader "
-		       "that is cut off still believes in itself. Partition 0 if none is given.",
-	.examples = "mqaudit lab leader kafka orders\n",
+		       "that is cut off still believes in itself. Partition 0 if none is given. "
+		       "A classic queue is led by the node where it lives, and in sync are its "
+		       "mirrors; of a quorum queue or stream those of its members that its "
+		       "leader's side is connected with.",
+	.examples = "mqaudit lab leader kafka orders\nmqaudit lab leader rabbitmq work --isr\n",
 	.opts = leader_rows,
 	.opts_size = sizeof(struct leader_opts),
 	.min_args = 2,

@@ -2,12 +2,9 @@
  * The power of nodes is cut, all at one instant: what they had written and not flushed is gone,
  * page cache and all. Healed by mounting what is left and starting the nodes again.
  */
-#include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/clock.h"
 #include "core/proc.h"
@@ -19,53 +16,6 @@
 #define GONE_NS (30 * NS_PER_S)
 #define POLL_NS NS_PER_MS
 #define FLAG_SEEN "mount flag shutdown"
-
-static bool ends_in(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n >= m && strcmp(name + n - m, end) == 0;
-}
-
-/* The sizes of all *.log files of one folder. */
-static int64_t log_bytes_in(const char *folder)
-{
-	DIR *dir = opendir(folder);
-	struct dirent *d;
-	int64_t sum = 0;
-
-	while (dir && (d = readdir(dir))) {
-		struct stat st;
-
-		if (ends_in(d->d_name, ".log") &&
-			fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			sum += st.st_size;
-	}
-	if (dir)
-		closedir(dir);
-	return sum;
-}
-
-/* What the node holds of topics, in bytes; the cluster's own metadata aside, which it flushes. */
-static int64_t log_bytes(const struct labfile_node *node)
-{
-	char root[PATHS_MAX + 32], folder[PATHS_MAX + 320];
-	struct dirent *d;
-	int64_t sum = 0;
-	DIR *dir;
-
-	lab_disk_path(node, "data", root, sizeof(root));
-	dir = opendir(root);
-	while (dir && (d = readdir(dir))) {
-		if (d->d_name[0] == '.' || strncmp(d->d_name, "__cluster_metadata", 18) == 0)
-			continue;
-		snprintf(folder, sizeof(folder), "%s/%s", root, d->d_name);
-		sum += log_bytes_in(folder);
-	}
-	if (dir)
-		closedir(dir);
-	return sum;
-}
 
 static int freeze(const struct labfile_node *node, struct err *e)
 {
@@ -94,15 +44,15 @@ static int freeze_all(struct labfile_node *const *nodes, size_t n, struct err *e
 	return r;
 }
 
-static int cut(struct labfile_fault *const *faults, struct labfile_node *const *nodes, size_t n,
-	struct err *e)
+static int cut(struct lab *lab, struct labfile_fault *const *faults,
+	struct labfile_node *const *nodes, size_t n, struct err *e)
 {
 	char together[64] = "";
 	int64_t spread;
 	int r;
 
 	for (size_t i = 0; i < n; i++)
-		faults[i]->mark = log_bytes(nodes[i]);
+		faults[i]->mark = lab->kind->stored_bytes(nodes[i]);
 	r = lab_disk_shut_down(nodes, n, &spread, e);
 	if (r)
 		return r;
@@ -112,8 +62,8 @@ static int cut(struct labfile_fault *const *faults, struct labfile_node *const *
 	for (size_t i = 0; i < n; i++)
 		if (lab_disk_look(nodes[i]) == LABFILE_DISK_SHUTDOWN)
 			snprintf(faults[i]->proof, sizeof(faults[i]->proof),
-				FLAG_SEEN "%s; %lld bytes were in its topics' logs", together,
-				(long long)faults[i]->mark);
+				FLAG_SEEN "%s; %lld bytes were in %s", together,
+				(long long)faults[i]->mark, lab->kind->stored_words);
 	return 0;
 }
 
@@ -150,7 +100,7 @@ static int apply_group(
 	if (r == 0)
 		r = freeze_all(nodes, n, e);
 	if (r == 0)
-		r = cut(faults, nodes, n, e);
+		r = cut(lab, faults, nodes, n, e);
 	return r ? r : end_all(lab, nodes, n, e);
 }
 
@@ -172,7 +122,7 @@ static int prove(struct lab *lab, struct labfile_fault *fault, int64_t timeout_n
 /* The last part of the proof told what there was: now it tells what of it is gone. */
 static void tell_loss(struct lab *lab, struct labfile_fault *fault)
 {
-	int64_t left = log_bytes(fault_node(lab, fault));
+	int64_t left = lab->kind->stored_bytes(fault_node(lab, fault));
 	char *last = NULL;
 
 	for (char *p = strstr(fault->proof, "; "); p; p = strstr(p + 1, "; "))
@@ -180,8 +130,8 @@ static void tell_loss(struct lab *lab, struct labfile_fault *fault)
 	if (!last)
 		return; /* the tool that cut it was killed before it could write that down */
 	snprintf(last, sizeof(fault->proof) - (size_t)(last - fault->proof),
-		"; %lld of %lld bytes of its topics' logs are gone",
-		(long long)(fault->mark - left), (long long)fault->mark);
+		"; %lld of %lld bytes of %s are gone", (long long)(fault->mark - left),
+		(long long)fault->mark, lab->kind->stored_words);
 }
 
 static int heal(struct lab *lab, struct labfile_fault *fault, struct err *e)

@@ -174,6 +174,9 @@ static int check(struct lab *lab, const struct labfile_fault *fault, struct err 
 
 	if (r)
 		return r;
+	if (config.after_api >= 0 && !lab->kind->speaks_kafka)
+		return err_set(e, ERR_USAGE, "--after-request: requests of %s cannot be told apart",
+			lab->kind->name);
 	if (config.after_api >= 0 && lab->file->secure)
 		return err_set(
 			e, ERR_STATE, "the lab is secure: requests cannot be told apart under TLS");

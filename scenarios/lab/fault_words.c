@@ -37,6 +37,9 @@ static int check(struct lab *lab, const struct fault_links *links, struct err *e
 		return err_set(e, ERR_STATE, "the lab has one node: it has no links with others");
 	if (links->port == FAULT_PORT_CONTROLLER && !lab->kind->controller_port)
 		return err_set(e, ERR_USAGE, "%s has no controllers of its own", lab->kind->name);
+	if (links->port == FAULT_PORT_FETCHES && !lab->kind->speaks_kafka)
+		return err_set(e, ERR_USAGE, "nodes of %s fetch nothing from one another",
+			lab->kind->name);
 	return 0;
 }
 

@@ -1,8 +1,11 @@
 #include "scenarios/lab/kafka_node.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -15,46 +18,11 @@
 #include "scenarios/lab/lab_kafka.h"
 #include "scenarios/lab/lab_ping.h"
 #include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/template.h"
 
 #define FORMAT_TIMEOUT_NS (120 * NS_PER_S)
 #define TRAIN_TIMEOUT_NS (60 * NS_PER_S)
 #define CLUSTER_ID_LEN 23
-
-/* What a template's @NAME@ stands for. */
-struct pair {
-	const char *name;
-	const char *value;
-};
-
-static const char *find_pair(const struct pair *pairs, const char *name, size_t len)
-{
-	for (; pairs->name; pairs++)
-		if (strlen(pairs->name) == len && memcmp(pairs->name, name, len) == 0)
-			return pairs->value;
-	return NULL;
-}
-
-/* Replace each @NAME@ that is in pairs; any other @ stays. */
-static void add_filled(struct buf *b, const char *text, const struct pair *pairs)
-{
-	while (*text) {
-		size_t plain = strcspn(text, "@"), len;
-		const char *value;
-
-		buf_add(b, text, plain);
-		text += plain;
-		if (!*text)
-			break;
-		len = strcspn(text + 1, "@\n");
-		value = text[1 + len] == '@' ? find_pair(pairs, text + 1, len) : NULL;
-		if (value) {
-			buf_str_add(b, value);
-			text += len + 2;
-		} else {
-			buf_char(b, *text++);
-		}
-	}
-}
 
 static void node_path(
 	const struct lab *lab, const char *node, const char *name, char *ret, size_t len)
@@ -93,7 +61,7 @@ static int add_rest(
 	struct buf *b, const struct lab *lab, const struct labfile_node *node, struct err *e)
 {
 	char pem[PATHS_MAX], ca[PATHS_MAX], password[KAFKA_SECURE_USERS][64] = {""};
-	const struct pair pairs[] = {{"ADMIN_PASSWORD", password[0]},
+	const struct template_pair pairs[] = {{"ADMIN_PASSWORD", password[0]},
 		{"ALICE_PASSWORD", password[1]}, {"MALLORY_PASSWORD", password[2]},
 		{"NODE_PEM", pem}, {"CA_PEM", ca}, {"NODE_CN", KAFKA_SECURE_NODE_CN}, {NULL, NULL}};
 	const char *name;
@@ -104,7 +72,7 @@ static int add_rest(
 		kafka_secure_ca_pem(lab, ca, sizeof(ca));
 		for (int i = 0; i < KAFKA_SECURE_USERS && r == 0; i++)
 			r = kafka_secure_user(lab, i, &name, password[i], sizeof(password[i]), e);
-		add_filled(b, LAB_KAFKA_LISTENERS_SECURE_PROPERTIES, pairs);
+		template_fill(b, LAB_KAFKA_LISTENERS_SECURE_PROPERTIES, pairs);
 	} else {
 		buf_str_add(b, LAB_KAFKA_LISTENERS_PLAIN_PROPERTIES);
 	}
@@ -120,7 +88,7 @@ static void add_common(struct buf *b, const struct labfile_node *node, const cha
 	const char *data, int n_nodes)
 {
 	char id[12], client_port[12], controller_port[12], replicas[12], min_isr[12];
-	const struct pair pairs[] = {{"ID", id}, {"ADDRESS", node->address},
+	const struct template_pair pairs[] = {{"ID", id}, {"ADDRESS", node->address},
 		{"CLIENT_PORT", client_port}, {"CONTROLLER_PORT", controller_port},
 		{"VOTERS", voters}, {"DATA", data}, {"REPLICAS", replicas}, {"MIN_ISR", min_isr},
 		{NULL, NULL}};
@@ -130,7 +98,7 @@ static void add_common(struct buf *b, const struct labfile_node *node, const cha
 	snprintf(controller_port, sizeof(controller_port), "%d", LAB_KAFKA_CONTROLLER_PORT);
 	snprintf(replicas, sizeof(replicas), "%d", n_nodes < 3 ? n_nodes : 3);
 	snprintf(min_isr, sizeof(min_isr), "%d", n_nodes < 2 ? n_nodes : 2);
-	add_filled(b, LAB_KAFKA_NODE_PROPERTIES, pairs);
+	template_fill(b, LAB_KAFKA_NODE_PROPERTIES, pairs);
 }
 
 static int write_buf(const char *path, const struct buf *b, struct err *e)
@@ -511,4 +479,53 @@ int kafka_node_train(struct lab *lab, struct err *e)
 		r = train_into(lab, archive, e);
 	kafka_dist_unlock(lab, fd);
 	return r;
+}
+
+/* --- what it has stored */
+
+static bool ends_in(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* The sizes of all *.log files of one folder. */
+static int64_t log_bytes_in(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *d;
+	int64_t sum = 0;
+
+	while (dir && (d = readdir(dir))) {
+		struct stat st;
+
+		if (ends_in(d->d_name, ".log") &&
+			fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			sum += st.st_size;
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
+}
+
+/* What the node holds of topics, in bytes; the cluster's own metadata aside, which it flushes. */
+int64_t kafka_node_stored_bytes(const struct labfile_node *node)
+{
+	char root[PATHS_MAX + 32], folder[PATHS_MAX + 320];
+	struct dirent *d;
+	int64_t sum = 0;
+	DIR *dir;
+
+	lab_disk_path(node, "data", root, sizeof(root));
+	dir = opendir(root);
+	while (dir && (d = readdir(dir))) {
+		if (d->d_name[0] == '.' || strncmp(d->d_name, "__cluster_metadata", 18) == 0)
+			continue;
+		snprintf(folder, sizeof(folder), "%s/%s", root, d->d_name);
+		sum += log_bytes_in(folder);
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
 }

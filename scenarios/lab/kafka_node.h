@@ -24,4 +24,7 @@ MUST_CHECK int kafka_node_start(struct lab *lab, struct labfile_node *node, stru
  */
 MUST_CHECK int kafka_node_train(struct lab *lab, struct err *e);
 
+/* The sizes of all logs of topics on the node's own disk, in bytes; the cluster's metadata aside. */
+int64_t kafka_node_stored_bytes(const struct labfile_node *node);
+
 #endif

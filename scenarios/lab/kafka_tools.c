@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -115,4 +116,31 @@ int kafka_tools_write(struct lab *lab, struct err *e)
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]) && r == 0; i++)
 		r = write_script(lab, &tools[i], java, e);
 	return r;
+}
+
+int kafka_tools_bootstrap(const struct labfile *file, struct err *e)
+{
+	if (setenv("KAFKA_BOOTSTRAP", file->bootstrap, 1) != 0 ||
+		setenv("MQAUDIT_LAB", file->name, 1) != 0 ||
+		(file->client_config[0] &&
+			setenv("KAFKA_CLIENT_CONFIG", file->client_config, 1) != 0))
+		return err_set_errno(e, ERR_NOMEM, errno, "cannot set the environment");
+	return 0;
+}
+
+int kafka_tools_environment(const struct labfile *file, struct err *e)
+{
+	char state_path[PATHS_MAX], tools_path[PATHS_MAX + 8], path[8192];
+	const char *before = getenv("PATH");
+	int r = labfile_path(file->name, file->kind, state_path, sizeof(state_path), e);
+
+	if (r)
+		return r;
+	state_path[strlen(state_path) - strlen(".json")] = '\0';
+	kafka_tools_folder(state_path, tools_path, sizeof(tools_path));
+	snprintf(path, sizeof(path), "%s:%s", tools_path,
+		before && *before ? before : "/usr/bin:/bin");
+	if (setenv("PATH", path, 1) != 0)
+		return err_set_errno(e, ERR_NOMEM, errno, "cannot set the environment");
+	return kafka_tools_bootstrap(file, e);
 }

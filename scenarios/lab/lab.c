@@ -19,13 +19,14 @@
 #include "scenarios/lab/lab_kafka.h"
 #include "scenarios/lab/lab_net.h"
 #include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/lab_rabbitmq.h"
 
 #define CAP_BIT_NET_ADMIN 12
 #define CAP_BIT_SYS_ADMIN 21
 #define GONE_NS (30 * NS_PER_S)
 #define ASK_NS (2 * NS_PER_S)
 
-const struct lab_kind *const lab_kinds[] = {&lab_kafka, NULL};
+const struct lab_kind *const lab_kinds[] = {&lab_kafka, &lab_rabbitmq, NULL};
 
 const struct lab_kind *lab_kind_find(const char *name)
 {
@@ -567,10 +568,12 @@ static int make(struct lab *lab, const struct lab_wish *wish, int *ret_started, 
 	for (size_t i = 0; i < lab->file->n_nodes && r == 0; i++) {
 		r = lab_start_node(lab, &lab->file->node[i], e);
 		*ret_started += r == 0;
+		if (r == 0 && i == 0 && lab->kind->first_alone)
+			r = lab_wait_answers(lab, wish->timeout_ns, e);
 	}
 	if (r == 0)
 		r = lab_wait_answers(lab, wish->timeout_ns, e);
-	if (r == 0)
+	if (r == 0 && lab->kind->finish)
 		r = lab->kind->finish(lab, e);
 	if (r == 0 && lab->file->disk_bytes)
 		r = lab_disk_sync_all(lab, e);

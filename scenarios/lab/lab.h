@@ -69,6 +69,8 @@ struct lab_kind {
 	const char *default_version; /* NULL: whatever is installed */
 	int client_port;
 	int controller_port; /* what nodes agree by; 0: no port of its own */
+	bool first_alone;    /* of a new cluster the first node starts alone; the others join it */
+	bool speaks_kafka; /* clients' requests can be told apart, and nodes fetch as clients do */
 	/* Find or fetch the programs; sets file->version. Before the network is there. Slow at
 	 * first. */
 	int (*programs)(struct lab *lab, const struct lab_wish *wish, struct err *e);
@@ -96,7 +98,7 @@ struct lab_kind {
 		struct lab *lab, struct labfile_node *node, const char *version, struct err *e);
 	/* Its faults, ended by NULL; NULL: those of labs, fault_table. */
 	const struct fault_ops *const *faults;
-	/* What is to be done once, when the new cluster serves: users, permissions. */
+	/* Optional: what is to be done once, when the new cluster serves: users, permissions. */
 	int (*finish)(struct lab *lab, struct err *e);
 	/*
 	 * The node that leads a topic's partition (or a queue), and its in-sync replicas, as the
@@ -104,6 +106,14 @@ struct lab_kind {
 	 */
 	int (*leader)(struct labfile *file, const char *topic, int partition, int64_t timeout_ns,
 		struct lab_leader *ret, struct err *e);
+	/* Set the environment of `lab exec`, in this process. Needs no lock. Not for a user's cluster. */
+	int (*environment)(const struct labfile *file, struct err *e);
+	/*
+	 * How much the node's own disk holds of what clients have sent, in bytes, and what that is for a
+	 * person ("its topics' logs"): a power cut tells how much of it is gone.
+	 */
+	int64_t (*stored_bytes)(const struct labfile_node *node);
+	const char *stored_words;
 };
 
 /* All kinds, ended by NULL; and one by its name: NULL when there is none. */

@@ -329,6 +329,7 @@ const struct lab_kind lab_kafka = {
 	.default_version = "4.1.0",
 	.client_port = CLIENT_PORT,
 	.controller_port = LAB_KAFKA_CONTROLLER_PORT,
+	.speaks_kafka = true,
 	.programs = kafka_dist_find,
 	.configure = configure,
 	.start = start,
@@ -337,4 +338,7 @@ const struct lab_kind lab_kafka = {
 	.use_version = use_version,
 	.finish = finish,
 	.leader = leader,
+	.environment = kafka_tools_environment,
+	.stored_bytes = kafka_node_stored_bytes,
+	.stored_words = "its topics' logs",
 };

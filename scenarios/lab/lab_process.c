@@ -429,7 +429,7 @@ static void push_line(char *ret, size_t len, const char *line)
 static bool is_complaint(const char *line)
 {
 	return strstr(line, " ERROR ") || strstr(line, " FATAL ") || strstr(line, "Exception") ||
-	       strstr(line, "Error: ");
+	       strstr(line, "Error: ") || strstr(line, " [error] ") || strstr(line, " [critical] ");
 }
 
 void lab_last_words(const char *path, char *ret, size_t len)

@@ -1,0 +1,189 @@
+#include "scenarios/lab/rabbitmq_ask.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/proc.h"
+#include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/rabbitmq_node.h"
+
+#define CHILD_SLACK_NS (5 * NS_PER_S)
+#define EVAL_SLACK_NS (5 * NS_PER_S)
+#define METHOD_FRAME 1
+
+/* --- greeting, in the child: nothing but system calls */
+
+static const uint8_t protocol_header[8] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
+
+static int connect_to(const struct labfile_node *node)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)node->port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	if (inet_pton(AF_INET, node->address, &sa.sin_addr) == 1 &&
+		(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 || errno == EINPROGRESS))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* One step of a connection. Returns false when it is over, with *ok told. */
+static bool step(int fd, short *events, bool *ok)
+{
+	uint8_t first;
+
+	if (*events == POLLOUT) {
+		*events = POLLIN;
+		return send(fd, protocol_header, sizeof(protocol_header), MSG_NOSIGNAL) ==
+		       (ssize_t)sizeof(protocol_header);
+	}
+	*ok = recv(fd, &first, 1, 0) == 1 && first == METHOD_FRAME;
+	return false;
+}
+
+static void greet_all(
+	const struct labfile *file, const bool *ask, int64_t deadline_ns, bool *ret_ok)
+{
+	struct pollfd fds[LABFILE_MAX_NODES];
+	size_t left = 0;
+
+	for (size_t i = 0; i < file->n_nodes; i++) {
+		fds[i] = (struct pollfd){
+			.fd = ask[i] ? connect_to(&file->node[i]) : -1, .events = POLLOUT};
+		left += fds[i].fd >= 0;
+	}
+	while (left && clock_ns() < deadline_ns) {
+		int n = poll(fds, file->n_nodes, clock_left_ms(deadline_ns));
+
+		if (n < 0 && errno != EINTR)
+			return;
+		for (size_t i = 0; n > 0 && i < file->n_nodes; i++) {
+			if (fds[i].fd < 0 || !fds[i].revents ||
+				step(fds[i].fd, &fds[i].events, &ret_ok[i]))
+				continue;
+			close(fds[i].fd);
+			fds[i].fd = -1;
+			left--;
+		}
+	}
+}
+
+static bool enter(const struct labfile *file)
+{
+	int fd;
+	bool ok;
+
+	if (file->network == LABFILE_ON_USER_NAMESPACES)
+		return labfile_join(file, NULL) == 0;
+	if (!file->client_netns[0])
+		return true;
+	fd = open(file->client_netns, O_RDONLY | O_CLOEXEC);
+	ok = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void child_main(
+	const struct labfile *file, const bool *ask, int64_t deadline_ns, int result_fd)
+{
+	bool ok[LABFILE_MAX_NODES] = {false};
+
+	if (enter(file))
+		greet_all(file, ask, deadline_ns, ok);
+	_exit(write(result_fd, ok, sizeof(ok)) == (ssize_t)sizeof(ok) ? 0 : 1);
+}
+
+/* --- greeting, in the parent */
+
+int rabbitmq_greet(const struct labfile *file, const bool *ask, int64_t timeout_ns, bool *ret_ok,
+	struct err *e)
+{
+	int64_t deadline = clock_ns() + timeout_ns;
+	bool ok[LABFILE_MAX_NODES] = {false};
+	struct pollfd pfd;
+	int fds[2], r = 0;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return err_set_errno(e, ERR_IO, errno, "cannot make a pipe");
+	pid = fork();
+	if (pid == 0)
+		child_main(file, ask, deadline, fds[1]);
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		return err_set_errno(e, ERR_IO, errno, "cannot fork");
+	}
+	pfd = (struct pollfd){.fd = fds[0], .events = POLLIN};
+	deadline += CHILD_SLACK_NS;
+	while ((r = poll(&pfd, 1, clock_left_ms(deadline))) < 0 && errno == EINTR)
+		;
+	/* what a pipe is given in one write of this size comes in one read; nothing: it died */
+	if (r == 1 && read(fds[0], ok, sizeof(ok)) != (ssize_t)sizeof(ok))
+		memset(ok, 0, sizeof(ok));
+	close(fds[0]);
+	kill(pid, SIGKILL); /* our own child, not reaped yet */
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	memcpy(ret_ok, ok, file->n_nodes * sizeof(*ret_ok));
+	return 0;
+}
+
+/* --- Erlang */
+
+/* "{ok, "..."}", or "{ok, []}" for the empty string. */
+static int read_value(const char *answer, char *ret, size_t len, struct err *e)
+{
+	const char *begin = strstr(answer, "{ok, \""), *end;
+
+	*ret = '\0';
+	if (strncmp(answer, "{ok, []}", 8) == 0)
+		return 0;
+	end = begin ? strchr(begin + 6, '"') : NULL;
+	if (!end)
+		return err_set(e, ERR_BROKER_AWAY, "it answers '%.200s'", answer);
+	if ((size_t)(end - begin - 6) >= len)
+		return err_set(e, ERR_LIMIT, "its answer is too long");
+	snprintf(ret, len, "%.*s", (int)(end - begin - 6), begin + 6);
+	return 0;
+}
+
+int rabbitmq_eval(const struct labfile *file, const struct labfile_node *node,
+	const char *expressions, int64_t timeout_ns, char *ret, size_t len, struct err *e)
+{
+	char folder[PATHS_MAX], home[PATHS_MAX + 16], name[160], seconds[24];
+	/* the cookie comes from its home: on the command line everybody could read it */
+	const char *argv[] = {
+		"env", home, "erl_call", "-r", "-name", name, "-timeout", seconds, "-e", NULL};
+	struct err why = {0};
+	struct buf out;
+	int r;
+
+	rabbitmq_folder(file, folder, sizeof(folder));
+	snprintf(home, sizeof(home), "HOME=%s/home", folder);
+	snprintf(name, sizeof(name), "rabbit@%s", node->address);
+	snprintf(seconds, sizeof(seconds), "%lld",
+		(long long)((timeout_ns + NS_PER_S - 1) / NS_PER_S));
+	buf_init(&out, 1 << 20);
+	r = lab_run_inside(node->netns, argv, expressions, timeout_ns + EVAL_SLACK_NS, &out, &why);
+	if (r == ERR_IO)
+		r = ERR_BROKER_AWAY;
+	if (r == 0)
+		r = read_value(buf_str(&out), ret, len, &why);
+	buf_release(&out);
+	return r ? err_set(e, r, "ask %s: %s", node->name, why.msg) : 0;
+}
