@@ -14,7 +14,7 @@
 
 struct status_probe {
 	char run[121];  /* the run's name; "" before it is known */
-	char phase[24]; /* connecting, sending, flushing, shipping, done */
+	char phase[24]; /* connecting, sending, blocked, flushing, shipping, done */
 	uint64_t intended, acked, unconfirmed, refused, unknown, outstanding;
 	double rate; /* outcomes per second, lately */
 	int64_t p50_ns, p99_ns;

@@ -94,7 +94,7 @@ static const struct opt opts[] = {
 		.type = OPT_STRING,
 		.arg = "PARTITIONS[:REPLICATION]",
 		AT(create_topic),
-		.group = "The topic",
+		.group = "The topic or queue",
 		.help = "Make the topic when it is not there."},
 	{.name = "topic-config",
 		.type = OPT_LIST,
@@ -106,6 +106,32 @@ static const struct opt opts[] = {
 		.arg = "1:2:3,...",
 		AT(replica_assignment),
 		.help = "On which nodes each partition of the new topic lives, its first leader first."},
+	{.name = "create-queue",
+		.type = OPT_CHOICE,
+		.arg = "TYPE",
+		.choices = "classic|quorum|stream",
+		AT(create_queue),
+		.help = "Make the queue, durable and of this type, when it is not there."},
+	{.name = "queue-argument",
+		.type = OPT_LIST,
+		.arg = "NAME=VALUE",
+		AT(queue_argument),
+		.help = "An argument of the queue that is made, such as x-max-length=1000, or durable=false. "
+			"Repeatable."},
+	{.name = "exchange",
+		.type = OPT_STRING,
+		.arg = "NAME",
+		AT(exchange),
+		.help = "RabbitMQ: publish to this exchange; without it to the default one."},
+	{.name = "routing-key",
+		.type = OPT_STRING,
+		.arg = "KEY",
+		AT(routing_key),
+		.help = "RabbitMQ: what messages are routed by; without it the queue's name."},
+	{.name = "mandatory",
+		.type = OPT_FLAG,
+		AT(mandatory),
+		.help = "RabbitMQ: what can be routed to no queue comes back, and is refused."},
 	{.name = "shared",
 		.type = OPT_FLAG,
 		AT(shared),
@@ -198,10 +224,13 @@ const struct command cmd_probe = {
 		"Every intent is on record before the message is handed to the client library, and every "
 		"outcome as it arrives: acked, unconfirmed, refused or unknown. The client's own settings are "
 		"left as they are: what is measured is the promise of the configuration.\n\n"
-		"URL is kafka://host:port[,host:port...]/topic, or kafka://lab/topic for the running lab.",
+		"URL is kafka://host:port[,host:port...]/topic, or amqp://user@host:port/vhost/queue (amqps for TLS; "
+		"the vhost '/' is written %2F); kafka://lab/topic and amqp://lab/queue mean the running lab.",
 	.examples =
 		"  # ten thousand messages at a thousand per second, with acks=1\n"
-		"  mqaudit probe kafka://localhost:9092/audit --create-topic 3 -n 10k -r 1k -X acks=1\n",
+		"  mqaudit probe kafka://localhost:9092/audit --create-topic 3 -n 10k -r 1k -X acks=1\n"
+		"  # a quorum queue; what cannot be routed comes back\n"
+		"  mqaudit probe amqp://guest@localhost/%2F/audit --create-queue quorum -n 10k --mandatory\n",
 	.opts = opts,
 	.opts_size = sizeof(struct probe_opts),
 	.min_args = 1,

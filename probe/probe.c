@@ -49,6 +49,7 @@ struct probe {
 	char source[128];
 	char journal_folder[PATHS_MAX];
 	int64_t started_ns;
+	bool blocked; /* said so */
 	uint64_t outcomes_before;
 	int64_t outcomes_at_ns;
 	double rate_now;
@@ -107,20 +108,20 @@ static int find_topic(struct probe *p, struct err *e)
 	bool made = false;
 	int r = 0;
 
-	if (p->o->create_topic)
+	if (probe_makes_topic(p->o))
 		r = create_topic(p, &made, e);
 	while (r == 0) {
 		bool whole = true;
 
 		r = p->d.ops->topic(&p->d.config, &p->topic, e);
-		if (r == ERR_NOTFOUND && p->o->create_topic && clock_ns() < deadline) {
+		if (r == ERR_NOTFOUND && probe_makes_topic(p->o) && clock_ns() < deadline) {
 			r = 0;
 			clock_sleep_ns(100 * NS_PER_MS);
 			continue;
 		}
 		for (size_t i = 0; r == 0 && i < p->topic.n_partitions; i++)
 			whole &= p->topic.partition[i].leader >= 0;
-		if (r == 0 && p->o->create_topic && !made)
+		if (r == 0 && probe_makes_topic(p->o) && !made)
 			r = check_found_topic(p, e);
 		if (r || whole || clock_ns() >= deadline)
 			return r;
@@ -411,8 +412,21 @@ static void abandon_epochs(struct probe *p)
 
 /* ---- while it works -------------------------------------------------------------------------- */
 
+/* Say when the broker stops taking messages, and when it takes them again. */
+static void tell_blocked(struct probe *p, bool blocked, const char *reason)
+{
+	if (blocked == p->blocked)
+		return;
+	p->blocked = blocked;
+	if (blocked)
+		log_warn("the broker takes no messages for now: %s", reason);
+	else
+		log_note("the broker takes messages again");
+}
+
 static void gather(struct probe *p, const char *phase, struct status_probe *s)
 {
+	char blocked[sizeof(((struct broker_health *)NULL)->last_error)] = "";
 	struct hist *recent = calloc(2, sizeof(*recent)), *sum = recent ? recent + 1 : NULL;
 	struct shipper_state ship = {0};
 	uint64_t outcomes = 0;
@@ -440,7 +454,12 @@ static void gather(struct probe *p, const char *phase, struct status_probe *s)
 		s->unknown += c.outcome[OUTCOME_UNKNOWN];
 		s->outstanding += c.outstanding;
 		s->disconnects += h.disconnects;
+		if (h.blocked)
+			snprintf(blocked, sizeof(blocked), "%s", h.last_error);
 	}
+	tell_blocked(p, blocked[0], blocked);
+	if (blocked[0])
+		snprintf(s->phase, sizeof(s->phase), "blocked");
 	outcomes = s->acked + s->unconfirmed + s->refused + s->unknown;
 	if (sum && sum->n) {
 		s->p50_ns = hist_percentile(sum, 0.5);
@@ -628,6 +647,21 @@ static int check_client(const struct probe *p, struct err *e)
 	return r;
 }
 
+/* Options that are properties of some brokers' clients; the others' say that there is no such property. */
+static int set_routing(struct probe *p, struct err *e)
+{
+	const struct probe_opts *o = p->o;
+	int r = 0;
+
+	if (o->exchange)
+		r = props_set(p->d.producer, "exchange", o->exchange, e);
+	if (r == 0 && o->routing_key)
+		r = props_set(p->d.producer, "routing.key", o->routing_key, e);
+	if (r == 0 && o->mandatory)
+		r = props_set(p->d.producer, "mandatory", "true", e);
+	return r;
+}
+
 static int prepare(struct probe *p, const char *url, struct err *e)
 {
 	struct probe_recovered recovered;
@@ -648,6 +682,8 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 			r = err_set(e, ERR_USAGE,
 				"--check: that is where the messages are sent; it is for where they come out");
 	}
+	if (r == 0)
+		r = set_routing(p, e);
 	if (r == 0)
 		r = check_client(p, e);
 	if (r == 0 && p->plan.transaction && !(p->d.ops->caps & BROKER_CAP_TRANSACTIONS))

@@ -40,6 +40,11 @@ struct probe_opts {
 	const char *create_topic;
 	struct opt_list topic_config;
 	const char *replica_assignment;
+	const char *create_queue;
+	struct opt_list queue_argument;
+	const char *exchange;
+	const char *routing_key;
+	bool mandatory;
 	bool shared;
 	uint64_t seed;
 	uint64_t status_fd; /* hidden: 0: none */
@@ -73,13 +78,16 @@ MUST_CHECK int probe_check_options(const struct cmdline *cl, const struct probe_
 MUST_CHECK int probe_parse_partitions(
 	const char *text, size_t n, int32_t **ret, size_t *ret_n, struct err *e);
 
-/* The topic that --create-topic, --topic-config and --replica-assignment describe. */
+/* The topic, or queue, that --create-topic, --create-queue and their companions describe. */
 struct probe_new_topic {
 	struct broker_create create; /* its texts are those of config and of the options */
 	const char **config;         /* name, value, ..., NULL; malloc'ed, texts too */
 };
 
-/* --create-topic is a precondition. Returns 0, ERR_USAGE or ERR_NOMEM; released also after a failure. */
+/* Is a topic, or a queue, to be made? */
+bool probe_makes_topic(const struct probe_opts *o);
+
+/* --create-topic or --create-queue is a precondition. Returns 0, ERR_USAGE or ERR_NOMEM; released also after a failure. */
 MUST_CHECK int probe_parse_new_topic(
 	const struct probe_opts *o, struct probe_new_topic *ret, struct err *e);
 void probe_new_topic_release(struct probe_new_topic *t);

@@ -157,41 +157,64 @@ static int parse_crash(const char *text, struct producer_plan *plan, struct err 
 /* ---- a topic to be made ------------------------------------------------------------------------- */
 
 /* "name=value" into the next two places of config, both malloc'ed. */
-static int take_setting(const char *text, const char **config, struct err *e)
+static int take_setting(const char *option, const char *text, const char **config, struct err *e)
 {
 	const char *eq = strchr(text, '=');
 
 	if (!eq || eq == text)
-		return err_set(e, ERR_USAGE, "--topic-config: '%s' is not name=value", text);
+		return err_set(e, ERR_USAGE, "%s: '%s' is not name=value", option, text);
 	config[0] = strndup(text, (size_t)(eq - text));
 	config[1] = strdup(eq + 1);
 	return config[0] && config[1] ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
-int probe_parse_new_topic(const struct probe_opts *o, struct probe_new_topic *ret, struct err *e)
+/* "PARTITIONS[:REPLICATION]" */
+static int take_partitions(const char *text, struct broker_create *ret, struct err *e)
 {
-	const char *p = o->create_topic;
 	unsigned long partitions = 0, replication = 0;
-	int r = 0;
+	const char *p = text;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->config = calloc(2 * o->topic_config.n + 1, sizeof(*ret->config));
-	if (!ret->config)
-		return err_set(e, ERR_NOMEM, "out of memory");
 	if (!take_number(&p, &partitions) || partitions < 1 || partitions > MAX_TOPIC_PARTITIONS ||
 		(*p == ':' && (p++, !take_number(&p, &replication) || replication < 1 ||
 					      replication > MAX_REPLICATION)) ||
 		*p) {
-		r = err_set(e, ERR_USAGE, "--create-topic: '%s' is not PARTITIONS[:REPLICATION]",
-			o->create_topic);
-		err_hint(e, "such as 12:3, twelve partitions on three brokers each");
+		err_set(e, ERR_USAGE, "--create-topic: '%s' is not PARTITIONS[:REPLICATION]", text);
+		return err_hint(e, "such as 12:3, twelve partitions on three brokers each");
 	}
-	for (size_t i = 0; r == 0 && i < o->topic_config.n; i++)
-		r = take_setting(o->topic_config.item[i], ret->config + 2 * i, e);
-	ret->create = (struct broker_create){.partitions = (int)partitions,
-		.replication = replication ? (int)replication : -1,
+	ret->partitions = (int)partitions;
+	ret->replication = replication ? (int)replication : -1;
+	return 0;
+}
+
+bool probe_makes_topic(const struct probe_opts *o)
+{
+	return o->create_topic || o->create_queue;
+}
+
+int probe_parse_new_topic(const struct probe_opts *o, struct probe_new_topic *ret, struct err *e)
+{
+	const struct opt_list *list = o->create_queue ? &o->queue_argument : &o->topic_config;
+	const char *option = o->create_queue ? "--queue-argument" : "--topic-config";
+	char type[64];
+	size_t n = 0;
+	int r = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->config = calloc(2 * (list->n + 1) + 1, sizeof(*ret->config));
+	if (!ret->config)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	ret->create = (struct broker_create){.partitions = 1,
+		.replication = -1,
 		.config = ret->config,
 		.assignment = o->replica_assignment};
+	if (o->create_queue) {
+		snprintf(type, sizeof(type), "x-queue-type=%s", o->create_queue);
+		r = take_setting("--create-queue", type, ret->config + 2 * n++, e);
+	} else {
+		r = take_partitions(o->create_topic, &ret->create, e);
+	}
+	for (size_t i = 0; r == 0 && i < list->n; i++)
+		r = take_setting(option, list->item[i], ret->config + 2 * n++, e);
 	return r;
 }
 
@@ -250,6 +273,12 @@ static int check_promise(const struct probe_opts *o, struct err *e)
 /* Options that mean something only beside another one. */
 static int check_companions(const struct cmdline *cl, const struct probe_opts *o, struct err *e)
 {
+	if (o->create_topic && o->create_queue)
+		return err_set(e, ERR_USAGE, "--create-topic and --create-queue: one of them");
+	if (!o->create_queue && o->queue_argument.n) {
+		err_set(e, ERR_USAGE, "--queue-argument is for a queue that is made");
+		return err_hint(e, "add --create-queue TYPE");
+	}
 	if (!o->create_topic && (o->topic_config.n || o->replica_assignment)) {
 		err_set(e, ERR_USAGE, "--%s is for a topic that is made",
 			o->topic_config.n ? "topic-config" : "replica-assignment");
@@ -282,7 +311,7 @@ int probe_check_options(const struct cmdline *cl, const struct probe_opts *o,
 		r = parse_transaction(o->transaction, plan, e);
 	if (r == 0)
 		r = parse_crash(o->crash_at, plan, e);
-	if (r == 0 && o->create_topic) {
+	if (r == 0 && probe_makes_topic(o)) {
 		r = probe_parse_new_topic(o, &topic, e);
 		probe_new_topic_release(&topic);
 	}

@@ -159,6 +159,7 @@ struct broker_health {
 	uint64_t
 		changes; /* grows whenever a leader changed or a connection was lost: a hint of a cut */
 	uint64_t snapshots; /* how often these numbers were brought up to date */
+	bool blocked; /* the broker takes nothing from publishers for now; last_error has its reason */
 	char last_error[512];
 };
 
@@ -213,6 +214,7 @@ struct broker_ops {
 	const char *scheme;         /* "kafka" */
 	const char *const *schemes; /* all URL schemes, NULL-terminated */
 	unsigned caps;              /* enum broker_cap */
+	const char *password;       /* the property that --password-file sets */
 
 	/*
 	 * Version of the client library ("librdkafka 2.0.2"). Required.
@@ -397,8 +399,9 @@ struct broker_ops {
 		struct broker_reader *r, int32_t partition, bool *ret_empty, struct err *e);
 
 	/*
-	 * How many messages the queue says are ready (a hint), and how many consumers it has. Blocks up to
-	 * config->timeout_ns.
+	 * How many messages the queue says are ready (a hint), and how many consumers it has: a reader is one,
+	 * and on a quorum queue (RabbitMQ 3.10.8) one more for each message that reader_is_empty() brought and
+	 * that is not settled. Blocks up to config->timeout_ns.
 	 */
 	int (*queue_look)(const struct broker_config *c, uint64_t *ret_ready,
 		uint64_t *ret_consumers, struct err *e);

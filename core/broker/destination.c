@@ -1,7 +1,10 @@
 #include "core/broker/destination.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/paths.h"
 
 /* A properties file in anybody's names into the library's. */
 static int read_config(const struct broker_ops *ops, const char *file, enum broker_role role,
@@ -36,6 +39,22 @@ static int merge_connection(
 	return r;
 }
 
+static int read_password(const char *file, const char *name, struct props *to, struct err *e)
+{
+	size_t len = 0;
+	char *text = NULL;
+	int r = file ? paths_read_file(file, PROPS_VALUE_MAX, &text, &len, e) : 0;
+
+	if (r == 0 && file) {
+		text[strcspn(text, "\r\n")] = '\0';
+		r = props_set(to, name, text, e);
+	}
+	if (text)
+		explicit_bzero(text, len);
+	free(text);
+	return r ? err_wrap(e, "--password-file") : 0;
+}
+
 static int read_properties(const struct destination_opts *o, struct destination *d,
 	struct props *warnings, struct err *e)
 {
@@ -44,6 +63,8 @@ static int read_properties(const struct destination_opts *o, struct destination 
 
 	for (size_t i = 0; r == 0 && i < o->property.n; i++)
 		r = props_parse_option(o->property.item[i], d->producer, e);
+	if (r == 0)
+		r = read_password(o->password_file, d->ops->password, d->producer, e);
 	if (r == 0)
 		r = merge_connection(d->ops, d->producer, d->consumer, e);
 	if (r == 0)

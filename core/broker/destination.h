@@ -16,6 +16,7 @@ struct destination_opts {
 	const char *producer_config; /* properties files */
 	const char *consumer_config;
 	const char *fence_config;
+	const char *password_file;
 	int64_t timeout_ns; /* --timeout */
 };
 
@@ -27,8 +28,9 @@ struct destination_opts {
 		.arg = "NAME=VALUE",                                                                     \
 		.offset = offsetof(owner, member.property),                                              \
 		.group = "Broker client",                                                                \
-		.help = "A property of the client library, in its own name (librdkafka); "               \
-			"NAME=@FILE reads the value from a file, as secrets must be. Repeatable."},      \
+		.help = "A property of the client library, in its own name (librdkafka; those of a "     \
+			"RabbitMQ client are in the README); NAME=@FILE reads the value from a file, "   \
+			"as secrets must be. Repeatable."},                                              \
 		{.name = "producer-config",                                                              \
 			.type = OPT_STRING,                                                              \
 			.arg = "FILE",                                                                   \
@@ -46,6 +48,12 @@ struct destination_opts {
 			.offset = offsetof(owner, member.fence_config),                                  \
 			.help = "A properties file for the client that writes the fence, if it needs "   \
 				"other credentials."},                                                   \
+		{.name = "password-file",                                                                \
+			.type = OPT_STRING,                                                              \
+			.arg = "FILE",                                                                   \
+			.offset = offsetof(owner, member.password_file),                                 \
+			.help = "A file whose first line is the password (RabbitMQ; Kafka's "            \
+				"sasl.password)."},                                                      \
 	{                                                                                                \
 		.name = "timeout", .type = OPT_DURATION, .arg = "TIME", .dflt = "15s",                   \
 		.offset = offsetof(owner, member.timeout_ns),                                            \

@@ -595,6 +595,7 @@ const struct broker_ops broker_kafka = {
 	.schemes = schemes,
 	.caps = BROKER_CAP_POSITIONS | BROKER_CAP_PARTITIONS | BROKER_CAP_TRANSACTIONS |
 		BROKER_CAP_FENCE | BROKER_CAP_KEYS | BROKER_CAP_SETTINGS,
+	.password = "sasl.password",
 	.library = library,
 	.code_text = code_text,
 	.props_translate = props_translate,

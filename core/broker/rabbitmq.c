@@ -49,6 +49,7 @@ const struct broker_ops broker_rabbitmq = {
 	.scheme = "amqp",
 	.schemes = schemes,
 	.caps = BROKER_CAP_POSITIONS | BROKER_CAP_FENCE | BROKER_CAP_QUEUE,
+	.password = "password",
 	.library = library,
 	.code_text = code_text,
 	.props_translate = props_translate,

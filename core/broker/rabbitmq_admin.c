@@ -40,7 +40,7 @@ int rabbitmq_look(const struct rabbitmq_client *client, struct rabbitmq_conn *co
 	if (r == ERR_NOTFOUND) {
 		err_set(e, r, "queue '%s' does not exist in virtual host '%s'", client->queue,
 			client->vhost);
-		err_hint(e, "make it with --create-topic 1 --topic-config x-queue-type=quorum");
+		err_hint(e, "make it with --create-queue classic, quorum or stream");
 	}
 	if (r)
 		return r;

@@ -52,9 +52,8 @@ struct broker_producer {
 	enum line line;
 	struct rabbitmq_conn conn;
 	struct rabbitmq_tags tags;
-	uint32_t epoch; /* of the connection, in the message ids */
-	bool blocked;
-	int64_t blocked_ns;
+	uint32_t epoch;           /* of the connection, in the message ids */
+	int64_t blocked_ns;       /* since when health.blocked is true */
 	uint64_t n_returned_late; /* without confirms */
 	int return_code;          /* of the basic.return whose content is coming; 0: none */
 	/* outcomes that wait for the poller's caller: a ring of `capacity` */
@@ -138,7 +137,7 @@ static void break_line(struct broker_producer *p, int code, const char *why)
 		return;
 	give_up_open(p, code);
 	p->line = LINE_BROKEN;
-	p->blocked = false;
+	p->health.blocked = false;
 	p->return_code = 0;
 	p->health.disconnects++;
 	p->health.changes++;
@@ -207,9 +206,9 @@ static void take_blocked(struct broker_producer *p, const amqp_connection_blocke
 {
 	char text[256];
 
-	if (!p->blocked)
+	if (!p->health.blocked)
 		p->blocked_ns = clock_ns();
-	p->blocked = true;
+	p->health.blocked = true;
 	snprintf(text, sizeof(text), "blocked: %.*s", (int)m->reason.len,
 		(const char *)m->reason.bytes);
 	say(p, text);
@@ -221,7 +220,7 @@ static void take_unblocked(struct broker_producer *p)
 
 	snprintf(text, sizeof(text), "blocked for %.1f s, and no longer",
 		(double)(clock_ns() - p->blocked_ns) / (double)NS_PER_S);
-	p->blocked = false;
+	p->health.blocked = false;
 	say(p, text);
 }
 
@@ -403,7 +402,7 @@ static size_t send_while_room(struct broker_producer *p, struct broker_send *msg
 	for (i = 0; i < n; i++) {
 		size_t need = msg[i].len + FRAME_BYTES;
 
-		if (p->line != LINE_UP || p->blocked || p->n_taken == p->capacity ||
+		if (p->line != LINE_UP || p->health.blocked || p->n_taken == p->capacity ||
 			!rabbitmq_tags_room(&p->tags))
 			break;
 		if (need > room)

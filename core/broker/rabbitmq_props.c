@@ -70,7 +70,7 @@ static const struct row rows[] = {
 		FIELD(prefetch),
 		.min = 1,
 		.max = 65535,
-		.dflt = "1000",
+		.dflt = "10000",
 		.help = "How many messages a reader is given ahead of its acknowledgements."},
 	{.name = "queue.type",
 		TEXT(queue_type),

@@ -56,7 +56,7 @@ offers() { # TYPED-WORDS...: what bash completes the last one to
 		- "$("$mq" help --completion bash)" mqaudit "$@"
 }
 is "bash completes a command" "$(offers lab fau)" fault
-is "bash completes an option" "$(offers probe --create-)" --create-topic
+is "bash completes an option" "$(offers probe --create-t)" --create-topic
 
 note the README and the examples
 # The program itself reads each command line: help asked for at its end stops it before it does anything,
@@ -112,5 +112,14 @@ for name in "${names[@]}"; do
 	grep -qE "\`mqaudit ${name}[\` ]" "$work/readme" || echo "$name"
 done >"$work/missing"
 is "the README names every command" "$(<"$work/missing")" ''
+
+# an unknown property is answered with all that there are
+"$mq" probe amqp://127.0.0.1:1/v/q -X nonsense=1 2>&1 | sed -n 's/^mqaudit: hint: there are //p' |
+	tr -d ' ' | tr ',' '\n' >"$work/properties"
+ok "a RabbitMQ client has properties" test "$(wc -l <"$work/properties")" -ge 15
+while read -r name; do
+	grep -qF "| \`$name\` |" "$top/README.md" || echo "$name"
+done <"$work/properties" >"$work/missing"
+is "the README names each of them" "$(<"$work/missing")" ''
 
 done_testing
