@@ -5,7 +5,7 @@
     queue.py relay FROM TO ORDER...  take all of FROM, give it to TO; ORDER: drop:N, repeat:N, swap:N (with the one
                                      behind it), again:N (as another attempt), each for the message with seq N
     queue.py hold QUEUE N SECONDS    consume N messages without an ack, keep them so long, go without a word
-    queue.py take QUEUE N            consume and acknowledge N messages, and print their identities
+    queue.py take QUEUE N SECONDS    consume and acknowledge N messages, and print their identities; stay so long
 """
 import os
 import struct
@@ -96,13 +96,14 @@ def hold(queue, n, seconds):
     os._exit(0)
 
 
-def take(queue, n):
+def take(queue, n, seconds):
     connection, channel = connect()
     for i, (method, _properties, body) in enumerate(gone_through(channel, queue, idle=30, prefetch=1), 1):
         print(text(body), flush=True)
         channel.basic_ack(method.delivery_tag)
         if i == n:
             break
+    time.sleep(seconds)
     channel.cancel()
     connection.close()
 
@@ -116,7 +117,7 @@ def main():
     elif command == "hold":
         hold(rest[0], int(rest[1]), float(rest[2]))
     elif command == "take":
-        take(rest[0], int(rest[1]))
+        take(rest[0], int(rest[1]), float(rest[2]))
     else:
         sys.exit(__doc__)
 
