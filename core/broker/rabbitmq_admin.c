@@ -6,11 +6,12 @@
  * else, and says what the queue has ("inequivalent arg 'x-queue-type' ...: received the value ... but current
  * is the value 'quorum'"; a queue that was declared without a type is a classic one and the answer says
  * "none"). Properties and other arguments are minded first, so each is taken over into the next question: the
- * answers tell them all. For a queue that is not there (gone between the two questions) it refuses the type
- * before it makes anything. So the question cannot make, change or take a thing, and costs a channel:
- * rabbit_channel:handle_method(#'queue.declare'{}), rabbit_amqqueue:assert_equivalence() and
- * check_declare_arguments(), tried on 3.10.8 (tests/broker/rabbitmq_client_test.sh). It needs the permission
- * to configure the queue.
+ * answers tell all that the broker compares (x-delivery-limit, for one, it does not).
+ *
+ * For a queue that is not there (gone between the two questions) it refuses the type before it makes anything.
+ * So the question cannot make, change or take a thing, and costs a channel: rabbit_channel:
+ * handle_method(#'queue.declare'{}), rabbit_amqqueue:assert_equivalence() and check_declare_arguments(), tried
+ * on 3.10.8 (tests/broker/rabbitmq_client_test.sh). It needs the permission to configure the queue.
  */
 #include <stdio.h>
 #include <stdlib.h>
