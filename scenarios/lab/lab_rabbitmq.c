@@ -30,50 +30,80 @@ static bool names_node(const char *list, size_t len, const struct labfile_node *
 	return false;
 }
 
-/* "up|running ones|partitioned ones|", of a node whose database and applications are up. */
+/*
+ * "up|running ones|partitioned ones|ignore|", of a node whose database and applications are up; "resolve" in
+ * place of "ignore" where it will end a partition by itself.
+ */
 static const char view_of[] =
 	"case rabbit:is_running() of"
 	" false -> \"starting\";"
 	" true ->"
 	" L = fun(Nodes) -> string:join([atom_to_list(N) || N <- Nodes], \" \") end,"
 	" \"up|\" ++ L(rabbit_mnesia:cluster_nodes(running)) ++"
-	" \"|\" ++ L(rabbit_node_monitor:partitions()) ++ \"|\""
+	" \"|\" ++ L(rabbit_node_monitor:partitions()) ++"
+	" case application:get_env(rabbit, cluster_partition_handling) of"
+	"  {ok, ignore} -> \"|ignore|\"; _ -> \"|resolve|\" end"
 	" end.\n";
 
-/* The first node that should be seen and is not; NULL: all are. */
-static const struct labfile_node *unseen(const struct labfile *file, const char *view)
-{
-	const char *running = strchr(view, '|') + 1, *split = strchr(running, '|') + 1;
+struct view {
+	const char *running, *split; /* lists, up to the next '|' */
+	bool ignores;
+};
 
-	for (size_t i = 0; i < file->n_nodes; i++)
-		if (lab_is_expected(&file->node[i]) &&
-			!names_node(running, strcspn(running, "|"), &file->node[i]) &&
-			!names_node(split, strcspn(split, "|"), &file->node[i]))
-			return &file->node[i];
-	return NULL;
+static bool read_view(const char *said, struct view *ret)
+{
+	const char *bar[3];
+
+	for (int i = 0; i < 3; i++) {
+		bar[i] = strchr(i ? bar[i - 1] + 1 : said, '|');
+		if (!bar[i])
+			return false;
+	}
+	*ret = (struct view){bar[0] + 1, bar[1] + 1, strncmp(bar[2], "|ignore|", 8) == 0};
+	return true;
+}
+
+static bool is_in(const char *list, const struct labfile_node *node)
+{
+	return names_node(list, strcspn(list, "|"), node);
+}
+
+/* Where partitions are ignored one that is there is final; else the node still works on it. */
+static bool is_settled(const struct labfile *file, const struct labfile_node *node,
+	const struct view *view, struct err *ret_why)
+{
+	for (size_t i = 0; i < file->n_nodes; i++) {
+		const struct labfile_node *other = &file->node[i];
+		bool split = is_in(view->split, other);
+
+		if (split && !view->ignores)
+			err_set(ret_why, ERR_BROKER_AWAY, "%s holds %s to be partitioned off",
+				node->name, other->name);
+		else if (lab_is_expected(other) && !split && !is_in(view->running, other))
+			err_set(ret_why, ERR_BROKER_AWAY, "%s does not see %s", node->name,
+				other == node ? "itself" : other->name);
+		else
+			continue;
+		return false;
+	}
+	return true;
 }
 
 /* Is the node in the cluster, by its own word? */
 static bool is_joined(const struct labfile *file, struct labfile_node *node, int64_t timeout_ns,
 	struct err *ret_why)
 {
-	const struct labfile_node *missing;
-	char view[2048];
+	char said[2048];
+	struct view view;
 
-	if (rabbitmq_eval(file, node, view_of, timeout_ns, view, sizeof(view), ret_why))
+	if (rabbitmq_eval(file, node, view_of, timeout_ns, said, sizeof(said), ret_why))
 		return false;
-	if (strncmp(view, "up|", 3) != 0) {
+	if (!read_view(said, &view)) {
 		err_set(ret_why, ERR_BROKER_AWAY, "%s is starting", node->name);
 		return false;
 	}
-	missing = unseen(file, view);
-	if (!missing) {
-		node->partitioned = strstr(view, "||") == NULL;
-		return true;
-	}
-	err_set(ret_why, ERR_BROKER_AWAY, "%s does not see %s", node->name,
-		missing == node ? "itself" : missing->name);
-	return false;
+	node->partitioned = view.split[0] != '|';
+	return is_settled(file, node, &view, ret_why);
 }
 
 static void ask(struct labfile *file, int64_t timeout_ns, struct err *ret_why)

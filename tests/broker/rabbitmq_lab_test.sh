@@ -222,4 +222,24 @@ is "no loop device" "$(loops)" 0
 is "no mount" "$(grep -c "$state" /proc/self/mountinfo)" 0
 is "no claim" "$(readlink /run/mqaudit-lab/* | grep -c "^$state/")" 0
 ok "no file" test ! -e "$state/lab/$lab"
+
+# --- one node; and the tool killed while it makes a lab: its guard takes it down
+
+up --nodes 1 >"$work/one.txt" 2>&1
+is "a lab of one node" "$? $(status | jq -c '[.nodes[] | "\(.name) \(.answers)"]')" '0 ["rabbitmq1 true"]'
+ok "... has no links with others" refused 3 'the lab has one node' "$mq" lab fault isolate rabbitmq1 --from brokers --lab "$lab"
+"$mq" lab down --lab "$lab" >/dev/null 2>&1
+"$mq" lab up rabbitmq --lab "$lab" >"$work/killed.txt" 2>&1 & # not a function: its process is a shell
+tool=$!
+runs() { status_is '[.nodes[].state == "running"] | any'; }
+ok "a lab is being made" wait_until 30 runs
+spaces=$(status | jq -r '[.client_namespace, .nodes[].namespace][]')
+pids=$(inside)
+kill -KILL "$tool"
+wait "$tool" 2>/dev/null
+no_lab() { [ ! -e "$state/lab/$lab" ]; }
+ok "... its tool was killed: the lab goes" wait_until 30 no_lab
+left=$(inside; for pid in $pids; do gone "$pid" || echo "$pid"; done)
+is "... with all its processes" "$left" ""
+for space in $spaces; do ok "... and namespace ${space##*/}" test ! -e "$space"; done
 done_testing
