@@ -65,5 +65,20 @@ kafka() {
 		--refuse-create max.message.bytes=50
 }
 
+# The queue types of RabbitMQ, one lab for all of them.
+rabbitmq() { # TYPE
+	[ -n "${rabbitmq_is_up:-}" ] || "$mq" lab up rabbitmq --nodes 1 --lab "$lab" --until-pid $$ >"$work/lab.log" 2>&1 ||
+		bail "the lab does not come up: $(tail -3 "$work/lab.log")"
+	rabbitmq_is_up=yes
+	write_hook rabbitmq rabbitmq1 "exit 77"
+	suite "$1" "amqp://lab:$lab/conformance-$1" --create "x-queue-type=$1" --capacity window \
+		--unconfirmed confirms=false --secret password --prefetch prefetch \
+		--refuse mandatory=true --refuse routing.key=nowhere --too-large "$too_large"
+}
+too_large=140000000 # max_message_size is 128 MiB
+classic() { rabbitmq classic; }
+quorum() { rabbitmq quorum; }
+stream() { rabbitmq stream; }
+
 for kind in $kinds; do "$kind"; done
 done_testing

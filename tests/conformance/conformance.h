@@ -162,7 +162,7 @@ struct background;
 struct background *begin_fault(struct fixture *f, const char *verb);
 bool fault_is_on(struct background *b);
 void end_begin_fault(struct background *b);
-/* Heal, and wait until the destination answers. */
+/* Heal, and wait until the destination answers, and takes a fence. */
 void heal(struct fixture *f);
 
 /* n messages more of len bytes, in turn to the partitions; random bytes behind an index. */
@@ -182,6 +182,9 @@ void poll_all(struct fixture *f, struct broker_producer *p, const struct message
 	int64_t patience_ns);
 /* Send all n messages and see that each is acked. */
 void deliver(struct fixture *f, struct broker_producer *p, struct message *m, size_t n);
+/* The same; false: some have none yet. */
+bool ends_in_time(struct fixture *f, struct broker_producer *p, const struct message *m, size_t n,
+	int64_t patience_ns);
 size_t count_outcome(const struct message *m, size_t n, enum outcome o);
 
 /* Each that was taken has one outcome, of those whose bits (1 << enum outcome) are set. */
