@@ -29,16 +29,22 @@ claims() { # subnets that our labs hold
 		case $(readlink "$l") in "$MQAUDIT_STATE"/*) echo "${l##*/}" ;; esac
 	done
 }
+has_another() { # SUBNET: a test beside this one made a lab there when ours had gone
+	local to
+	to=$(readlink "/run/mqaudit-lab/$1") || return 1
+	case $to in "$MQAUDIT_STATE"/*) false ;; esac
+}
 subnets=
 leftovers() { # what the subnets' labs have left, a line each
-	local n
+	local n left
 	losetup -a | grep -F "$MQAUDIT_STATE" | sed 's/^/loop /'
 	grep -hF "$MQAUDIT_STATE" /proc/[0-9]*/mountinfo 2>/dev/null | sort -u | sed 's/^/mount /'
 	ours | sed 's/^/process /'
 	claims | sed 's/^/claim /'
 	for n in $subnets; do
-		ip netns | grep -o "^mqa-$n-[^ ]*" | sed 's/^/namespace /'
-		ip -4 route show exact "198.18.$n.0/24" | sed 's/^/route /'
+		left=$(ip netns | grep -o "^mqa-$n-[^ ]*" | sed 's/^/namespace /'
+			ip -4 route show exact "198.18.$n.0/24" | sed 's/^/route /')
+		[ -z "$left" ] || has_another "$n" || echo "$left"
 	done
 	find "$MQAUDIT_STATE/lab" -mindepth 1 2>/dev/null | sed 's/^/file /'
 }

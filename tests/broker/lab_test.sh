@@ -40,14 +40,20 @@ claims() { # subnets that our labs hold
 		case $(readlink "$l") in "$MQAUDIT_STATE"/*) echo "${l##*/}" ;; esac
 	done
 }
+has_another() { # SUBNET: a test beside this one made a lab there when ours had gone
+	local to
+	to=$(readlink "/run/mqaudit-lab/$1") || return 1
+	case $to in "$MQAUDIT_STATE"/*) false ;; esac
+}
 # All that labs of ours have left on the machine, as lines. $1: the subnets that they had.
 leftovers() {
-	local n
+	local n left
 	processes | sed 's/^/process /'
 	claims | sed 's/^/claim /'
 	for n in $1; do
-		ip netns | grep -o "^mqa-$n-[^ ]*" | sed 's/^/namespace /'
-		ip -4 route show exact "198.18.$n.0/24" | sed 's/^/route /'
+		left=$(ip netns | grep -o "^mqa-$n-[^ ]*" | sed 's/^/namespace /'
+			ip -4 route show exact "198.18.$n.0/24" | sed 's/^/route /')
+		[ -z "$left" ] || has_another "$n" || echo "$left"
 	done
 	find "$MQAUDIT_STATE/lab" -mindepth 1 -maxdepth 1 ! -name dist 2>/dev/null | sed 's/^/file /'
 }
