@@ -310,8 +310,10 @@ int rabbitmq_live_groups(
 	if (r)
 		return r;
 	*ret_n = consumers > INT32_MAX ? INT32_MAX : (int)consumers;
-	snprintf(ret, len, "%llu consumer%s of the queue", (unsigned long long)consumers,
-		consumers == 1 ? "" : "s");
+	ret[0] = '\0';
+	if (consumers)
+		snprintf(ret, len, "%llu consumer%s of the queue", (unsigned long long)consumers,
+			consumers == 1 ? "" : "s");
 	return 0;
 }
 

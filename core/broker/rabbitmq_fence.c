@@ -1,4 +1,7 @@
-/* Writing fences: a connection of its own, confirms, mandatory, persistent, the default exchange. */
+/*
+ * Writing fences: a connection of its own, confirms, mandatory, persistent, the default exchange. A confirm does
+ * not say where a stream has it: that is read back.
+ */
 #include <string.h>
 
 #include "core/broker/rabbitmq.h"
@@ -97,10 +100,53 @@ static int write_all(const struct rabbitmq_client *client, size_t *at, struct br
 	return r;
 }
 
-int rabbitmq_fence(const struct broker_config *c, struct broker_fence *fence, size_t n,
-	int64_t timeout_ns, struct err *e)
+/* Where a stream ends, which is not after what is written next; -1: it is no stream, or it cannot be told. */
+static int64_t end_of_stream(struct broker_reader *rd)
 {
-	int64_t deadline_ns = clock_ns() + timeout_ns;
+	int64_t low, high;
+	struct err ignored;
+
+	return rabbitmq_reader_bounds(rd, 0, &low, &high, &ignored) ? -1 : high;
+}
+
+static struct broker_fence *fence_of(
+	struct broker_fence *fence, size_t n, const struct broker_message *m)
+{
+	for (size_t i = 0; i < n; i++)
+		if (m->item == BROKER_MESSAGE && m->len == fence[i].len &&
+			memcmp(m->payload, fence[i].payload, m->len) == 0)
+			return &fence[i];
+	return NULL;
+}
+
+/* Read on from an offset until all fences are found; what is not found in time has no offset. */
+static void find_in_stream(struct broker_reader *rd, int64_t from, struct broker_fence *fence,
+	size_t n, int64_t deadline_ns)
+{
+	struct broker_message m[64];
+	struct err ignored;
+	size_t n_found = 0;
+
+	if (rabbitmq_reader_start(rd, 0, from, &ignored))
+		return;
+	while (n_found < n && clock_ns() < deadline_ns) {
+		size_t got = rabbitmq_reader_read(rd, m, sizeof(m) / sizeof(m[0]), 50);
+
+		for (size_t i = 0; i < got; i++) {
+			struct broker_fence *f = fence_of(fence, n, &m[i]);
+
+			if (!f || f->offset != BROKER_NO_OFFSET)
+				continue;
+			f->offset = m[i].offset;
+			n_found++;
+		}
+		rabbitmq_reader_release(rd, m, got);
+	}
+}
+
+static int write_in_time(const struct broker_config *c, struct broker_fence *fence, size_t n,
+	int64_t deadline_ns, struct err *e)
+{
 	struct rabbitmq_client client;
 	size_t at = 0;
 	int r = rabbitmq_client_init(c, c->props, &client, e);
@@ -118,5 +164,27 @@ int rabbitmq_fence(const struct broker_config *c, struct broker_fence *fence, si
 		clock_sleep_ns(100 * NS_PER_MS);
 	}
 	rabbitmq_client_release(&client);
+	return r;
+}
+
+int rabbitmq_fence(const struct broker_config *c, struct broker_fence *fence, size_t n,
+	int64_t timeout_ns, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + timeout_ns;
+	struct broker_config own = *c;
+	struct broker_reader *rd;
+	int64_t end;
+	int r;
+
+	own.consumer = NULL;
+	own.timeout_ns = timeout_ns;
+	r = rabbitmq_reader_open(&own, BROKER_UNCOMMITTED, true, &rd, e);
+	if (r)
+		return r;
+	end = end_of_stream(rd);
+	r = write_in_time(c, fence, n, deadline_ns, e);
+	if (r == 0 && end >= 0)
+		find_in_stream(rd, end, fence, n, deadline_ns);
+	rabbitmq_reader_close(rd);
 	return r;
 }

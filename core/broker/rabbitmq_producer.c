@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -32,6 +34,8 @@
 #define CONNECT_NS (3 * NS_PER_S)
 #define FRAME_BYTES 400 /* about what the frames of a publish have beside the body */
 #define CHANNEL 1
+#define SILENCE_MARGIN_MS 500
+#define GOODBYE_NS NS_PER_S
 
 /* What the poller wants of a connection that is not there, and what the connector does about it. */
 enum line {
@@ -65,6 +69,7 @@ struct broker_producer {
 	int fatal_code;
 	struct broker_health health;
 	bool was_up;
+	bool purged;
 	bool node_seen[RABBITMQ_MAX_NODES];
 };
 
@@ -342,6 +347,21 @@ size_t rabbitmq_producer_poll(
 /* ---- sending ------------------------------------------------------------------------------------- */
 
 /*
+ * Has the peer been silent for nearly as long as heartbeats allow? amqp_basic_publish() then waits without end
+ * for it to say something (its amqp_try_recv() takes a timeout of 0 s for none at all; rabbitmq-c 0.11): no
+ * publish, until the poller finds the connection dead.
+ */
+static bool too_silent(const struct broker_producer *p)
+{
+	uint32_t limit_ms = (uint32_t)p->client.settings.heartbeat_s * 2000;
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return limit_ms && getsockopt(p->conn.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_last_data_recv + SILENCE_MARGIN_MS > limit_ms;
+}
+
+/*
  * How many bytes the socket takes without making us wait: half of its buffer, less what is in it. The other
  * half is for what the kernel adds to each packet.
  */
@@ -405,8 +425,11 @@ static size_t send_while_room(struct broker_producer *p, struct broker_send *msg
 		if (p->line != LINE_UP || p->health.blocked || p->n_taken == p->capacity ||
 			!rabbitmq_tags_room(&p->tags))
 			break;
-		if (need > room)
+		if (need > room) {
+			if (too_silent(p))
+				break;
 			room = socket_room(&p->conn, &empty);
+		}
 		/* what is larger than the buffer goes alone */
 		if (need > room && !empty)
 			break;
@@ -438,6 +461,7 @@ void rabbitmq_producer_purge(struct broker_producer *p)
 {
 	pthread_mutex_lock(&p->mutex);
 	give_up_open(p, 0);
+	p->purged = true;
 	pthread_mutex_unlock(&p->mutex);
 	wake_poller(p);
 }
@@ -631,10 +655,17 @@ size_t rabbitmq_producer_nodes(struct broker_producer *p, struct broker_node *re
 }
 
 /*
- * With nothing outstanding the connection is closed in order, and the broker's answer waited for: what was
- * published without confirms may still be on its way (100,000 in a burst took a node 3 s; with 2 s of patience
- * 153 of them were lost). Otherwise as an application that just ends.
+ * How long to wait for the answer to an orderly close. Without confirms what was published may still be on its
+ * way, and would die with the socket (100,000 in a burst took a node 3 s; with 2 s of patience 153 of them were
+ * lost). With something outstanding, or after a purge: as an application that just ends.
  */
+static int64_t goodbye_ns(const struct broker_producer *p)
+{
+	if (p->line != LINE_UP || p->n_taken || p->purged)
+		return 0;
+	return p->client.settings.confirms ? GOODBYE_NS : p->client.timeout_ns;
+}
+
 void rabbitmq_producer_close(struct broker_producer *p)
 {
 	if (!p)
@@ -646,8 +677,7 @@ void rabbitmq_producer_close(struct broker_producer *p)
 		pthread_mutex_unlock(&p->mutex);
 		pthread_join(p->connector, NULL);
 	}
-	rabbitmq_disconnect(
-		&p->conn, p->line == LINE_UP && p->n_taken == 0 ? p->client.timeout_ns : 0);
+	rabbitmq_disconnect(&p->conn, goodbye_ns(p));
 	rabbitmq_client_release(&p->client);
 	rabbitmq_tags_release(&p->tags);
 	free(p->done);

@@ -11,7 +11,12 @@
  *
  * Questions beside (the bounds of a stream, is a queue empty) go by a second connection without heartbeats, as
  * nobody serves it in between; each of them has a deadline.
+ *
+ * Reading never waits longer than it is told: a lost connection is made again, and a stream's end asked for, by
+ * a thread each, which has its connection to itself until it is joined.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,12 +40,25 @@ struct given {
 	bool by_get; /* of the second connection */
 };
 
+/* Something that takes its time, on a thread of its own. What it fills is good after job_join(). */
+struct job {
+	pthread_t thread;
+	bool runs; /* started and not joined */
+	atomic_bool done;
+	int r;
+	struct err e;
+	int64_t next;      /* of the reader, when it was started */
+	int64_t low, high; /* of a stream */
+};
+
 struct broker_reader {
 	struct rabbitmq_client client;
 	struct rabbitmq_client beside; /* the same without heartbeats */
 	int prefetch;
-	size_t at;
-	char kind[16]; /* "": not asked yet */
+	size_t lane_at, look_at; /* which node each connection tries first */
+	struct job attaching;    /* has lane meanwhile */
+	struct job asking;       /* has look meanwhile */
+	char kind[16];           /* "": not asked yet */
 	struct rabbitmq_lane lane;
 	struct rabbitmq_lane look; /* its channel: of basic.get */
 	bool started;
@@ -134,16 +152,11 @@ static void lose_look(struct broker_reader *rd)
 
 static int connect_lane(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
 {
-	int r;
-
 	if (rd->lane.conn.state && rd->lane.conn.channel >= MAX_CHANNEL)
 		rabbitmq_disconnect(&rd->lane.conn, NS_PER_S);
 	if (rd->lane.conn.state)
 		return 0;
-	r = rabbitmq_connect_any(&rd->client, &rd->at, deadline_ns, &rd->lane.conn, e);
-	if (r == 0)
-		rd->health.connects++;
-	return r;
+	return rabbitmq_connect_any(&rd->client, &rd->lane_at, deadline_ns, &rd->lane.conn, e);
 }
 
 static int connect_look(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
@@ -153,7 +166,7 @@ static int connect_look(struct broker_reader *rd, int64_t deadline_ns, struct er
 		lose_look(rd);
 	if (rd->look.conn.state)
 		return 0;
-	return rabbitmq_connect_any(&rd->beside, &rd->at, deadline_ns, &rd->look.conn, e);
+	return rabbitmq_connect_any(&rd->beside, &rd->look_at, deadline_ns, &rd->look.conn, e);
 }
 
 static int ask_kind(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
@@ -233,8 +246,8 @@ static int attach_here(struct broker_reader *rd, int64_t deadline_ns, struct err
 	return r;
 }
 
-/* A stream is read where it has a replica: other nodes say 406. */
-static int attach(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
+/* A stream is read where it has a replica: other nodes say 406. The job's, or without it the caller's. */
+static int attach_lane(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
 {
 	int r = 0;
 
@@ -243,19 +256,49 @@ static int attach(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
 		if (r == 0 || !strstr(e->msg, "replica"))
 			break;
 		rabbitmq_disconnect(&rd->lane.conn, 0);
-		rd->at = (rd->at + 1) % rd->client.n_nodes;
+		rd->lane_at = (rd->lane_at + 1) % rd->client.n_nodes;
 	}
-	if (r) {
+	if (r)
 		rabbitmq_disconnect(&rd->lane.conn, 0);
-		return r;
-	}
+	return r;
+}
+
+static void attached(struct broker_reader *rd)
+{
+	rd->health.connects++;
 	rd->consuming = true;
 	rd->told_end = false;
 	rd->unacked = rd->last_tag = 0;
-	rd->heard_ns = clock_ns();
-	rd->asked_ns = rd->heard_ns;
+	rd->asked_ns = clock_ns();
 	rd->pause_ns = RETRY_MIN_NS;
-	return 0;
+}
+
+static void *attach_main(void *arg)
+{
+	struct broker_reader *rd = arg;
+
+	rd->attaching.r = attach_lane(rd, clock_ns() + CONNECT_NS, &rd->attaching.e);
+	atomic_store(&rd->attaching.done, true);
+	return NULL;
+}
+
+/* Without a thread it is done at once, on ours. */
+static void job_start(struct broker_reader *rd, struct job *job, void *(*main)(void *))
+{
+	job->next = rd->next;
+	atomic_store(&job->done, false);
+	job->runs = pthread_create(&job->thread, NULL, main, rd) == 0;
+	if (!job->runs)
+		main(rd);
+}
+
+/* Blocks until it is done: CONNECT_NS or a little more. */
+static void job_join(struct job *job)
+{
+	if (job->runs)
+		pthread_join(job->thread, NULL);
+	job->runs = false;
+	atomic_store(&job->done, false);
 }
 
 /* Close the consumer's channel: a queue takes back what is not settled. */
@@ -264,10 +307,13 @@ static void detach(struct broker_reader *rd)
 	struct err ignored;
 	amqp_rpc_reply_t reply;
 
+	job_join(&rd->attaching);
 	rabbitmq_lane_reset(&rd->lane);
 	forget_given(rd, false);
-	if (!rd->consuming)
+	if (!rd->consuming) {
+		rabbitmq_disconnect(&rd->lane.conn, 0);
 		return;
+	}
 	rd->consuming = false;
 	rabbitmq_rpc_deadline(&rd->lane.conn, clock_ns() + rd->client.timeout_ns);
 	reply = amqp_channel_close(rd->lane.conn.state, rd->lane.channel, AMQP_REPLY_SUCCESS);
@@ -287,10 +333,13 @@ int rabbitmq_reader_start(
 	if (rd->started)
 		detach(rd);
 	rd->started = false;
+	job_join(&rd->asking);
 	r = ask_kind(rd, deadline_ns, e);
 	rd->next = offset;
 	if (r == 0)
-		r = attach(rd, deadline_ns, e);
+		r = attach_lane(rd, deadline_ns, e);
+	if (r == 0)
+		attached(rd);
 	rd->started = r == 0;
 	return r;
 }
@@ -407,46 +456,80 @@ static size_t give_got(struct broker_reader *rd, struct broker_message *ret, siz
 static int stream_bounds(struct broker_reader *rd, int64_t deadline_ns, int64_t *ret_low,
 	int64_t *ret_high, struct err *e);
 
+static void *ask_main(void *arg)
+{
+	struct broker_reader *rd = arg;
+
+	rd->asking.r = stream_bounds(
+		rd, clock_ns() + CONNECT_NS, &rd->asking.low, &rd->asking.high, &rd->asking.e);
+	atomic_store(&rd->asking.done, true);
+	return NULL;
+}
+
 /*
  * A stream is silent: at its end, or beyond it. Returns 0 or 1 items. An end that cannot be asked for now is
  * asked for again.
  */
 static size_t look_at_end(struct broker_reader *rd, struct broker_message *ret)
 {
-	int64_t now = clock_ns(), low, high;
-	struct err ignored;
+	struct job *job = &rd->asking;
+	int64_t now = clock_ns();
 
-	if (rd->told_end && now - rd->asked_ns < ASK_END_NS)
+	if (!job->runs && !atomic_load(&job->done)) {
+		if (rd->told_end && now - rd->asked_ns < ASK_END_NS)
+			return 0;
+		rd->asked_ns = now;
+		job_start(rd, job, ask_main);
+	}
+	if (!atomic_load(&job->done))
 		return 0;
-	rd->asked_ns = now;
-	if (stream_bounds(rd, now + CONNECT_NS, &low, &high, &ignored))
+	job_join(job);
+	/* what came meanwhile makes it old */
+	if (job->r || job->next != rd->next)
 		return 0;
-	if (high < rd->next || low > rd->next)
+	if (job->high < rd->next || job->low > rd->next)
 		return out_of_range(rd, ret);
-	if (high > rd->next || rd->told_end)
+	if (job->high > rd->next || rd->told_end)
 		return 0;
 	rd->told_end = true;
 	return tell(rd, BROKER_END, ret);
 }
 
+static void wait_for(const atomic_bool *done, int timeout_ms)
+{
+	int64_t until = clock_ns() + timeout_ms * NS_PER_MS;
+
+	while (!atomic_load(done) && clock_ns() < until)
+		clock_sleep_ns(NS_PER_MS);
+}
+
 static size_t try_again(struct broker_reader *rd, struct broker_message *ret, int timeout_ms)
 {
+	struct job *job = &rd->attaching;
 	int64_t wait_ns = rd->retry_at_ns - clock_ns();
-	struct err e;
 
-	if (wait_ns > timeout_ms * NS_PER_MS) {
-		clock_sleep_ns(timeout_ms * NS_PER_MS);
+	if (!job->runs && !atomic_load(&job->done)) {
+		if (wait_ns > timeout_ms * NS_PER_MS) {
+			clock_sleep_ns(timeout_ms * NS_PER_MS);
+			return 0;
+		}
+		clock_sleep_ns(wait_ns);
+		job_start(rd, job, attach_main);
+	}
+	wait_for(&job->done, timeout_ms);
+	if (!atomic_load(&job->done))
+		return 0;
+	job_join(job);
+	if (job->r == 0) {
+		attached(rd);
 		return 0;
 	}
-	clock_sleep_ns(wait_ns);
-	if (attach(rd, clock_ns() + CONNECT_NS, &e) == 0)
-		return 0;
 	/* our own consumer of before may not be gone yet */
-	if (e.code == ERR_EXISTS)
-		e.code = ERR_BROKER_AWAY;
-	lose(rd, e.msg);
+	if (job->e.code == ERR_EXISTS)
+		job->e.code = ERR_BROKER_AWAY;
+	lose(rd, job->e.msg);
 	rd->health.disconnects--;
-	return tell_error(rd, ret, &e);
+	return tell_error(rd, ret, &job->e);
 }
 
 static size_t read_some(
@@ -461,7 +544,6 @@ static size_t read_some(
 		r = rabbitmq_lane_next(&rd->lane, n ? 0 : timeout_ms, &d, &e);
 		if (r)
 			break;
-		rd->heard_ns = clock_ns();
 		rd->told_end = false;
 		n += is_stream(rd) ? take_of_stream(rd, &d, &ret[n])
 				   : take_of_queue(rd, &d, false, &ret[n]);
@@ -578,6 +660,7 @@ int rabbitmq_reader_is_empty(
 	int r;
 
 	(void)partition;
+	job_join(&rd->asking);
 	r = ask_kind(rd, deadline_ns, e);
 	if (r == 0 && is_stream(rd))
 		r = err_set(e, ERR_USAGE, "a stream is read by position");
@@ -693,7 +776,7 @@ static int stream_bounds(struct broker_reader *rd, int64_t deadline_ns, int64_t 
 			return 0;
 		lose_look(rd);
 		if (strstr(e->msg, "replica"))
-			rd->at = (rd->at + 1) % rd->client.n_nodes;
+			rd->look_at = (rd->look_at + 1) % rd->client.n_nodes;
 		else if (!old)
 			break;
 		old = false;
@@ -708,6 +791,7 @@ int rabbitmq_reader_bounds(struct broker_reader *rd, int32_t partition, int64_t 
 	int r;
 
 	(void)partition;
+	job_join(&rd->asking);
 	r = ask_kind(rd, deadline_ns, e);
 	if (r == 0 && !is_stream(rd))
 		r = err_set(e, ERR_USAGE, "queue '%s' has no positions", rd->client.queue);
@@ -747,6 +831,8 @@ void rabbitmq_reader_close(struct broker_reader *rd)
 {
 	if (!rd)
 		return;
+	job_join(&rd->attaching);
+	job_join(&rd->asking);
 	rabbitmq_lane_reset(&rd->lane);
 	rabbitmq_lane_reset(&rd->look);
 	/* in order, so that the last acks arrive */
