@@ -10,16 +10,17 @@ conformance=${CONFORMANCE:-$top/build/rel/tests/conformance/conformance}
 kinds=${KINDS:-kafka}
 
 # The program that makes faults, in the words of tests/conformance/conformance.h; trim is each broker's own.
-write_hook() { # BROKER NODE TRIM
+write_hook() { # NODE TRIM FAULTS
 	cat >"$work/hook" <<-EOF
 		#!/bin/bash
 		verb=\$1 name=\$2
+		[[ " $3 heal trim " = *" \$verb "* ]] || exit 77
 		case \$verb in
-		freeze | kill) "$mq" lab fault "\$verb" $2 --lab $lab ;;
-		cut) "$mq" lab fault reset $2 --from clients --lab $lab ;;
+		freeze | kill) "$mq" lab fault "\$verb" $1 --lab $lab ;;
+		cut) "$mq" lab fault reset $1 --from clients --lab $lab ;;
 		heal) "$mq" lab heal --lab $lab ;;
 		trim) partition=\$3 offset=\$4
-			$3 ;;
+			$2 ;;
 		*) exit 2 ;;
 		esac
 	EOF
@@ -57,7 +58,7 @@ kafka() {
 	lab_up --nodes 1
 	BOOTSTRAP=$(bootstrap)
 	export BOOTSTRAP
-	write_hook kafka kafka1 "$trim"
+	write_hook kafka1 "$trim" "freeze kill cut"
 	suite kafka "kafka://lab:$lab/conformance" --partitions 3 --replication 1 \
 		--create max.message.bytes=2097152 --property message.max.bytes=2097152 \
 		--capacity queue.buffering.max.messages --unconfirmed acks=0 --secret sasl.password \
@@ -66,18 +67,20 @@ kafka() {
 }
 
 # The queue types of RabbitMQ, one lab for all of them.
-rabbitmq() { # TYPE
+rabbitmq() { # TYPE [FAULTS]
 	[ -n "${rabbitmq_is_up:-}" ] || "$mq" lab up rabbitmq --nodes 1 --lab "$lab" --until-pid $$ >"$work/lab.log" 2>&1 ||
 		bail "the lab does not come up: $(tail -3 "$work/lab.log")"
 	rabbitmq_is_up=yes
-	write_hook rabbitmq rabbitmq1 "exit 77"
+	write_hook rabbitmq1 "exit 77" "${2:-freeze kill cut}"
 	suite "$1" "amqp://lab:$lab/conformance-$1" --create "x-queue-type=$1" --capacity window \
 		--unconfirmed confirms=false --secret password --prefetch prefetch \
 		--refuse mandatory=true --refuse routing.key=nowhere --too-large "$too_large"
 }
 too_large=140000000 # max_message_size is 128 MiB
 classic() { rabbitmq classic; }
-quorum() { rabbitmq quorum; }
+# Killed seconds after it was declared and started again, a quorum queue with one member takes nothing any more (every
+# time); looked at, that member was a follower with an empty log (3.10.8). That fault needs more nodes: scenarios have it.
+quorum() { rabbitmq quorum "freeze cut"; }
 stream() { rabbitmq stream; }
 
 for kind in $kinds; do "$kind"; done

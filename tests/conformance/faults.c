@@ -169,9 +169,9 @@ static size_t send_through(struct fixture *f, struct broker_producer *p, const c
 }
 
 /*
- * The same producer goes on; and where the broker leaves a connection unanswered for ever (a quorum queue of
- * RabbitMQ 3.10.8 whose only member was killed: the channel's process hangs, so that rabbitmqctl cannot ask it
- * either), a purge ends what waits there, and a new producer delivers.
+ * The same producer goes on; and where the broker leaves its connection unanswered for ever (a channel of
+ * RabbitMQ 3.10.8 to a quorum queue without a leader: rabbitmqctl cannot ask it either), a purge ends what waits
+ * there, and a new producer delivers.
  */
 static void go_on(struct fixture *f, struct broker_producer *p)
 {
