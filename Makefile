@@ -193,7 +193,7 @@ demo: ## a real cluster loses acknowledged messages under acks=1, and none under
 	$(Q)scenarios/demo.sh
 
 # Programs, scenarios, man page and completion; `make uninstall` removes exactly these.
-SCENARIOS  := $(sort scenarios/lib.sh $(wildcard scenarios/suites/*.list scenarios/kafka/*.sh))
+SCENARIOS  := $(sort scenarios/lib.sh $(wildcard scenarios/suites/*.list scenarios/kafka/*.sh scenarios/rabbitmq/*.sh))
 SHAREDIR   := $(DATADIR)/mqaudit
 
 install: all ## install under PREFIX (DESTDIR is put in front)

@@ -103,6 +103,11 @@ const char *labfile_kind_of_scheme(const char *scheme)
 	return strcmp(scheme, "amqp") == 0 || strcmp(scheme, "amqps") == 0 ? "rabbitmq" : scheme;
 }
 
+const char *labfile_scheme_of_kind(const char *kind)
+{
+	return strcmp(kind, "rabbitmq") == 0 ? "amqp" : kind;
+}
+
 int labfile_path(const char *name, const char *kind, char *ret, size_t len, struct err *e)
 {
 	char root[PATHS_MAX];

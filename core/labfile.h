@@ -203,6 +203,9 @@ MUST_CHECK int labfile_path(
 /* The kind of lab that a URL's scheme means: "rabbitmq" for amqp and amqps, else the scheme itself. */
 const char *labfile_kind_of_scheme(const char *scheme);
 
+/* The scheme of URLs of destinations in a lab of that kind: "amqp" for rabbitmq, else the kind itself. */
+const char *labfile_scheme_of_kind(const char *kind);
+
 /* An empty state, all zero but for the name, kind and this boot's id. NULL: out of memory. */
 struct labfile *labfile_new(const char *name, const char *kind);
 

@@ -110,18 +110,23 @@ has_given_up() { [ "$(status_field "$1" refused)" -ge "$2" ]; } # TWIN N: messag
 has_unknown() { [ "$(status_field "$1" unknown)" -ge "$2" ]; } # TWIN N: messages whose outcome nobody knows
 goes_on() { # TWIN N: it is alive and has acknowledged so many; a twin that ended can wait for nothing
 	has_ended "$1" && die "twin $1 ended early: $(tail -1 "$SCENARIO_FOLDER/$1.err")"
-	has_acked "$1" "$2" && has_read "$1" 1
+	has_acked "$1" "$2" && { drains_at_end "$1" || has_read "$1" 1; }
 }
+drains_at_end() { awk 'prev == "--drain" && $0 == "end" { found = 1 } { prev = $0 } END { exit !found }' "$SCENARIO_FOLDER/$1.args"; }
 
 start_twin() { # TWIN [ARGUMENTS...]
 	local twin=$1 args
 	shift
 	mapfile -t args <"$SCENARIO_FOLDER/$twin.args"
 	# on a busy machine a backlog takes long: what is given up at the end says nothing of the fault
-	"$MQAUDIT" run "${args[@]}" --replica-assignment "$(assignment)" --flush-timeout 90s "$@" \
+	placed
+	"$MQAUDIT" run "${args[@]}" ${place[@]+"${place[@]}"} --flush-timeout 90s "$@" \
 		>"$SCENARIO_FOLDER/$twin.out" 2>"$SCENARIO_FOLDER/$twin.err" </dev/null &
 	run_pid[$twin]=$!
 }
+# How a twin's topic is placed, into $place. A queue lives where it was declared.
+place=()
+placed() { [ "$BROKER" != kafka ] || place=(--replica-assignment "$(assignment)"); }
 # The placement for every partition.
 assignment() {
 	local i text=$PLACEMENT
@@ -170,17 +175,20 @@ more_acked() { # N TWIN...: until each has acknowledged so many more than now; u
 
 # Of the twin's arguments those that a probe, or a checker, takes.
 probe_args() {
-	awk 'drop { drop = 0; next } /^--(output|status-file)$/ { drop = 1; next } 1' "$SCENARIO_FOLDER/$1.args"
+	awk 'drop { drop = 0; next } /^--(output|status-file|drain)$/ { drop = 1; next } /^--no-policy$/ { next } 1' \
+		"$SCENARIO_FOLDER/$1.args"
 }
 check_args() {
 	awk 'NR == 1 || keep { print; keep = 0; next }
-		/^(--run|--ledger|-X|--producer-config|--consumer-config)$/ { print; keep = 1 }' "$SCENARIO_FOLDER/$1.args"
+		/^(--run|--ledger|-X|--producer-config|--consumer-config|--drain)$/ { print; keep = 1 }
+		/^--no-policy$/ { print }' "$SCENARIO_FOLDER/$1.args"
 }
 start_probe() { # TWIN [ARGUMENTS...]: its pid is in $part
 	local twin=$1 args
 	shift
 	mapfile -t args < <(probe_args "$twin")
-	"$MQAUDIT" probe "${args[@]}" --replica-assignment "$(assignment)" "$@" >>"$SCENARIO_FOLDER/$twin.probe" 2>&1 </dev/null &
+	placed
+	"$MQAUDIT" probe "${args[@]}" ${place[@]+"${place[@]}"} "$@" >>"$SCENARIO_FOLDER/$twin.probe" 2>&1 </dev/null &
 	part=$!
 	parts[$part]=$twin
 }
@@ -296,7 +304,11 @@ tool() { # NAME ARGUMENTS...: one of Kafka's own tools
 	# shellcheck disable=SC2016 # the variable is set within
 	in_lab sh -c '"$0" --bootstrap-server "$KAFKA_BOOTSTRAP" "$@"' "$name" "$@"
 }
-leader_of() { lab leader "$BROKER" "$(topic_of "$1")" "${2:-0}" --timeout 3s 2>/dev/null; } # TWIN [PARTITION]
+leader_of() { # TWIN [PARTITION]: of a queue, where it or its leader lives
+	local partition=("${2:-0}")
+	[ "$BROKER" = kafka ] || partition=()
+	lab leader "$BROKER" "$(topic_of "$1")" ${partition[@]+"${partition[@]}"} --timeout 3s 2>/dev/null
+}
 leads() { [ "$(leader_of "$2")" = "$1" ]; }         # NODE TWIN
 moved_from() { # NODE TWIN: the majority has another leader
 	local leader

@@ -10,6 +10,7 @@
 
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/labfile.h"
 #include "core/proc.h"
 #include "core/props.h"
 #include "core/utf8.h"
@@ -138,6 +139,7 @@ static int write_args(struct execution *x, const struct twin *t, struct err *e)
 {
 	const struct scenario *s = x->scenario;
 	const char *promise = t->promise[0] ? t->promise : s->promise;
+	const char *scheme = labfile_scheme_of_kind(x->set->broker);
 	char name[RUN_NAME_LEN], path[PATHS_MAX];
 	struct buf b;
 	int r;
@@ -145,9 +147,9 @@ static int write_args(struct execution *x, const struct twin *t, struct err *e)
 	buf_init(&b, 1U << 20);
 	run_name(x, t, name, sizeof(name));
 	if (x->set->cluster)
-		buf_printf(&b, "%s://%s/%s\n", x->set->broker, x->set->bootstrap, name);
+		buf_printf(&b, "%s://%s/%s\n", scheme, x->set->bootstrap, name);
 	else
-		buf_printf(&b, "%s://lab:%s/%s\n", x->set->broker, x->set->lab, name);
+		buf_printf(&b, "%s://lab:%s/%s\n", scheme, x->set->lab, name);
 	buf_printf(&b, "--run\n%s\n--create-topic\n%llu\n--rate\n%llu\n--quiet\n", name,
 		(unsigned long long)s->partitions, (unsigned long long)s->rate);
 	if (*promise && t->role != TWIN_MINE)

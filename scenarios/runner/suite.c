@@ -145,7 +145,7 @@ static json_t *versions(const struct suite *s)
 	const char *library = "";
 
 	for (size_t i = 0; broker_all()[i]; i++)
-		if (strcmp(broker_all()[i]->scheme, s->wish->broker) == 0)
+		if (strcmp(labfile_kind_of_scheme(broker_all()[i]->scheme), s->wish->broker) == 0)
 			library = broker_all()[i]->library();
 	return json_pack("{ss ss ss}", "mqaudit", version_text(), s->wish->broker,
 		verdicts_text(s->lab.status, "version"), "client", library);

@@ -19,7 +19,7 @@
 #define SPARE_NS (60 * NS_PER_S) /* what `lab up` needs beside the time for the nodes */
 
 /*
- * Every lab of ours: a follower that fetches nothing leaves the in-sync replicas after 10 s, not 30.
+ * Every lab of ours of Kafka: a follower that fetches nothing leaves the in-sync replicas after 10 s, not 30.
  * Long enough for the scenarios that need it to stay, short enough to wait for in those that do not.
  */
 static const char *const own_settings[] = {"replica.lag.time.max.ms=10000"};
@@ -31,7 +31,7 @@ static char *profile_of(const struct suite_wish *wish, const struct scenario *s)
 	struct buf b;
 
 	buf_init(&b, 65536);
-	for (size_t i = 0; i < N_OWN; i++)
+	for (size_t i = 0; i < N_OWN && strcmp(wish->broker, "kafka") == 0; i++)
 		buf_printf(&b, "%s\n", own_settings[i]);
 	for (size_t i = 0; i < s->lab.n; i++)
 		buf_printf(&b, "%s\n", s->lab.at[i]);

@@ -21,7 +21,13 @@ is "list has each script, and no other" "$(sed '1d;$d' <<<"$out" | awk '{ print 
 ok "list sums up" contains "$out" "^$(wc -l <<<"$scripts") scenarios, .* one after the other$"
 all=$out
 run scenario list
-is "list without a broker: the same" "$out" "$all"
+is "list without a broker: those of each" "$out" "$all
+$("$mq" scenario list rabbitmq)"
+run scenario list rabbitmq
+is "list rabbitmq has each script, and no other" "$(sed '1d;$d' <<<"$out" | awk '{ print $1 }' | sort)" \
+	"$(for f in "$top"/scenarios/rabbitmq/*.sh; do basename "$f" .sh; done | sort)"
+run scenario list rabbitmq --suite full
+is "its full suite has all there are" "$(sed '1d;$d' <<<"$out" | wc -l)" "$(find "$top/scenarios/rabbitmq" -name '*.sh' | wc -l)"
 for suite in quick full; do
 	run scenario list kafka --suite $suite
 	is "list --suite $suite: exit code" "$code" 0
