@@ -105,7 +105,7 @@ outcomes() { # TWIN: how many messages have one, whatever it is
 has_acked() { [ "$(acked "$1")" -ge "$2" ]; } # TWIN N
 has_read() { [ "$(status_field "$1" read)" -ge "$2" ]; }
 has_sent() { [ "$(status_field "$1" intended)" -ge "$2" ]; }
-has_ended() { ! kill -0 "${run_pid[$1]}" 2>/dev/null; } # TWIN
+has_ended() { [ -n "${run_pid[$1]:-}" ] && ! kill -0 "${run_pid[$1]}" 2>/dev/null; } # TWIN
 has_given_up() { [ "$(status_field "$1" refused)" -ge "$2" ]; } # TWIN N: messages that the client refused
 has_unknown() { [ "$(status_field "$1" unknown)" -ge "$2" ]; } # TWIN N: messages whose outcome nobody knows
 goes_on() { # TWIN N: it is alive and has acknowledged so many; a twin that ended can wait for nothing
@@ -161,13 +161,19 @@ stop_twins() {
 report() { # TWIN JQ: a value of its report, once it has ended
 	jq -r "$2" "$SCENARIO_FOLDER/$1.json"
 }
+is_bad() { awk -v twin="$1" '$1 == twin && $2 == "bad" { found = 1 } END { exit !found }' "$SCENARIO_FOLDER/twins"; } # TWIN
+acked_or_gone() { has_acked "$1" "$2" || has_ended "$1"; } # TWIN N
+# A client may end by itself: where the broker forgot what it had acknowledged to an idempotent one, or by a defect of its
+# own. A bad twin has shown what it can then; of a good one nothing can be said.
 more_acked() { # N TWIN...: until each has acknowledged so many more than now; undecided if they do not
 	local n=$1 twin
 	declare -A from=()
 	shift
 	for twin in "$@"; do from[$twin]=$(acked "$twin"); done
 	for twin in "$@"; do
-		await 90 "$twin acknowledges $n more" has_acked "$twin" $((from[$twin] + n))
+		await 90 "$twin acknowledges $n more" acked_or_gone "$twin" $((from[$twin] + n))
+		has_acked "$twin" $((from[$twin] + n)) || is_bad "$twin" ||
+			undecided "$twin: its client gave up: $(grep -m1 'cannot go on' "$SCENARIO_FOLDER/$twin.err" || tail -1 "$SCENARIO_FOLDER/$twin.err")"
 	done
 }
 

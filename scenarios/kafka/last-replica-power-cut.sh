@@ -15,7 +15,7 @@
 #:   broker    eligible.leader.replicas.version=0
 #:   producer  acks=all enable.idempotence=true
 #:   topic     min.insync.replicas=2
-#:   expect    FAIL lost@broker
+#:   expect    FAIL lost@broker refused@produce>=0 unacknowledged@produce>=0
 #: twin elr-on good
 #:   round     elr-on
 #:   broker    eligible.leader.replicas.version=1
