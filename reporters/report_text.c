@@ -460,6 +460,9 @@ static void settings(const struct writer *w)
 		{"client", "max.in.flight.requests.per.connection", "max.in.flight", NULL},
 		{"client", "queue.buffering.max.ms", "linger.ms", "5"},
 		{"client", "transactional.id", "transactional.id", NULL},
+		{"client", "confirms", "confirms", NULL},
+		{"client", "persistent", "persistent", NULL},
+		{"client", "mandatory", "mandatory", NULL},
 		{"probe", "on-queue-full", "on-queue-full", "wait"},
 		{"probe", "exit-without-flush", "exit-without-flush", "false"},
 		{"topic", "replication.factor", "replication", NULL},
@@ -467,6 +470,9 @@ static void settings(const struct writer *w)
 		{"topic", "unclean.leader.election.enable", "unclean.leader.election.enable",
 			"false"},
 		{"topic", "cleanup.policy", "cleanup.policy", "delete"},
+		{"topic", "x-queue-type", "x-queue-type", NULL},
+		{"topic", "x-queue-version", "x-queue-version", NULL},
+		{"topic", "durable", "durable", NULL},
 		{"checker", "relay-lag", "relay-lag", NULL},
 	};
 	struct buf client, topic;
@@ -517,7 +523,10 @@ static void put_fences(const json_t *doc, struct buf *b)
 		offset = report_member_number(f, "offset");
 	}
 	if (words_of_queue(doc, "source"))
-		buf_str_add(b, "the queue gave the fence, and then nothing more");
+		buf_printf(b, "the queue gave the fence, and then nothing more%s",
+			*words_setting(doc, "checker", "no-policy")
+				? "; that no policy takes from it is your premise (--no-policy)"
+				: "");
 	else if (n == 0)
 		buf_str_add(b, "log read to the fence");
 	else if (n == 1)
