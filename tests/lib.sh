@@ -8,14 +8,19 @@ n_tests=0
 n_failed=0
 umask 022
 
+failed() { # NAME WHY: said on the standard error too, which prove shows without -v
+	echo "not ok $n_tests - $1"
+	printf '# %s: not ok %s - %s\n%s\n' "${0##*/}" "$n_tests" "$1" "$2" >&2
+	n_failed=$((n_failed + 1))
+}
+
 ok() { # NAME COMMAND...: the command must succeed
 	local name=$1; shift
 	n_tests=$((n_tests + 1))
 	if "$@"; then
 		echo "ok $n_tests - $name"
 	else
-		echo "not ok $n_tests - $name"
-		n_failed=$((n_failed + 1))
+		failed "$name" "#   failed:   $*"
 	fi
 }
 
@@ -24,9 +29,7 @@ is() { # NAME GOT EXPECTED
 	if [ "$2" = "$3" ]; then
 		echo "ok $n_tests - $1"
 	else
-		echo "not ok $n_tests - $1"
-		printf '#   got:      %s\n#   expected: %s\n' "${2//$'\n'/$'\n#   '}" "${3//$'\n'/$'\n#   '}"
-		n_failed=$((n_failed + 1))
+		failed "$1" "$(printf '#   got:      %s\n#   expected: %s' "${2//$'\n'/$'\n#   '}" "${3//$'\n'/$'\n#   '}")"
 	fi
 }
 
