@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """An independent client of RabbitMQ (pika), which shares nothing with mqaudit. The broker: $RABBITMQ_URL.
 
-    queue.py look QUEUE              identities of what stands in a queue, one a line; nothing is taken
+    queue.py look QUEUE [KIND]       identities of what stands in a queue, one a line; nothing is taken
     queue.py relay FROM TO ORDER...  take all of FROM, give it to TO; ORDER: drop:N, repeat:N, swap:N (with the one
-                                     behind it), again:N (as another attempt), each for the message with seq N
+                                     behind it), again:N (as another attempt), flip:N (a bit of its payload), short:N (without its
+                                     last bytes), foreign:N (with a stranger behind it), each for the message with seq N
+    queue.py declare QUEUE           a classic queue of its own
     queue.py hold QUEUE N SECONDS    consume N messages without an ack, keep them so long, go without a word
     queue.py take QUEUE N SECONDS    consume and acknowledge N messages, and print their identities; stay so long
 """
@@ -32,18 +34,22 @@ def connect():
     return connection, connection.channel()
 
 
-def gone_through(channel, queue, idle=3.0, prefetch=0):
+def gone_through(channel, queue, idle=3.0, prefetch=0, arguments=None):
     """All that the queue gives until it is silent."""
     channel.basic_qos(prefetch_count=prefetch)
-    for method, properties, body in channel.consume(queue, inactivity_timeout=idle):
+    for method, properties, body in channel.consume(
+        queue, inactivity_timeout=idle, arguments=arguments
+    ):
         if method is None:
             return
         yield method, properties, body
 
 
-def look(queue):
+def look(queue, is_stream):
+    arguments = {"x-stream-offset": "first"} if is_stream else None
     connection, channel = connect()
-    for _method, _properties, body in gone_through(channel, queue):
+    # (all must fit into the prefetch: nothing comes beyond it without an ack, and to a quorum queue 0 is 2000)
+    for _method, _properties, body in gone_through(channel, queue, prefetch=65535, arguments=arguments):
         if identity(body):
             print(text(body))
     # closed without an ack: all of it stands there again
@@ -71,6 +77,10 @@ def relay(source, target, orders):
 
     for method, properties, body in gone_through(channel, source):
         what = todo.get((identity(body) or (0, 0, 0, 0))[3], []) if identity(body) else []
+        if "flip" in what:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        if "short" in what:
+            body = body[:40]
         if "swap" in what:
             held = (properties, body)
         elif "drop" not in what:
@@ -79,6 +89,8 @@ def relay(source, target, orders):
                 give(properties, body)
             if "again" in what:
                 give(properties, with_attempt(body, 1))
+            if "foreign" in what:
+                give(properties, b"somebody else's")
             if held:
                 give(*held)
                 held = None
@@ -110,8 +122,10 @@ def take(queue, n, seconds):
 
 def main():
     command, *rest = sys.argv[1:]
-    if command == "look":
-        look(rest[0])
+    if command == "declare":
+        connect()[1].queue_declare(rest[0], durable=True)
+    elif command == "look":
+        look(rest[0], rest[1:] == ['stream'])
     elif command == "relay":
         relay(rest[0], rest[1], rest[2:])
     elif command == "hold":
