@@ -28,6 +28,7 @@
 #define PLAIN_LINE_NS (5 * NS_PER_S)
 #define LOOK_NS NS_PER_S /* at provisional findings */
 #define STRANGERS_NS NS_PER_S
+#define SETTLED_NS (5 * NS_PER_S) /* by then what a queue gave is recorded and settled */
 #define FOLD_NS (5 * NS_PER_S)
 #define FOLD_AGE_S 10
 #define TICK_NS (50 * NS_PER_MS)
@@ -442,18 +443,30 @@ static int prepare(struct check *c, const char *url, struct err *e)
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-/* Somebody else takes from the queue: what is not there may be with him. Trouble to ask is no news. */
-static void look_for_strangers(struct check *c)
+/* How many consumers beside ours the queue says to have. Trouble to ask is no news: none. */
+static uint64_t ask_strangers(struct check *c)
 {
 	uint64_t ready, consumers, ours = c->witness[W_SOURCE] != NULL;
 	struct err ignored;
 
+	if (c->source.ops->queue_look(&c->source.config, &ready, &consumers, &ignored))
+		return 0;
+	return consumers > ours ? consumers - ours : 0;
+}
+
+static void note_strangers(struct check *c, uint64_t n)
+{
+	if (n > c->strangers)
+		c->strangers = n;
+}
+
+/* Somebody else takes from the queue: what is not there may be with him. */
+static void look_for_strangers(struct check *c)
+{
 	/* at the end it is asked by basic.get, and what that holds counts as a consumer of a quorum queue */
 	if (!c->queue[RUN_SOURCE] || clock_ns() < c->next_strangers_ns || c->judgement)
 		return;
-	if (c->source.ops->queue_look(&c->source.config, &ready, &consumers, &ignored) == 0 &&
-		consumers > ours && consumers - ours > c->strangers)
-		c->strangers = consumers - ours;
+	note_strangers(c, ask_strangers(c));
 	c->next_strangers_ns = clock_ns() + STRANGERS_NS;
 }
 
@@ -714,6 +727,24 @@ static int wait_until_quiet(struct check *c, enum run_side side, int64_t deadlin
 }
 
 /*
+ * The queue was emptied: what basic.get brought is settled in a moment, and counts as a consumer no more. Who is there
+ * for longer takes from it as well (a quorum queue lets him, beside an exclusive consumer).
+ */
+static int look_behind_the_end(struct check *c, struct err *e)
+{
+	int64_t until_ns = clock_ns() + SETTLED_NS;
+	uint64_t n;
+	int r = 0;
+
+	while ((n = ask_strangers(c)) > 0 && r == 0 && clock_ns() < until_ns && !stop_asked()) {
+		r = tend(c, e);
+		clock_sleep_ns(TICK_NS);
+	}
+	note_strangers(c, n);
+	return r;
+}
+
+/*
  * Has the queue been emptied? If not, that is a reason; *ret_r: what kept the check itself from going on.
  * (A message whose consumer died is put back in front: so it is asked again behind the fence, and twice.)
  */
@@ -727,7 +758,9 @@ static bool is_drained(struct check *c, enum witness_index i, int times, int64_t
 		add_reason(c, "the queue was not emptied: %s", e->msg);
 		*ret_r = 0;
 	}
-	return ok;
+	if (ok && i == W_SOURCE)
+		*ret_r = look_behind_the_end(c, e);
+	return ok && *ret_r == 0;
 }
 
 /* Write a fence, read it, and make sure that what was read before it is still there. */

@@ -16,8 +16,12 @@ static const char *code_text(int code)
 	switch (code) {
 	case RABBITMQ_CODE_NACK:
 		return "nack: the broker could not take it";
+	case RABBITMQ_CODE_NO_CONNECTION:
+		return "the broker did not let us in";
 	case AMQP_NO_ROUTE:
 		return "NO_ROUTE: returned, no queue is bound for its key";
+	case AMQP_CONTENT_TOO_LARGE:
+		return "larger than max.message.bytes";
 	case AMQP_NOT_FOUND:
 		return "NOT_FOUND";
 	case AMQP_ACCESS_REFUSED:

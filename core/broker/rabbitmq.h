@@ -5,6 +5,7 @@
 #include <amqp_framing.h>
 
 #include "core/broker/broker.h"
+#include "core/broker/rabbitmq_answer.h"
 #include "core/broker/rabbitmq_props.h"
 #include "core/paths.h"
 
@@ -16,8 +17,9 @@
 
 #define RABBITMQ_MAX_NODES 32
 
-/* An outcome's code that is neither a reply code of AMQP (above 0) nor the library's status (below 0). */
+/* Codes of outcomes and of what is not taken that are neither a reply code of AMQP (above 0) nor the library's status (below 0). */
 #define RABBITMQ_CODE_NACK 1
+#define RABBITMQ_CODE_NO_CONNECTION 2
 
 /* Where a destination is and who we are there; what its connections are made with. */
 struct rabbitmq_client {
@@ -74,6 +76,13 @@ MUST_CHECK int rabbitmq_connect_any(const struct rabbitmq_client *client, size_t
  */
 void rabbitmq_disconnect(struct rabbitmq_conn *conn, int64_t orderly_timeout_ns);
 
+/*
+ * For how long the peer may acknowledge nothing of what was sent, or keep its window closed; 0: the system's
+ * default. A peer that takes no bytes any more would block amqp_basic_publish() for ever: no heartbeat ends it
+ * there.
+ */
+void rabbitmq_set_user_timeout(const struct rabbitmq_conn *conn, int ms);
+
 /* Open the next channel of a connection; how long its calls may take from now on. */
 MUST_CHECK int rabbitmq_channel_open(
 	struct rabbitmq_conn *conn, int64_t deadline_ns, struct err *e);
@@ -106,12 +115,6 @@ amqp_bytes_t rabbitmq_bytes(const char *text);
 /* ---- rabbitmq_admin.c ---- */
 
 #define RABBITMQ_MAX_ARGUMENTS 32
-
-/* An argument of a queue; what is a text is what its name wants as one, see rabbitmq_arg_parse(). */
-struct rabbitmq_argument {
-	char name[64];
-	char value[RABBITMQ_TEXT_LEN];
-};
 
 /* What is known of a queue. */
 struct rabbitmq_queue {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/broker/rabbitmq.h"
+#include "core/broker/rabbitmq_answer.h"
 #include "core/clock.h"
 #include "core/url.h"
 
@@ -50,29 +51,6 @@ int rabbitmq_look(const struct rabbitmq_client *client, struct rabbitmq_conn *co
 	amqp_maybe_release_buffers(conn->state);
 	return rabbitmq_reply(conn,
 		amqp_channel_close(conn->state, conn->channel, AMQP_REPLY_SUCCESS), what, NULL, e);
-}
-
-/* What an answer minds: the name of an argument or property, and what the queue has. False: it is no such answer. */
-static bool read_answer(const char *text, struct rabbitmq_argument *ret)
-{
-	static const char minds[] = "inequivalent arg '", has[] = "but current is ";
-	const char *name = strstr(text, minds), *value = strstr(text, has), *end;
-
-	if (!name || !value || sscanf(name + strlen(minds), "%63[^']", ret->name) != 1)
-		return false;
-	value += strlen(has);
-	ret->value[0] = '\0';
-	if (strncmp(value, "none", 4) == 0)
-		return true;
-	value = strchr(value, '\'');
-	/* a value may have quotes in it: its end is the last one, before the type or the end of the text */
-	end = strstr(text, "' of type '");
-	if (!end)
-		end = strrchr(text, '\'');
-	if (!value || !end || end <= value || (size_t)(end - value) > sizeof(ret->value))
-		return false;
-	snprintf(ret->value, sizeof(ret->value), "%.*s", (int)(end - value - 1), value + 1);
-	return true;
 }
 
 static void fill_entry(const struct rabbitmq_argument *a, amqp_table_entry_t *entry)
@@ -131,7 +109,7 @@ static bool learn(const char *answer, struct rabbitmq_queue *q, bool *ret_done)
 	struct rabbitmq_argument told;
 
 	*ret_done = false;
-	if (!read_answer(answer, &told))
+	if (!rabbitmq_answer_read(answer, &told))
 		return false;
 	if (strcmp(told.name, "x-queue-type") == 0) {
 		snprintf(q->type, sizeof(q->type), "%s", told.value[0] ? told.value : "classic");

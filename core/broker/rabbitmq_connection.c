@@ -325,15 +325,12 @@ static int open_socket(const struct rabbitmq_client *client, struct rabbitmq_con
 	return 0;
 }
 
-/* A peer that takes no bytes any more would block amqp_basic_publish() for ever: no heartbeat ends it there. */
-static int set_user_timeout(
-	const struct rabbitmq_client *client, struct rabbitmq_conn *conn, struct err *e)
+void rabbitmq_set_user_timeout(const struct rabbitmq_conn *conn, int ms)
 {
-	unsigned ms = (unsigned)client->settings.tcp_user_timeout_ms;
+	unsigned value = (unsigned)ms;
 
-	if (ms && setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms)))
-		return err_set(e, ERR_IO, "the socket takes no user timeout");
-	return 0;
+	/* fails only for a socket that is closed */
+	(void)setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof(value));
 }
 
 static amqp_table_entry_t flag(const char *name)
@@ -384,10 +381,10 @@ int rabbitmq_connect(const struct rabbitmq_client *client, size_t i, int64_t dea
 	if (!ret->state)
 		return err_set(e, ERR_NOMEM, "out of memory for a connection");
 	r = open_socket(client, ret, deadline_ns, e);
-	if (r == 0)
-		r = set_user_timeout(client, ret, e);
-	if (r == 0)
+	if (r == 0) {
+		rabbitmq_set_user_timeout(ret, client->settings.tcp_user_timeout_ms);
 		r = log_in(client, ret, deadline_ns, e);
+	}
 	if (r)
 		rabbitmq_disconnect(ret, 0);
 	return r;

@@ -149,7 +149,7 @@ static int take_method(struct rabbitmq_lane *lane, const amqp_frame_t *frame, st
 	}
 }
 
-static int take_frame(struct rabbitmq_lane *lane, const amqp_frame_t *frame, struct err *e)
+int rabbitmq_lane_take(struct rabbitmq_lane *lane, const amqp_frame_t *frame, struct err *e)
 {
 	if (frame->frame_type == AMQP_FRAME_METHOD &&
 		frame->payload.method.id == AMQP_CONNECTION_CLOSE_METHOD)
@@ -165,9 +165,18 @@ static int take_frame(struct rabbitmq_lane *lane, const amqp_frame_t *frame, str
 	return 0;
 }
 
-static bool whole(const struct rabbitmq_lane *lane)
+bool rabbitmq_lane_is_whole(const struct rabbitmq_lane *lane)
 {
 	return lane->headed && lane->have == lane->coming.len;
+}
+
+struct rabbitmq_delivery rabbitmq_lane_give(struct rabbitmq_lane *lane)
+{
+	struct rabbitmq_delivery whole = lane->coming;
+
+	lane->coming.block = NULL;
+	rabbitmq_lane_reset(lane);
+	return whole;
 }
 
 int rabbitmq_lane_next(
@@ -178,14 +187,14 @@ int rabbitmq_lane_next(
 	amqp_frame_t frame;
 	int r = 0;
 
-	while (r == 0 && !whole(lane)) {
+	while (r == 0 && !rabbitmq_lane_is_whole(lane)) {
 		int status = amqp_simple_wait_frame_noblock(lane->conn.state, &frame, &tv);
 
 		if (status == AMQP_STATUS_TIMEOUT)
 			return ERR_TIMEOUT;
 		if (status != AMQP_STATUS_OK)
 			return rabbitmq_status(&lane->conn, status, "the connection is lost", e);
-		r = take_frame(lane, &frame, e);
+		r = rabbitmq_lane_take(lane, &frame, e);
 		amqp_maybe_release_buffers(lane->conn.state);
 		if (timeout_ms) {
 			int left = clock_left_ms(deadline_ns);
@@ -195,8 +204,6 @@ int rabbitmq_lane_next(
 	}
 	if (r)
 		return r;
-	*ret = lane->coming;
-	lane->coming.block = NULL;
-	rabbitmq_lane_reset(lane);
+	*ret = rabbitmq_lane_give(lane);
 	return 0;
 }

@@ -41,6 +41,16 @@ struct rabbitmq_lane {
 MUST_CHECK int rabbitmq_lane_next(
 	struct rabbitmq_lane *lane, int timeout_ms, struct rabbitmq_delivery *ret, struct err *e);
 
+/*
+ * What that does with each frame: it is taken into the message that is coming, which is whole when
+ * rabbitmq_lane_is_whole() says so, and is then given, with its block, by rabbitmq_lane_give(). Does not block;
+ * the frame may be anything that the library decodes. Returns 0, or as rabbitmq_lane_next(), and ERR_FORMAT, ERR_NOMEM.
+ */
+MUST_CHECK int rabbitmq_lane_take(
+	struct rabbitmq_lane *lane, const amqp_frame_t *frame, struct err *e);
+bool rabbitmq_lane_is_whole(const struct rabbitmq_lane *lane);
+struct rabbitmq_delivery rabbitmq_lane_give(struct rabbitmq_lane *lane);
+
 /* Forget a message that is half there; after this another channel can be set. */
 void rabbitmq_lane_reset(struct rabbitmq_lane *lane);
 

@@ -164,6 +164,8 @@ static void break_by_status(struct broker_producer *p, int status, const char *w
 {
 	struct err e;
 
+	if (p->line != LINE_UP)
+		return;
 	rabbitmq_status(&p->conn, status, what, &e);
 	break_line(p, status, e.msg);
 }
@@ -213,6 +215,11 @@ static void take_blocked(struct broker_producer *p, const amqp_connection_blocke
 
 	if (!p->health.blocked)
 		p->blocked_ns = clock_ns();
+	/*
+	 * The broker reads nothing more for as long as it is short of memory or disk, which may be hours: its
+	 * window stays closed, and it is alive as its heartbeats say.
+	 */
+	rabbitmq_set_user_timeout(&p->conn, 0);
 	p->health.blocked = true;
 	snprintf(text, sizeof(text), "blocked: %.*s", (int)m->reason.len,
 		(const char *)m->reason.bytes);
@@ -226,6 +233,7 @@ static void take_unblocked(struct broker_producer *p)
 	snprintf(text, sizeof(text), "blocked for %.1f s, and no longer",
 		(double)(clock_ns() - p->blocked_ns) / (double)NS_PER_S);
 	p->health.blocked = false;
+	rabbitmq_set_user_timeout(&p->conn, p->client.settings.tcp_user_timeout_ms);
 	say(p, text);
 }
 
@@ -298,12 +306,12 @@ static void take_returned(struct broker_producer *p, const amqp_basic_properties
 	rabbitmq_tags_close(&p->tags, tag, false, close_tag, &c);
 }
 
-/* Take all that is there. */
-static void serve(struct broker_producer *p)
+/* Take all that is there. Returns the library's status that ended it: AMQP_STATUS_TIMEOUT where all is well. */
+static int take_frames(struct broker_producer *p)
 {
 	const struct timeval none = {0, 0};
 	amqp_frame_t frame;
-	int status = AMQP_STATUS_OK;
+	int status = AMQP_STATUS_TIMEOUT;
 
 	while (p->line == LINE_UP) {
 		status = amqp_simple_wait_frame_noblock(p->conn.state, &frame, &none);
@@ -315,6 +323,13 @@ static void serve(struct broker_producer *p)
 			take_returned(p, frame.payload.properties.decoded);
 		amqp_maybe_release_buffers(p->conn.state);
 	}
+	return status;
+}
+
+static void serve(struct broker_producer *p)
+{
+	int status = take_frames(p);
+
 	if (p->line == LINE_UP && status != AMQP_STATUS_TIMEOUT)
 		break_by_status(p, status, "the connection is lost");
 	p->health.snapshots++;
@@ -363,16 +378,17 @@ static bool too_silent(const struct broker_producer *p)
 
 /*
  * How many bytes the socket takes without making us wait: half of its buffer, less what is in it. The other
- * half is for what the kernel adds to each packet.
+ * half is for what the kernel adds to each packet. None where the peer is known to be gone: what is published
+ * there would be unknown for nothing.
  */
 static size_t socket_room(const struct rabbitmq_conn *conn, bool *ret_empty)
 {
-	struct pollfd one = {.fd = conn->fd, .events = POLLOUT};
+	struct pollfd one = {.fd = conn->fd, .events = POLLOUT | POLLRDHUP};
 	int queued = 0, size = 0;
 	socklen_t len = sizeof(size);
 
 	*ret_empty = false;
-	if (poll(&one, 1, 0) != 1 || !(one.revents & POLLOUT))
+	if (poll(&one, 1, 0) != 1 || one.revents != POLLOUT)
 		return 0;
 	if (ioctl(conn->fd, SIOCOUTQ, &queued) ||
 		getsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &size, &len))
@@ -399,7 +415,10 @@ static int publish(struct broker_producer *p, const struct broker_send *m, uint6
 		rabbitmq_bytes(s->routing_key), s->mandatory, 0, &props, body);
 }
 
-/* One message into the socket. What the library says no to in the middle is unknown, with all the rest. */
+/*
+ * One message into the socket. What the library says no to in the middle is unknown, with all the rest; but for
+ * what the broker said before: a reset connection still gives what had arrived.
+ */
 static void send_one(struct broker_producer *p, struct broker_send *m)
 {
 	uint64_t tag = rabbitmq_tags_open(&p->tags, m->tag);
@@ -408,49 +427,72 @@ static void send_one(struct broker_producer *p, struct broker_send *m)
 
 	m->taken = BROKER_TAKEN;
 	p->n_taken++;
-	if (status != AMQP_STATUS_OK)
+	if (status != AMQP_STATUS_OK) {
+		(void)take_frames(p);
 		break_by_status(p, status, "a publish failed");
-	else if (!p->client.settings.confirms)
+	} else if (!p->client.settings.confirms) {
 		rabbitmq_tags_close(&p->tags, tag, false, close_tag, &c);
+	}
 }
 
-static size_t send_while_room(struct broker_producer *p, struct broker_send *msg, size_t n)
+/* Is there room for a message of that size? `room` is what the socket was found to take, less what it took since. */
+static bool find_room(struct broker_producer *p, size_t need, size_t *room)
 {
 	bool empty = false;
-	size_t room = 0, i;
 
-	for (i = 0; i < n; i++) {
+	if (p->line != LINE_UP || p->health.blocked || p->n_taken == p->capacity ||
+		!rabbitmq_tags_room(&p->tags))
+		return false;
+	if (need <= *room)
+		return true;
+	if (too_silent(p))
+		return false;
+	*room = socket_room(&p->conn, &empty);
+	/* what is larger than the buffer goes alone */
+	return need <= *room || empty;
+}
+
+static void refuse(struct broker_send *m, int code)
+{
+	m->taken = BROKER_REFUSED_LOCALLY;
+	m->code = code;
+}
+
+/* Returns how many were taken; what has no room, and all behind it, is left as it is. */
+static size_t send_while_room(struct broker_producer *p, struct broker_send *msg, size_t n)
+{
+	size_t room = 0, taken = 0;
+
+	for (size_t i = 0; i < n; i++) {
 		size_t need = msg[i].len + FRAME_BYTES;
 
-		if (p->line != LINE_UP || p->health.blocked || p->n_taken == p->capacity ||
-			!rabbitmq_tags_room(&p->tags))
-			break;
-		if (need > room) {
-			if (too_silent(p))
-				break;
-			room = socket_room(&p->conn, &empty);
+		if (msg[i].len > (size_t)p->client.settings.max_message_bytes) {
+			refuse(&msg[i], AMQP_CONTENT_TOO_LARGE);
+			continue;
 		}
-		/* what is larger than the buffer goes alone */
-		if (need > room && !empty)
+		if (!find_room(p, need, &room))
 			break;
 		send_one(p, &msg[i]);
 		room = need < room ? room - need : 0;
+		taken++;
 	}
-	return i;
+	return taken;
 }
 
 size_t rabbitmq_producer_send(
 	struct broker_producer *p, int32_t partition, struct broker_send *msg, size_t n)
 {
-	size_t taken;
+	size_t taken = 0;
 
 	(void)partition;
 	pthread_mutex_lock(&p->mutex);
-	taken = p->fatal.code ? 0 : send_while_room(p, msg, n);
-	for (size_t i = taken; i < n; i++) {
-		msg[i].taken = p->fatal.code ? BROKER_REFUSED_LOCALLY : BROKER_QUEUE_FULL;
-		msg[i].code = p->fatal.code ? p->fatal_code : 0;
-	}
+	for (size_t i = 0; i < n; i++)
+		msg[i].taken = BROKER_QUEUE_FULL;
+	if (p->fatal.code == 0)
+		taken = send_while_room(p, msg, n);
+	for (size_t i = 0; p->fatal.code && i < n; i++)
+		if (msg[i].taken == BROKER_QUEUE_FULL)
+			refuse(&msg[i], p->fatal_code);
 	if (p->n_done)
 		wake_poller(p);
 	pthread_mutex_unlock(&p->mutex);
@@ -468,13 +510,14 @@ void rabbitmq_producer_purge(struct broker_producer *p)
 
 /* ---- the connector's thread ---------------------------------------------------------------------- */
 
-static int open_channel(struct broker_producer *p, struct rabbitmq_conn *conn, struct err *e)
+static int open_channel(
+	struct broker_producer *p, struct rabbitmq_conn *conn, int64_t deadline_ns, struct err *e)
 {
-	int64_t deadline_ns = clock_ns() + CONNECT_NS;
 	int r = rabbitmq_channel_open(conn, deadline_ns, e);
 
 	if (r || !p->client.settings.confirms)
 		return r;
+	rabbitmq_rpc_deadline(conn, deadline_ns);
 	(void)amqp_confirm_select(conn->state, conn->channel);
 	return rabbitmq_reply(conn, amqp_get_rpc_reply(conn->state),
 		"publisher confirms cannot be switched on", NULL, e);
@@ -497,15 +540,15 @@ static void install(struct broker_producer *p, const struct rabbitmq_conn *conn)
 /* Under the mutex, which is free meanwhile. A first connection that is refused will be refused again. */
 static bool try_to_connect(struct broker_producer *p, size_t *at)
 {
+	int64_t deadline_ns = clock_ns() + CONNECT_NS;
 	struct rabbitmq_conn conn = {0};
 	struct err e;
 	int r;
 
 	pthread_mutex_unlock(&p->mutex);
-	r = rabbitmq_connect(
-		&p->client, *at % p->client.n_nodes, clock_ns() + CONNECT_NS, &conn, &e);
+	r = rabbitmq_connect(&p->client, *at % p->client.n_nodes, deadline_ns, &conn, &e);
 	if (r == 0) {
-		r = open_channel(p, &conn, &e);
+		r = open_channel(p, &conn, deadline_ns, &e);
 		if (r)
 			rabbitmq_disconnect(&conn, 0);
 	}
@@ -519,7 +562,7 @@ static bool try_to_connect(struct broker_producer *p, size_t *at)
 	say(p, e.msg);
 	if (!p->was_up && r != ERR_BROKER_AWAY) {
 		p->fatal = e;
-		p->fatal_code = 0;
+		p->fatal_code = RABBITMQ_CODE_NO_CONNECTION;
 	}
 	return false;
 }

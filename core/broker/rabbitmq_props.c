@@ -59,6 +59,15 @@ static const struct row rows[] = {
 		.max = 1000000,
 		.dflt = "2000",
 		.help = "How many messages may wait for their confirm."},
+	{.name = "max.message.bytes",
+		.kind = IS_INT,
+		FIELD(max_message_bytes),
+		.min = 1,
+		.max = 536870912,
+		.dflt = "134217728",
+		.help = "A larger message is refused before it is sent. The broker closes the channel at one "
+			"that is larger than its own max_message_size (128 MiB; from 4.0 on 16 MiB), and "
+			"what else waits there is unknown then."},
 	{.name = "blocked.notice",
 		.kind = IS_BOOL,
 		FIELD(blocked_notice),

@@ -28,10 +28,13 @@
 #define CONNECT_NS (2 * NS_PER_S)
 #define RETRY_MIN_NS (100 * NS_PER_MS)
 #define RETRY_MAX_NS (2 * NS_PER_S)
-/* silence after which a stream's end is asked for again; and at the end of a stream, while it is asked */
-#define ASK_END_NS (2 * NS_PER_S)
+#define ASK_END_NS (2 * NS_PER_S) /* after which a stream's end is asked for again */
+/* silence while it is asked: behind the last message, and before the first one of what seems to be empty */
 #define SILENCE_MS 300
-#define MAX_CHANNEL 2000 /* RabbitMQ allows 2047 */
+#define EMPTY_SILENCE_MS 1000
+#define BUSY_NS NS_PER_S            /* what was there when it was asked has come by then */
+#define OLD_COUNT_NS (6 * NS_PER_S) /* and what a stream said to have, which is up to 5 s old */
+#define MAX_CHANNEL 2000            /* RabbitMQ allows 2047 */
 
 /* A message that was given, and is not settled. */
 struct given {
@@ -70,6 +73,7 @@ struct broker_reader {
 	uint64_t last_tag;
 	int64_t heard_ns; /* last message, or start */
 	int64_t asked_ns; /* when a stream's end was asked for last */
+	bool strayed;     /* it was said then that the next position does not exist */
 	bool told_end;
 	struct given *given; /* a ring */
 	size_t given_first, n_given, cap_given;
@@ -267,7 +271,7 @@ static void attached(struct broker_reader *rd)
 {
 	rd->health.connects++;
 	rd->consuming = true;
-	rd->told_end = false;
+	rd->told_end = rd->strayed = false;
 	rd->unacked = rd->last_tag = 0;
 	rd->asked_ns = clock_ns();
 	rd->pause_ns = RETRY_MIN_NS;
@@ -476,7 +480,7 @@ static size_t look_at_end(struct broker_reader *rd, struct broker_message *ret)
 	int64_t now = clock_ns();
 
 	if (!job->runs && !atomic_load(&job->done)) {
-		if (rd->told_end && now - rd->asked_ns < ASK_END_NS)
+		if ((rd->told_end || rd->strayed) && now - rd->asked_ns < ASK_END_NS)
 			return 0;
 		rd->asked_ns = now;
 		job_start(rd, job, ask_main);
@@ -487,8 +491,15 @@ static size_t look_at_end(struct broker_reader *rd, struct broker_message *ret)
 	/* what came meanwhile makes it old */
 	if (job->r || job->next != rd->next)
 		return 0;
-	if (job->high < rd->next || job->low > rd->next)
-		return out_of_range(rd, ret);
+	/* said twice: who is asked may lag behind the replica that was read */
+	if (job->high < rd->next || job->low > rd->next) {
+		if (rd->strayed)
+			return out_of_range(rd, ret);
+		rd->strayed = true;
+		rd->told_end = false;
+		return 0;
+	}
+	rd->strayed = false;
 	if (job->high > rd->next || rd->told_end)
 		return 0;
 	rd->told_end = true;
@@ -544,7 +555,7 @@ static size_t read_some(
 		r = rabbitmq_lane_next(&rd->lane, n ? 0 : timeout_ms, &d, &e);
 		if (r)
 			break;
-		rd->told_end = false;
+		rd->told_end = rd->strayed = false;
 		n += is_stream(rd) ? take_of_stream(rd, &d, &ret[n])
 				   : take_of_queue(rd, &d, false, &ret[n]);
 		if (is_stream(rd) && rd->consuming && give_credit(rd, false) != AMQP_STATUS_OK)
@@ -700,35 +711,47 @@ static int next_of(struct rabbitmq_lane *lane, int timeout_ms, int64_t *ret_offs
 	return 0;
 }
 
-/* The first offset that a consumer from `text` on is given, and with it the last one; -1: nothing is there. */
-static int read_from(struct broker_reader *rd, const char *text, int64_t expected_last,
+/* How long to wait for the message behind `last`. Below `expected` silence is no end. */
+static int patience_ms(int64_t begun_ns, int64_t last, int64_t expected, int64_t deadline_ns)
+{
+	int64_t until_ns = begun_ns + (last < expected ? OLD_COUNT_NS : BUSY_NS);
+	int silence_ms = last < 0 ? EMPTY_SILENCE_MS : SILENCE_MS, left_ms;
+
+	left_ms = clock_left_ms(until_ns < deadline_ns ? until_ns : deadline_ns);
+	return last >= expected && silence_ms < left_ms ? silence_ms : left_ms;
+}
+
+/*
+ * The first and the last offset that a consumer from `text` on is given before it is silent; -1: nothing is there.
+ * only_first: no more than that.
+ */
+static int read_from(struct broker_reader *rd, const char *text, bool only_first, int64_t expected,
 	int64_t deadline_ns, int64_t *ret_first, int64_t *ret_last, struct err *e)
 {
 	struct rabbitmq_lane *lane = &rd->look;
-	bool only_first = expected_last < 0;
-	int64_t offset;
+	int64_t begun_ns;
 	int r = consume(
 		lane, rd->client.queue, only_first ? 1 : 1000, true, -1, text, deadline_ns, e);
 
 	*ret_first = *ret_last = -1;
-	while (r == 0) {
-		int left = clock_left_ms(deadline_ns);
+	begun_ns = clock_ns();
+	while (r == 0 && !(only_first && *ret_first >= 0)) {
+		int left_ms = patience_ms(begun_ns, *ret_last, expected, deadline_ns);
 
-		r = next_of(lane, left < SILENCE_MS ? left : SILENCE_MS, &offset, e);
-		if (r)
+		if (left_ms == 0)
 			break;
-		if (*ret_first < 0)
-			*ret_first = offset;
-		*ret_last = offset;
-		if (only_first || offset >= expected_last)
-			break;
+		r = next_of(lane, left_ms, ret_last, e);
+		if (r == 0 && *ret_first < 0)
+			*ret_first = *ret_last;
 	}
 	if (r == ERR_TIMEOUT)
 		r = 0;
-	if (r == 0)
+	if (r == 0) {
+		rabbitmq_rpc_deadline(&lane->conn, deadline_ns);
 		r = rabbitmq_reply(&lane->conn,
 			amqp_channel_close(lane->conn.state, lane->channel, AMQP_REPLY_SUCCESS),
 			"the channel's end", NULL, e);
+	}
 	lane->channel = 0;
 	rabbitmq_lane_reset(lane);
 	return r;
@@ -736,27 +759,28 @@ static int read_from(struct broker_reader *rd, const char *text, int64_t expecte
 
 /*
  * The first offset is that of the first message; the end that of the last one that a consumer from "last" on
- * is given before it is silent. How many messages the stream says that it has tells when to wait no longer; it
- * may be old, and decides nothing.
+ * is given before it is silent. How many messages the stream says that it has is some seconds old (3.10.8: its
+ * metrics of every 5 s): it can say that silence is not the end, and never that there is nothing more.
  */
 static int ask_bounds(struct broker_reader *rd, int64_t deadline_ns, int64_t *ret_low,
 	int64_t *ret_high, struct err *e)
 {
-	int64_t low, high, ignored;
+	int64_t low, high, ignored, ready;
 	struct rabbitmq_queue q;
 	int r = connect_look(rd, deadline_ns, e);
 
 	if (r == 0)
 		r = rabbitmq_look(&rd->beside, &rd->look.conn, deadline_ns, &q, e);
-	if (r == 0)
-		r = read_from(rd, "first", -1, deadline_ns, &low, &ignored, e);
+	if (r)
+		return r;
+	ready = (int64_t)q.ready;
+	r = read_from(rd, "first", true, ready ? 0 : -1, deadline_ns, &low, &ignored, e);
 	if (r == 0 && low < 0) {
 		*ret_low = *ret_high = 0;
 		return 0;
 	}
 	if (r == 0)
-		r = read_from(rd, "last", q.ready ? low + (int64_t)q.ready - 1 : INT64_MAX,
-			deadline_ns, &ignored, &high, e);
+		r = read_from(rd, "last", false, low + ready - 1, deadline_ns, &ignored, &high, e);
 	if (r)
 		return r;
 	*ret_low = low;

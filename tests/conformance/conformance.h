@@ -37,6 +37,7 @@ struct suite {
 	struct opt_list refuse;    /* NAME=VALUE: properties with which all is refused ... */
 	struct opt_list refuse_create; /* ... on a destination that is made with these as well */
 	const char *only;              /* names of the tests, with * */
+	const char *part;              /* "all", "quiet" (without faults), "faults" */
 
 	struct url url; /* its name is what all names begin with */
 	const struct broker_ops *ops;

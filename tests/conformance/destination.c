@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#define AWAY_NS (3 * NS_PER_S)
+#define AWAY_NS (1 * NS_PER_S)
 #define SOON_NS (5 * NS_PER_S) /* "within a few seconds" */
 #define CLOSED_PORT 1          /* nothing of this machine listens there */
 

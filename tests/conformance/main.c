@@ -83,6 +83,13 @@ static const struct opt options[] = {
 		.arg = "PATTERN",
 		.offset = offsetof(struct suite, only),
 		.help = "The tests whose name matches, with * for anything."},
+	{.name = "part",
+		.type = OPT_CHOICE,
+		.choices = "all|quiet|faults",
+		.dflt = "all",
+		.arg = "PART",
+		.offset = offsetof(struct suite, part),
+		.help = "All tests, those without faults (which others may run beside), or those with."},
 	{.name = NULL},
 };
 
@@ -100,6 +107,13 @@ static const struct command command = {
 static const struct test *const tables[] = {destination_tests, producer_tests, fault_tests,
 	log_tests, queue_tests, fence_tests, transaction_tests, NULL};
 
+static bool is_of_part(const struct suite *s, const struct test *t)
+{
+	if (strcmp(s->part, "all") == 0)
+		return true;
+	return !(t->needs & NEED_HOOK) == (strcmp(s->part, "quiet") == 0);
+}
+
 static int run(const struct suite *s)
 {
 	static struct CMUnitTest test[MAX_TESTS];
@@ -107,6 +121,8 @@ static int run(const struct suite *s)
 
 	for (size_t i = 0; tables[i]; i++) {
 		for (const struct test *t = tables[i]; t->name; t++) {
+			if (!is_of_part(s, t))
+				continue;
 			BUG_ON(n == MAX_TESTS);
 			test[n++] = (struct CMUnitTest){
 				.name = t->name,

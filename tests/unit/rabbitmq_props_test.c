@@ -38,6 +38,7 @@ static void defaults_are_those_of_the_table(void **state)
 	assert_string_equal(s.routing_key, "orders");
 	assert_string_equal(s.password, "");
 	assert_int_equal(s.heartbeat_s, 10);
+	assert_int_equal(s.max_message_bytes, 128 << 20);
 }
 
 static void values_go_where_they_belong(void **state)
