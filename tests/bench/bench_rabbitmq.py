@@ -17,7 +17,7 @@ CASES = [("%s/%s" % (kind, name), kind, size, count)
          for kind, count in (("classic", 100_000), ("quorum", 100_000), ("stream", 200_000))
          for name, size in (("100B", 100), ("1KiB", 1024))]
 BOTH_SIZE = 100
-WINDOW = 2000     # the probe's own defaults, said to everybody
+WINDOW = 2000     # the probe's and the checker's own defaults, said to everybody
 PREFETCH = 10000
 LAB = "benchr%d" % os.getpid()
 LAB_UP = []
@@ -90,7 +90,7 @@ class RabbitmqBench(Bench):
 
     def probe_words(self, queue, size, count):
         return [self.url(queue), "--run", queue, "--count", str(count), "--size", str(size), "--quiet",
-                "-X", "window=%d" % WINDOW, "-X", "prefetch=%d" % PREFETCH]
+                "-X", "window=%d" % WINDOW]
 
     def probe(self, case, queue, size, count):
         _, cost = self.measure([[MQ, "probe", *self.probe_words(queue, size, count)]])
@@ -98,8 +98,7 @@ class RabbitmqBench(Bench):
 
     def checker(self, case, queue, count):
         drain = [] if case.startswith("stream") else ["--drain", "end"]
-        _, cost = self.measure([[MQ, "check", self.url(queue), "--run", queue, "--quiet",
-                                 "-X", "prefetch=%d" % PREFETCH, *drain]])
+        _, cost = self.measure([[MQ, "check", self.url(queue), "--run", queue, "--quiet", *drain]])
         self.note("consume", case, "checker", count, self.checked(queue)[1], cost)
 
     def bare_produce(self, case, queue, size, count):
