@@ -18,6 +18,8 @@
 #define BATCH 1000
 #define READ_MS 20
 #define COMMIT_NS (150 * NS_PER_MS)
+/* a queue's commit is due when this part of what it gives ahead was read */
+#define COMMIT_SHARE 4
 #define VERIFY_EVERY_NS (10 * NS_PER_S)
 #define SAMPLE_NS NS_PER_S
 #define RETRY_NS (500 * NS_PER_MS)
@@ -114,6 +116,7 @@ struct witness {
 	size_t n_fences, cap_fences;
 
 	/* the reader's */
+	size_t ahead; /* of a queue: how much it gives before some is settled */
 	struct recorder recorder;
 	struct message_writer *message_writer; /* the writer's; NULL: messages are not recorded */
 	uint64_t changes_seen;
@@ -1283,6 +1286,36 @@ static int serve_request(struct witness *w)
 	return r == ERR_LOST_OWNERSHIP || r == ERR_NOMEM ? r : 0;
 }
 
+/* How many messages of a queue were read and are not settled, or not yet handed to the writer. */
+static size_t read_and_not(const struct witness *w, bool settled)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->plan.n_partitions; i++) {
+		const struct place *p = &w->place[i];
+
+		n += p->used ? (size_t)(p->next_offset - (settled ? p->settled : p->taken_offset))
+			     : 0;
+	}
+	return n;
+}
+
+/*
+ * A queue gives only so much ahead of what is settled, and that is settled when it is in the ledger: a commit is
+ * due before the broker has to wait for one.
+ */
+static bool commit_is_due(const struct witness *w)
+{
+	return clock_ns() >= w->next_commit_ns ||
+	       (w->plan.queue && read_and_not(w, false) * COMMIT_SHARE >= w->ahead);
+}
+
+/* Has the queue given all that it gives ahead? Then only the ledger can bring more. */
+static bool queue_waits(const struct witness *w)
+{
+	return w->plan.queue && read_and_not(w, true) >= w->ahead;
+}
+
 static void share_totals(struct witness *w)
 {
 	struct tracker_totals totals;
@@ -1343,7 +1376,7 @@ static void *read_main(void *arg)
 		r = serve_request(w);
 		if (r == 0)
 			r = heed_hints(w, &e);
-		if (r == 0 && clock_ns() >= w->next_commit_ns && writer_idle(w)) {
+		if (r == 0 && commit_is_due(w) && writer_idle(w)) {
 			share_totals(w);
 			r = hand_over(w, &e);
 		}
@@ -1351,7 +1384,7 @@ static void *read_main(void *arg)
 			break;
 		/* the ledger does not follow: wait for it rather than grow without bound */
 		if (tracker_pending(w->tracker) > MAX_ROWS || recorder_is_full(&w->recorder) ||
-			ledger_away(w)) {
+			ledger_away(w) || queue_waits(w)) {
 			wait_a_while(w);
 			continue;
 		}
@@ -1405,6 +1438,8 @@ static int prepare(struct witness *w, struct err *e)
 	if (r == 0)
 		r = w->plan.ops->reader_open(
 			&own, witness_reads(&w->plan.key), false, &w->reader, e);
+	if (r == 0 && w->plan.queue)
+		w->ahead = w->plan.ops->reader_ahead(w->reader);
 	if (r == 0 && !w->plan.queue)
 		r = anchor_reader_open(w->plan.ops, w->plan.broker, &w->looker, e);
 	for (size_t i = 0; r == 0 && i < n; i++)

@@ -391,6 +391,12 @@ struct broker_ops {
 		struct broker_reader *r, int32_t partition, int64_t offset, struct err *e);
 
 	/*
+	 * BROKER_CAP_QUEUE. How many messages this reader is given at most before some are settled: who settles no
+	 * earlier than that waits for the broker. At least 1.
+	 */
+	size_t (*reader_ahead)(const struct broker_reader *r);
+
+	/*
 	 * Ask the queue for one message more (basic.get, never its depth, which may be wrong after a failover:
 	 * rabbitmq-facts.md section 5). What comes is given by reader_read(), and *ret_empty is false. Nothing
 	 * that this reader holds unsettled counts. Blocks up to config->timeout_ns.

@@ -83,6 +83,7 @@ const struct broker_ops broker_rabbitmq = {
 	.reader_release = rabbitmq_reader_release,
 	.reader_bounds = rabbitmq_reader_bounds,
 	.reader_settle = rabbitmq_reader_settle,
+	.reader_ahead = rabbitmq_reader_ahead,
 	.reader_is_empty = rabbitmq_reader_is_empty,
 	.reader_health = rabbitmq_reader_health,
 	.reader_close = rabbitmq_reader_close,

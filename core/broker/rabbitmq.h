@@ -181,6 +181,7 @@ int rabbitmq_reader_bounds(struct broker_reader *r, int32_t partition, int64_t *
 	int64_t *ret_high, struct err *e);
 int rabbitmq_reader_settle(
 	struct broker_reader *r, int32_t partition, int64_t offset, struct err *e);
+size_t rabbitmq_reader_ahead(const struct broker_reader *r);
 int rabbitmq_reader_is_empty(
 	struct broker_reader *r, int32_t partition, bool *ret_empty, struct err *e);
 void rabbitmq_reader_health(struct broker_reader *r, struct broker_health *ret);

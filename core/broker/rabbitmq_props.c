@@ -80,7 +80,8 @@ static const struct row rows[] = {
 		.min = 1,
 		.max = 65535,
 		.dflt = "10000",
-		.help = "How many messages a reader is given ahead of its acknowledgements."},
+		.help = "How many messages a reader is given ahead of its acknowledgements; in "
+			"--consumer-config."},
 	{.name = "queue.type",
 		TEXT(queue_type),
 		.dflt = "",

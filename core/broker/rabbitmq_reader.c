@@ -629,6 +629,11 @@ int rabbitmq_reader_settle(
 	return 0;
 }
 
+size_t rabbitmq_reader_ahead(const struct broker_reader *rd)
+{
+	return (size_t)rd->prefetch;
+}
+
 /* ---- questions beside ---------------------------------------------------------------------------- */
 
 static int open_get_channel(struct broker_reader *rd, int64_t deadline_ns, struct err *e)

@@ -18,4 +18,4 @@ if [ "$(df --output=avail -k /dev/shm | tail -1)" -gt 8000000 ]; then
 else
 	export LOGS_ARE=disk
 fi
-python3 tests/bench/bench.py
+PYTHONDONTWRITEBYTECODE=1 python3 tests/bench/bench.py

@@ -68,6 +68,15 @@ client relay straight straight-2 && client relay straight-2 straight
 check straight --drain end
 is "its clean twin: PASS" "$? $(report straight '.findings | length')" "0 0"
 
+# --- a queue that gives little ahead of what is settled does not wait for the next turn of the ledger, 150 ms later
+# shellcheck disable=SC2046
+probe little-ahead $(queue quorum) --count 4000
+echo prefetch=40 >"$work/little.properties"
+check little-ahead --drain end --consumer-config "$work/little.properties"
+is "40 at a time: PASS" "$? $(report little-ahead .counts.distinct)" "0 4000"
+ok "... and not 40 in each 150 ms ($(report little-ahead '.checkers[-1].read_ms') ms)" \
+	report_is little-ahead '.checkers[-1].read_ms < 10000'
+
 # --- a node ends in order: what was transient is gone, confirmed or not, and nothing else
 # shellcheck disable=SC2046
 probe restarted $(queue classic) --count 3000
