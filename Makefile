@@ -176,6 +176,8 @@ test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test
 		tests/broker/scenario_test.sh
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit SUITE=full REPEAT=3 LIMIT=7200 RESULTS=$(abspath $(B))/suite \
 		prove --timer -v --exec bash tests/broker/suite_test.sh
+	$(Q)MQAUDIT=$(abspath $(B))/mqaudit SUITE=full REPEAT=3 LIMIT=7200 RESULTS=$(abspath $(B))/suite-rabbitmq \
+		prove --timer -v --exec bash tests/broker/suite_rabbitmq_test.sh
 	$(Q)for i in 1 2; do $(MAKE) --no-print-directory broker-test || exit 1; done
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer -v --exec bash tests/full/*_test.sh
 

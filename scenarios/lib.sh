@@ -423,6 +423,126 @@ placement() { # 2:1:3: the leader is the first
 	LEADER=$BROKER${1%%:*}
 }
 
+# --- RabbitMQ
+
+erl() { # NODE EXPRESSIONS: what the node makes of them; asked where it lives, no link is in between
+	in_lab rabbitmqctl -q -n "$1" eval "$2"
+}
+address_of() { # NODE
+	lab status "$BROKER" --format json | jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .address'
+}
+# A setting of the nodes, while they run: what it was is kept, and put back by `put_back`, which belongs in `restore`.
+# GET and SET are Erlang, SET a function of the value.
+change_nodes() { # WHAT GET SET VALUE
+	local node before
+	for node in $(all_nodes); do
+		before=$(erl "$node" "$2") || die "$node does not tell its $1"
+		[ -f "$SCENARIO_FOLDER/before-$1-$node" ] ||
+			printf '%s\n' "($3)($before)." >"$SCENARIO_FOLDER/before-$1-$node"
+		erl "$node" "($3)($4)." >/dev/null || die "$1 of $node cannot be set"
+	done
+}
+put_back() {
+	local file
+	for file in "$SCENARIO_FOLDER"/before-*; do
+		[ -f "$file" ] || continue
+		erl "${file##*-}" "$(cat "$file")" >/dev/null && rm "$file" || echo "not put back: ${file##*/}"
+	done
+	for file in "$SCENARIO_FOLDER"/policy-*; do
+		[ -f "$file" ] || continue
+		in_lab rabbitmqctl -q clear_policy "$(cat "$file")" && rm "$file" || echo "not put back: ${file##*/}"
+	done
+}
+handle_partitions_by() { # ignore|autoheal|pause_minority
+	change_nodes handling 'element(2, application:get_env(rabbit, cluster_partition_handling)).' \
+		'fun(How) -> application:set_env(rabbit, cluster_partition_handling, How) end' "$1"
+}
+memory_limit() { # VALUE: {absolute, BYTES}
+	change_nodes memory 'vm_memory_monitor:get_vm_memory_high_watermark().' \
+		'fun(Limit) -> vm_memory_monitor:set_vm_memory_high_watermark(Limit) end' "$1"
+}
+# A policy for the twin's queue alone, be the queue there already or not.
+policy() { # TWIN JSON
+	local name
+	name=$(topic_of "$1")
+	echo "$name" >"$SCENARIO_FOLDER/policy-$1"
+	in_lab rabbitmqctl -q set_policy --apply-to queues "$name" "^$name\$" "$2" || die "no policy for $1"
+}
+# Of a classic queue: how many mirrors it has, and how many of them are in sync: "2 0".
+mirrors_of() { # TWIN
+	erl "$LEADER" "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"$(topic_of "$1")\">>)),
+		io_lib:format(\"~b ~b\", [length(L) || {_, L} <- rabbit_amqqueue:info(Q, [slave_pids, synchronised_slave_pids]), is_list(L)])." |
+		tr -d '"'
+}
+mirrors_are() { [ "$(mirrors_of "$1" 2>/dev/null)" = "$2" ]; } # TWIN "2 0"
+# The nodes that a node holds to be running.
+running_by() { erl "$1" 'length(rabbit_mnesia:cluster_nodes(running)).' 2>/dev/null; } # NODE
+sees_running() { [ "$(running_by "$1")" = "$2" ]; }                                    # NODE N
+# How many messages of a producer's the ledger has as acknowledged, be its probe a part or a run.
+lane_acked() { # TWIN PRODUCER-ID
+	local n
+	n=$(report_of "$1" | jq --argjson id "$2" '[.lanes[] | select(.producer_id == $id) | .acked] | add // 0')
+	echo "${n:-0}"
+}
+lane_has_acked() { [ "$(lane_acked "$1" "$2")" -ge "$3" ]; } # TWIN PRODUCER-ID N
+more_in_lane() { # N TWIN PRODUCER-ID: so many more than now
+	local from
+	from=$(lane_acked "$2" "$3")
+	await 120 "$2, producer $3: $1 more are acknowledged" lane_has_acked "$2" "$3" $((from + $1))
+}
+# The last node is cut off from the two others while publishers are at both sides: every twin has one at either, as who
+# has more clients wins where the cluster heals itself.
+partitioned() { # HANDLING, of cluster_partition_handling
+	local twin alone
+	alone=$(all_nodes | tail -1)
+	handle_partitions_by "$1"
+	step "starting $(twins | paste -sd' '), each with a publisher at $LEADER and one at $alone"
+	for twin in $(twins); do start_probe "$twin"; done
+	for twin in $(twins); do more_in_lane "$SCENARIO_RATE" "$twin" 1; done
+	for twin in $(twins); do start_probe "$twin" --producer-id 2 -X first.node="${alone#"$BROKER"}"; done
+	for twin in $(twins); do more_in_lane "$SCENARIO_RATE" "$twin" 2; done
+	for twin in mirrored quorum; do leads "$LEADER" "$twin" || undecided "$twin is not led by $LEADER"; done
+	fault isolate "$alone" --from brokers
+	await 60 "$LEADER sees that one is missing" sees_running "$LEADER" 2
+	[ "$1" = pause_minority ] || await 60 "$alone sees that it is alone" sees_running "$alone" 1
+	more_in_lane $((SCENARIO_RATE * 5)) mirrored 1
+	more_in_lane $((SCENARIO_RATE * 5)) mirrored 2
+	more_in_lane "$SCENARIO_RATE" quorum 1
+	proved "partition" "$(sides_of_partition "$alone")"
+	[ "$1" != autoheal ] || link_after "$(others "$LEADER" | head -1)" "$alone" "$LEADER"
+	heal
+	# until somebody ends it, each side keeps what it has
+	[ "$1" != ignore ] || restart "$alone"
+	for twin in mirrored quorum; do
+		more_in_lane "$SCENARIO_RATE" "$twin" 1
+		more_in_lane "$SCENARIO_RATE" "$twin" 2
+	done
+	stop_probes
+	judge_twins
+}
+# Links come back one by one. Which nodes restart is for the first of all to say, by name, as soon as it sees them all; as
+# of 3.10.8 it takes the wrong ones, and again once a minute, if it asks them before it has seen itself that it was cut
+# off. So the node keeps the one that was alone away (by a cookie of its own for it) until the first has seen that.
+link_after() { # NODE ALONE FIRST
+	erl "$1" "Alone = 'rabbit@$(address_of "$2")', First = 'rabbit@$(address_of "$3")', Cookie = erlang:get_cookie(),
+		Wait = fun Wait(0) -> ok; Wait(N) -> case rpc:call(First, rabbit_node_monitor, partitions, []) of
+			[_ | _] -> ok; _ -> timer:sleep(100), Wait(N - 1) end end,
+		erlang:set_cookie(Alone, kept_away),
+		spawn(fun() -> Wait(600), erlang:set_cookie(Alone, Cookie) end)." >/dev/null || die "$1 does not answer"
+}
+sides_of_partition() { # ALONE
+	local n
+	n=$(running_by "$1")
+	[ "${n:-0}" = 0 ] && echo "$LEADER sees $(running_by "$LEADER") nodes running; $1 has stopped" ||
+		echo "$LEADER sees $(running_by "$LEADER") nodes running, $1 sees $n"
+}
+stop_probes() { # those that run as parts end in order
+	local pid
+	step "the probes end"
+	for pid in "${!parts[@]}"; do kill -INT "$pid"; done
+	for pid in "${!parts[@]}"; do wait_part "$pid"; done
+}
+
 # --- the course of a scenario
 
 all_ended() {

@@ -581,7 +581,7 @@ static void *connector_main(void *arg)
 {
 	struct broker_producer *p = arg;
 	int64_t pause_ns = RETRY_MIN_NS;
-	size_t at = 0;
+	size_t at = (size_t)p->client.settings.first_node - 1;
 
 	pthread_setname_np(pthread_self(), "mq-connect");
 	pthread_mutex_lock(&p->mutex);

@@ -74,6 +74,14 @@ static const struct row rows[] = {
 		.dflt = "true",
 		.help = "Let the broker tell when it blocks publishers (memory, disk), and wait then; "
 			"false is an application that does not listen."},
+	{.name = "first.node",
+		.kind = IS_INT,
+		FIELD(first_node),
+		.min = 1,
+		.max = 32,
+		.dflt = "1",
+		.help = "Which node of a lab the producer connects to first; after the last comes the "
+			"first again."},
 	{.name = "prefetch",
 		.kind = IS_INT,
 		FIELD(prefetch),

@@ -27,6 +27,7 @@ struct rabbitmq_settings {
 	char routing_key[RABBITMQ_TEXT_LEN]; /* the queue's name when none is given */
 	int window;
 	int max_message_bytes;
+	int first_node; /* from 1, as they are listed */
 	int prefetch;
 	int heartbeat_s;
 	int tcp_user_timeout_ms;

@@ -14,7 +14,7 @@
 #: twin version-1 good
 #:   topic     x-queue-type=classic x-queue-version=1
 #:   expect    PASS
-#: mine      none
+#: mine      default:SAFE confirms=false:EITHER persistent=false:UNSAFE mandatory:SAFE quorum:SAFE version-2:UNSAFE stream:SAFE
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 

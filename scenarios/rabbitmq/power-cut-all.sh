@@ -14,7 +14,7 @@
 #: twin quorum good
 #:   topic     x-queue-type=quorum
 #:   expect    PASS unacknowledged@produce>=0
-#: mine      none
+#: mine      default:EITHER confirms=false:UNSAFE persistent=false:UNSAFE mandatory:SAFE quorum:SAFE version-2:UNSAFE stream:UNSAFE
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 

@@ -19,7 +19,7 @@
 #:   producer  persistent=false
 #:   topic     x-queue-type=quorum
 #:   expect    PASS
-#: mine      confirms=false:EITHER persistent=false:EITHER default:SAFE
+#: mine      default:SAFE confirms=false:EITHER persistent=false:UNSAFE mandatory:SAFE quorum:SAFE version-2:SAFE stream:SAFE
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 

@@ -39,14 +39,17 @@ static void defaults_are_those_of_the_table(void **state)
 	assert_string_equal(s.password, "");
 	assert_int_equal(s.heartbeat_s, 10);
 	assert_int_equal(s.max_message_bytes, 128 << 20);
+	assert_int_equal(s.first_node, 1);
 }
 
 static void values_go_where_they_belong(void **state)
 {
 	(void)state;
-	assert_int_equal(READ("confirms", "false", "mandatory", "true", "exchange", "x",
-				 "routing.key", "k", "window", "7", "user", "bob", "password", "p"),
+	assert_int_equal(
+		READ("confirms", "false", "mandatory", "true", "exchange", "x", "routing.key", "k",
+			"window", "7", "user", "bob", "password", "p", "first.node", "3"),
 		0);
+	assert_int_equal(s.first_node, 3);
 	assert_true(!s.confirms && s.mandatory);
 	assert_string_equal(s.exchange, "x");
 	assert_string_equal(s.routing_key, "k");
@@ -73,7 +76,8 @@ static void wrong_values_are_refused(void **state)
 {
 	static const char *const wrong[][3] = {{"confirms", "yes", "neither true nor false"},
 		{"window", "0", "not a number from 1 to"}, {"window", "9x", "not a number"},
-		{"heartbeat", "-1", "not a number"}, {"heartbeat", "99999999999999999999", "not a"},
+		{"first.node", "0", "not a number from 1 to"}, {"heartbeat", "-1", "not a number"},
+		{"heartbeat", "99999999999999999999", "not a"},
 		{"queue.type", "lazy", "none of classic, quorum, stream"},
 		{"ssl.key.location", "/k", "together only"}};
 
