@@ -33,7 +33,8 @@ void probe_planted_lines(const struct plant *p, struct buf *ret)
 	for (size_t i = 0; i < n; i++)
 		buf_printf(ret,
 			"%splanted {\"kind\": \"%s\", \"producer_id\": %u, \"epoch\": %u, "
-			"\"partition\": %d, \"seq\": %llu}\n",
+			"\"partition\": %d, \"seq\": %llu, \"unreadable\": %s}\n",
 			f[i].planted ? "" : "not ", plant_text(f[i].kind), f[i].producer_id,
-			f[i].epoch, f[i].partition, (unsigned long long)f[i].seq);
+			f[i].epoch, f[i].partition, (unsigned long long)f[i].seq,
+			f[i].unreadable ? "true" : "false");
 }

@@ -79,7 +79,8 @@ static int parse_word(const char *word, uint64_t count[PLANT_N], struct err *e)
 			memcmp(words[k], word, (size_t)(eq - word)) == 0)
 			return units_parse_count(eq + 1, &count[k], e);
 	err_set(e, ERR_USAGE, "--plant: '%s' is not KIND=COUNT", word);
-	return err_hint(e, "kinds are drop, repeat, swap, flip, header, cut, foreign and phantom");
+	return err_hint(
+		e, "kinds are drop, repeat, attempt, swap, flip, header, cut, foreign and phantom");
 }
 
 static int parse_spec(const char *spec, uint64_t count[PLANT_N], uint64_t *ret_seed, struct err *e)
@@ -306,8 +307,9 @@ static void turn_bit(struct broker_producer *p, uint8_t *data, size_t from, size
 
 /* Send a damaged copy in a message's place; the outcome stays the message's. */
 static bool send_damaged(
-	struct broker_producer *p, int32_t partition, enum plant_kind kind, struct broker_send *m)
+	struct broker_producer *p, int32_t partition, struct plant_fault *f, struct broker_send *m)
 {
+	enum plant_kind kind = f->kind;
 	uint8_t *data = own_bytes(p, m->payload, m->len);
 	struct broker_send copy = *m;
 	bool sent;
@@ -319,6 +321,7 @@ static bool send_damaged(
 		turn_bit(p, data, ENVELOPE_LEN, m->len);
 	else
 		copy.len = 8 + rng_below(&p->rng, m->len - 8);
+	f->unreadable = kind == PLANT_HEADER || copy.len < ENVELOPE_LEN;
 	copy.payload = data;
 	sent = send_one(p, partition, &copy);
 	m->taken = copy.taken;
@@ -336,6 +339,17 @@ static void send_phantom(struct broker_producer *p, int32_t partition, struct pl
 	else
 		env->seq += PHANTOM_SEQ;
 	f->seq = env->seq;
+	envelope_encode(
+		env, envelope_payload_hash(data + ENVELOPE_LEN, m->len - ENVELOPE_LEN), data);
+	send_extra(p, partition, f, m, data, m->len);
+}
+
+static void send_attempt(struct broker_producer *p, int32_t partition, struct plant_fault *f,
+	const struct broker_send *m, struct envelope *env)
+{
+	uint8_t *data = own_bytes(p, m->payload, m->len);
+
+	env->attempt++;
 	envelope_encode(
 		env, envelope_payload_hash(data + ENVELOPE_LEN, m->len - ENVELOPE_LEN), data);
 	send_extra(p, partition, f, m, data, m->len);
@@ -382,7 +396,7 @@ static size_t plant_one(struct broker_producer *p, int32_t partition, struct pla
 	} else if (f->kind == PLANT_SWAP) {
 		if (!send_swapped(p, partition, m))
 			return 0;
-	} else if (instead ? !send_damaged(p, partition, f->kind, m) : !send_one(p, partition, m)) {
+	} else if (instead ? !send_damaged(p, partition, f, m) : !send_one(p, partition, m)) {
 		return 0;
 	}
 	f->epoch = env->epoch;
@@ -390,6 +404,8 @@ static size_t plant_one(struct broker_producer *p, int32_t partition, struct pla
 	f->planted = instead || f->kind == PLANT_DROP || f->kind == PLANT_SWAP;
 	if (f->kind == PLANT_REPEAT)
 		send_extra(p, partition, f, m, own_bytes(p, m->payload, m->len), m->len);
+	else if (f->kind == PLANT_ATTEMPT)
+		send_attempt(p, partition, f, m, env);
 	else if (f->kind == PLANT_FOREIGN)
 		send_foreign(p, partition, f, m);
 	else if (f->kind == PLANT_PHANTOM)

@@ -19,6 +19,7 @@
 #define PLANT_KINDS(X)                                                                             \
 	X(DROP, "drop", "acknowledged and never sent")                                             \
 	X(REPEAT, "repeat", "the same bytes sent twice")                                           \
+	X(ATTEMPT, "attempt", "sent again, as another attempt of the application's")               \
 	X(SWAP, "swap", "sent behind its successor")                                               \
 	X(FLIP, "flip", "one bit of the payload turned")                                           \
 	X(HEADER, "header", "one bit of the envelope turned")                                      \
@@ -46,6 +47,7 @@ struct plant_fault {
 	uint64_t seq;
 	uint64_t at_seq; /* of the message at which it is planted */
 	bool planted;    /* it was done (what is sent in addition: acknowledged) */
+	bool unreadable; /* of what is in the log: its header tells of no message */
 };
 
 /* Where faults may be: lanes of producers first to first + n_producers - 1 to each partition. */

@@ -10,13 +10,14 @@
 #include "scenarios/lint/kafka_defs.h"
 #include "scenarios/lint/lint.h"
 #include "scenarios/lint/lint_report.h"
+#include "scenarios/lint/rabbitmq_defs.h"
 
 struct lint_opts {
 	struct destination_opts destination;
-	struct opt_list topic_config, broker_config, accept;
+	struct opt_list topic_config, queue_argument, policy, broker_config, accept;
 	const char *client, *promise, *format, *fail_on, *allow, *defaults;
 	uint64_t replication;
-	bool allow_unknown;
+	bool allow_unknown, no_policy, republishes;
 };
 
 static const struct opt opts[] = {
@@ -32,7 +33,8 @@ static const struct opt opts[] = {
 		.type = OPT_STRING,
 		.arg = "FILE",
 		.offset = offsetof(struct lint_opts, destination.producer_config),
-		.help = "The producer's properties file, in librdkafka's or Java's names."},
+		.help = "The producer's properties file, in librdkafka's or Java's names, or those of "
+			"a RabbitMQ client (mqaudit run --help)."},
 	{.name = "consumer-config",
 		.type = OPT_STRING,
 		.arg = "FILE",
@@ -40,34 +42,61 @@ static const struct opt opts[] = {
 		.help = "The consumer's; without it nothing is said about consumers."},
 	{.name = "client",
 		.type = OPT_CHOICE,
-		.arg = "librdkafka|java",
-		.choices = "librdkafka|java",
+		.arg = "librdkafka|java|rabbitmq-c",
+		.choices = "librdkafka|java|rabbitmq-c",
 		.offset = offsetof(struct lint_opts, client),
-		.help = "Whose defaults fill in what the files leave out. Without it the names in "
-			"them tell; where they do not, librdkafka."},
+		.help = "Whose defaults fill in what the files leave out. Without it the URL tells, "
+			"or the names in them; where they do not, librdkafka."},
 	{.name = "topic-config",
 		.type = OPT_LIST,
 		.arg = "NAME=VALUE|FILE",
 		.offset = offsetof(struct lint_opts, topic_config),
-		.help = "A setting of the topic, or a file of them. Comes before what a cluster says: "
-			"what if? Repeatable."},
+		.help = "A setting of the topic, or a file of them; of a queue: durable, or an "
+			"argument. Comes before what a cluster says: what if? Repeatable."},
+	{.name = "queue-argument",
+		.type = OPT_LIST,
+		.arg = "NAME=VALUE|FILE",
+		.offset = offsetof(struct lint_opts, queue_argument),
+		.help = "The same, for a queue: --queue-argument x-queue-type=quorum. Repeatable."},
+	{.name = "policy",
+		.type = OPT_LIST,
+		.arg = "KEY=VALUE|FILE",
+		.offset = offsetof(struct lint_opts, policy),
+		.help = "What RabbitMQ's policies say of the queue, such as ha-mode=all: AMQP does "
+			"not tell, and only a lab's nodes are asked. Repeatable."},
+	{.name = "no-policy",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct lint_opts, no_policy),
+		.help = "Your word that no policy applies to the queue."},
+	{.name = "republish-unknown",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct lint_opts, republishes),
+		.help = "The application publishes again what RabbitMQ did not confirm."},
 	{.name = "broker-config",
 		.type = OPT_LIST,
 		.arg = "NAME=VALUE|FILE",
 		.offset = offsetof(struct lint_opts, broker_config),
-		.help = "A setting of the brokers, such as a line of server.properties, or the whole "
-			"file; also eligible.leader.replicas.version=0|1, a feature that clients "
-			"cannot ask for. Repeatable."},
+		.help = "A setting of the brokers, such as a line of server.properties or "
+			"rabbitmq.conf, or the whole file; also "
+			"eligible.leader.replicas.version=0|1, a feature that clients cannot ask "
+			"for, and nodes=N of a RabbitMQ cluster. Repeatable."},
 	{.name = "replication",
 		.type = OPT_COUNT,
 		.arg = "N",
 		.offset = offsetof(struct lint_opts, replication),
-		.help = "Replicas of each partition; without it the cluster tells, or 3 is assumed."},
+		.help = "Replicas of each partition, members of a quorum queue or stream; without it "
+			"the cluster tells, or 3 is assumed."},
 	{.name = "allow-unknown",
 		.type = OPT_FLAG,
 		.offset = offsetof(struct lint_opts, allow_unknown),
-		.help = "Names that neither client nor Kafka has are passed over with a warning; "
+		.help = "Names that neither client nor broker has are passed over with a warning; "
 			"otherwise they are errors."},
+	{.name = "password-file",
+		.type = OPT_STRING,
+		.arg = "FILE",
+		.offset = offsetof(struct lint_opts, destination.password_file),
+		.help = "The password for the cluster, in the first line of FILE (AMQP: or in "
+			"MQAUDIT_AMQP_PASSWORD)."},
 	{.name = "timeout",
 		.type = OPT_DURATION,
 		.arg = "TIME",
@@ -109,12 +138,34 @@ static const struct opt opts[] = {
 	{.name = "defaults",
 		.type = OPT_CHOICE,
 		.arg = "TABLE",
-		.choices = "java-producer|java-consumer|topic|broker",
+		.choices = "java-producer|java-consumer|topic|broker|queue|policy|rabbitmq.conf",
 		.offset = offsetof(struct lint_opts, defaults),
-		.help = "Print a table of Kafka's settings that lint goes by, and nothing else: name, "
-			"type, default, valid values, with tabs between."},
+		.help = "Print a table of settings that lint goes by, and nothing else: name, type, "
+			"default, valid values of Kafka's (java-producer, java-consumer, topic, "
+			"broker), name, valid values and types of queue of RabbitMQ's (queue, policy, "
+			"rabbitmq.conf), with tabs between."},
 	{.name = NULL},
 };
+
+/* RabbitMQ's. */
+static void print_names(const char *text)
+{
+	static const char *const tables[] = {"queue", "policy", "rabbitmq.conf"};
+
+	for (int i = 0; i < 3; i++) {
+		size_t n;
+		const struct rabbitmq_def *d = rabbitmq_defs_all((enum rabbitmq_defs)i, &n);
+
+		for (size_t k = 0; k < n && strcmp(tables[i], text) == 0; k++)
+			printf("%s\t%s\t%s%s%s\n", d[k].name,
+				d[k].valid                         ? d[k].valid
+				: d[k].kind == RABBITMQ_DEF_NUMBER ? "number"
+								   : "",
+				d[k].types & RABBITMQ_DEF_CLASSIC ? "classic " : "",
+				d[k].types & RABBITMQ_DEF_QUORUM ? "quorum " : "",
+				d[k].types & RABBITMQ_DEF_STREAM ? "stream" : "");
+	}
+}
 
 static int print_defaults(const char *text)
 {
@@ -127,9 +178,11 @@ static int print_defaults(const char *text)
 		for (size_t k = 0; k < n; k++)
 			printf("%s\t%s\t%s\t%s\n", d[k].name, d[k].type, d[k].dflt, d[k].valid);
 	}
+	print_names(text);
 	return EXIT_PASS;
 }
 
+/* After the settings: they tell of which broker the scenarios are. */
 static int read_judgement(const struct lint_opts *o, struct lint_view *v, struct err *e)
 {
 	int r = promise_parse(o->promise, &v->promise, e);
@@ -139,7 +192,7 @@ static int read_judgement(const struct lint_opts *o, struct lint_view *v, struct
 	if (r == 0 && o->allow)
 		r = promise_kinds_parse(o->allow, &v->promise.allow, e);
 	for (size_t i = 0; r == 0 && i < o->accept.n; i++) {
-		if (lint_scenario_find(o->accept.item[i]))
+		if (lint_scenario_find(v->l->client, o->accept.item[i]))
 			continue;
 		r = err_set(e, ERR_USAGE, "--accept: there is no scenario '%s'", o->accept.item[i]);
 		err_hint(
@@ -148,25 +201,49 @@ static int read_judgement(const struct lint_opts *o, struct lint_view *v, struct
 	return r;
 }
 
+/* The scheme of the broker that a destination names; NULL when there is none. */
+static int read_scheme(const struct cmdline *cl, const char **ret, struct err *e)
+{
+	const struct broker_ops *ops;
+	struct url url;
+	int r = 0;
+
+	*ret = NULL;
+	if (cl->argc)
+		r = url_parse(cl->argv[0], &url, e);
+	if (r || !cl->argc)
+		return r;
+	/* one that is not built in says so when it is opened */
+	ops = broker_find(url_scheme_text(url.scheme));
+	*ret = ops ? ops->scheme : NULL;
+	return 0;
+}
+
 static int read_settings(const struct cmdline *cl, struct lint *l, struct err *e)
 {
 	const struct lint_opts *o = cl->opts;
-	const struct lint_input in = {
+	struct lint_input in = {
 		.client = o->client,
 		.producer_config = o->destination.producer_config,
 		.consumer_config = o->destination.consumer_config,
 		.property = o->destination.property,
 		.topic_config = o->topic_config,
 		.broker_config = o->broker_config,
+		.policy = o->policy,
+		.no_policy = o->no_policy,
+		.republishes = o->republishes,
 		.replication = (int)o->replication,
 		.allow_unknown = o->allow_unknown,
+		.queue_argument = o->queue_argument,
 	};
+	int r;
 
 	/* Kafka's own limit is that of a short */
 	if (opt_given(cl, "replication") && (o->replication < 1 || o->replication > INT16_MAX))
 		return err_set(e, ERR_USAGE, "--replication: %llu is not in 1 to %d",
 			(unsigned long long)o->replication, INT16_MAX);
-	return lint_read(&in, l, e);
+	r = read_scheme(cl, &in.scheme, e);
+	return r ? r : lint_read(&in, l, e);
 }
 
 /*
@@ -179,6 +256,7 @@ static int ask(const struct lint_opts *o, const char *url, struct lint *l, struc
 		.property = l->client == LINT_JAVA ? (struct opt_list){0} : o->destination.property,
 		.producer_config = o->destination.producer_config ? o->destination.producer_config
 								  : o->destination.consumer_config,
+		.password_file = o->destination.password_file,
 		.timeout_ns = o->destination.timeout_ns,
 	};
 	struct destination d;
@@ -186,8 +264,9 @@ static int ask(const struct lint_opts *o, const char *url, struct lint *l, struc
 	int r = destination_open(url, &connect, &d, NULL, e);
 
 	if (r == 0) {
-		/* the fence's client takes from the user what is for connecting, and nothing else */
-		config = destination_fence_config(&d);
+		/* the fence's client takes from the user what is for connecting, and nothing else; a
+		 * queue's type may be among the properties, and all are ours */
+		config = l->client == LINT_RABBITMQ_C ? d.config : destination_fence_config(&d);
 		config.stop = stop_flag();
 		d.config = config;
 		r = lint_ask(l, &d, e);
@@ -233,9 +312,9 @@ static int run_lint(struct cmdline *cl)
 	stop_install(NULL);
 	v = (struct lint_view){
 		.l = &l, .accepted = &o->accept, .topic = cl->argc ? cl->argv[0] : NULL};
-	r = read_judgement(o, &v, &e);
+	r = read_settings(cl, &l, &e);
 	if (r == 0)
-		r = read_settings(cl, &l, &e);
+		r = read_judgement(o, &v, &e);
 	if (r == 0 && cl->argc)
 		r = ask(o, cl->argv[0], &l, &e);
 	if (r == 0)

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "scenarios/lint/kafka_defs.h"
+#include "scenarios/lint/rabbitmq_defs.h"
 
 #define ELR                                                                                        \
 	"eligible.leader.replicas.version" /* a feature of the cluster, not a setting of a broker */
@@ -14,9 +15,16 @@
 
 const char *lint_scope_text(enum lint_scope scope)
 {
-	static const char *const text[] = {"producer", "consumer", "topic", "broker"};
+	static const char *const text[] = {"producer", "consumer", "topic", "policy", "broker"};
 
 	return text[scope];
+}
+
+const char *lint_client_text(enum lint_client client)
+{
+	static const char *const text[] = {"librdkafka", "java", "rabbitmq-c"};
+
+	return text[client];
 }
 
 void lint_add(struct lint *l, enum lint_scope scope, const char *name, const char *value,
@@ -116,8 +124,12 @@ static int read_all(struct lint *l, const struct lint_input *in, struct err *e)
 		r = read_file(l, LINT_CONSUMER, in->consumer_config, e);
 	for (size_t i = 0; r == 0 && i < in->topic_config.n; i++)
 		r = read_config(l, LINT_TOPIC, "--topic-config", in->topic_config.item[i], e);
+	for (size_t i = 0; r == 0 && i < in->queue_argument.n; i++)
+		r = read_config(l, LINT_TOPIC, "--queue-argument", in->queue_argument.item[i], e);
 	for (size_t i = 0; r == 0 && i < in->broker_config.n; i++)
 		r = read_config(l, LINT_BROKER, "--broker-config", in->broker_config.item[i], e);
+	for (size_t i = 0; r == 0 && i < in->policy.n; i++)
+		r = read_config(l, LINT_POLICY, "--policy", in->policy.item[i], e);
 	return r;
 }
 
@@ -140,32 +152,49 @@ static bool is_parameter(enum lint_scope scope, const char *name)
 	       (scope == LINT_BROKER && strncmp(name, "listener.name.", 14) == 0);
 }
 
-static bool is_known(const struct lint *l, enum lint_scope scope, const char *name)
+static bool client_knows(enum lint_client client, enum lint_scope scope, const char *name)
 {
+	if (client == LINT_RABBITMQ_C)
+		return lint_rabbitmq_knows(scope, name);
 	if (is_parameter(scope, name))
-		return true;
+		return client == LINT_JAVA || scope == LINT_BROKER;
 	switch (scope) {
 	case LINT_TOPIC:
 		return kafka_defs_find(KAFKA_DEFS_TOPIC, name);
 	case LINT_BROKER:
 		return strcmp(name, ELR) == 0 || kafka_defs_find(KAFKA_DEFS_BROKER, name);
+	case LINT_POLICY:
+		return false;
 	default:
-		/* to librdkafka Java's names are translated */
-		return java_def(scope, name) ||
-		       (l->client == LINT_LIBRDKAFKA && l->ops->client_knows(name));
+		return client == LINT_JAVA ? java_def(scope, name) != NULL
+					   : broker_find("kafka")->client_knows(name);
 	}
+}
+
+static bool is_known(const struct lint *l, enum lint_scope scope, const char *name)
+{
+	if (client_knows(l->client, scope, name))
+		return true;
+	/* to librdkafka Java's names are translated */
+	return l->client == LINT_LIBRDKAFKA && client_knows(LINT_JAVA, scope, name);
 }
 
 static int unknown(const struct lint *l, enum lint_scope scope, const char *name, struct err *e)
 {
 	const char *from = props_get(l->from[scope], name);
 
-	if (scope == LINT_TOPIC || scope == LINT_BROKER)
-		err_set(e, ERR_USAGE, "%s: Kafka " KAFKA_DEFS_VERSION " has no %s setting '%s'",
-			from, lint_scope_text(scope), name);
-	else
+	if (scope == LINT_PRODUCER || scope == LINT_CONSUMER)
 		err_set(e, ERR_USAGE, "%s: the %s of %s has no property '%s'", from,
 			lint_scope_text(scope), l->library, name);
+	else if (l->client == LINT_RABBITMQ_C)
+		err_set(e, ERR_USAGE, "%s: RabbitMQ " RABBITMQ_DEFS_VERSION " has no %s '%s'", from,
+			scope == LINT_TOPIC    ? "argument of a queue"
+			: scope == LINT_POLICY ? "key of a policy"
+					       : "setting in rabbitmq.conf",
+			name);
+	else
+		err_set(e, ERR_USAGE, "%s: Kafka " KAFKA_DEFS_VERSION " has no %s setting '%s'",
+			from, lint_scope_text(scope), name);
 	return err_hint(e,
 		"if it is for somebody else who reads the same settings: --allow-unknown takes it "
 		"out");
@@ -224,20 +253,20 @@ static int check_values(struct lint *l, enum lint_scope scope, struct err *e)
 
 /* ---- which client ---------------------------------------------------------------------------- */
 
-/* The first name in any file that only this client has. */
-static const char *telling(const struct lint *l, enum lint_client client, enum lint_scope *ret)
+/* The first name that these clients have, or their brokers, each of them or one, and nobody else. */
+static const char *telling(const struct lint *l, unsigned clients, const char **ret_from)
 {
-	static const enum lint_scope scopes[] = {LINT_PRODUCER, LINT_CONSUMER};
+	for (int scope = 0; scope < LINT_SCOPES; scope++) {
+		for (size_t i = 0; i < props_count(l->given[scope]); i++) {
+			const char *name = props_name(l->given[scope], i);
+			unsigned known = 0;
 
-	for (size_t k = 0; k < 2; k++) {
-		for (size_t i = 0; i < props_count(l->given[scopes[k]]); i++) {
-			const char *name = props_name(l->given[scopes[k]], i);
-			bool java = java_def(scopes[k], name) || is_parameter(scopes[k], name);
-			bool other = l->ops->client_knows(name);
-
-			if (java == other || java != (client == LINT_JAVA))
+			for (int c = 0; c < LINT_CLIENTS; c++)
+				if (client_knows((enum lint_client)c, (enum lint_scope)scope, name))
+					known |= 1u << c;
+			if (!known || (known & ~clients))
 				continue;
-			*ret = scopes[k];
+			*ret_from = props_get(l->from[scope], name);
 			return name;
 		}
 	}
@@ -247,67 +276,139 @@ static const char *telling(const struct lint *l, enum lint_client client, enum l
 static void set_client(struct lint *l, enum lint_client client)
 {
 	l->client = client;
+	l->facts.client = client;
+	l->ops = broker_find(client == LINT_RABBITMQ_C ? "amqp" : "kafka");
 	if (client == LINT_JAVA)
 		snprintf(l->library, sizeof(l->library), "Java client " KAFKA_DEFS_VERSION);
 	else
 		snprintf(l->library, sizeof(l->library), "%s", l->ops->library());
 }
 
-static int find_client(struct lint *l, const char *wish, struct err *e)
-{
-	enum lint_scope java_scope, other_scope;
-	const char *java = telling(l, LINT_JAVA, &java_scope);
-	const char *other = telling(l, LINT_LIBRDKAFKA, &other_scope);
+#define IS_LIBRDKAFKA (1u << LINT_LIBRDKAFKA)
+#define IS_JAVA (1u << LINT_JAVA)
+#define IS_RABBITMQ (1u << LINT_RABBITMQ_C)
 
-	if (wish) {
-		set_client(l, strcmp(wish, "java") == 0 ? LINT_JAVA : LINT_LIBRDKAFKA);
-		snprintf(l->because, sizeof(l->because), "--client");
+/* Do the names contradict each other in who it is: of the one clients or of the others? */
+static int check_whose(const struct lint *l, unsigned one, const char *ones, unsigned other,
+	const char *others, struct err *e)
+{
+	const char *from[2] = {"", ""};
+	const char *name[2] = {telling(l, one, &from[0]), telling(l, other, &from[1])};
+
+	if (!name[0] || !name[1])
 		return 0;
+	err_set(e, ERR_USAGE, "'%s' (%s) is %s, '%s' (%s) %s", name[0], from[0], ones, name[1],
+		from[1], others);
+	return err_hint(e, "say whose settings these are: --client librdkafka, java or rabbitmq-c");
+}
+
+/* By the names in the files and options. */
+static int find_by_names(struct lint *l, struct err *e)
+{
+	static const enum lint_client among[] = {LINT_JAVA, LINT_LIBRDKAFKA, LINT_RABBITMQ_C};
+	const char *name = NULL, *from = NULL;
+	int r = check_whose(l, IS_LIBRDKAFKA | IS_JAVA, "Kafka's", IS_RABBITMQ, "RabbitMQ's", e);
+
+	if (r == 0)
+		r = check_whose(l, IS_JAVA, "Java's", IS_LIBRDKAFKA, "librdkafka's", e);
+	set_client(l, LINT_LIBRDKAFKA);
+	for (size_t i = 0; !name && i < sizeof(among) / sizeof(among[0]); i++) {
+		name = telling(l, 1u << among[i], &from);
+		if (name)
+			set_client(l, among[i]);
 	}
-	if (java && other) {
-		err_set(e, ERR_USAGE, "'%s' (%s) is Java's, '%s' (%s) librdkafka's", java,
-			props_get(l->from[java_scope], java), other,
-			props_get(l->from[other_scope], other));
-		return err_hint(e, "say whose settings these are: --client librdkafka or java");
-	}
-	set_client(l, java ? LINT_JAVA : LINT_LIBRDKAFKA);
-	if (java || other)
-		snprintf(l->because, sizeof(l->because), "only it knows %s (%s)",
-			java ? java : other,
-			java ? props_get(l->from[java_scope], java)
-			     : props_get(l->from[other_scope], other));
+	if (name)
+		snprintf(l->because, sizeof(l->because), "only it knows %s (%s)", name, from);
 	else
 		snprintf(l->because, sizeof(l->because),
 			"assumed: no property tells; --client says which");
+	return r;
+}
+
+/* Only RabbitMQ has what these options say. */
+static const char *option_of_rabbitmq(const struct lint_input *in)
+{
+	return in->policy.n      ? "--policy"
+	       : in->no_policy   ? "--no-policy"
+	       : in->republishes ? "--republish-unknown"
+				 : NULL;
+}
+
+static int check_client(const struct lint *l, const struct lint_input *in, struct err *e)
+{
+	bool rabbitmq = l->client == LINT_RABBITMQ_C;
+	const char *option = option_of_rabbitmq(in);
+
+	if (in->scheme && rabbitmq != (strcmp(in->scheme, "amqp") == 0))
+		return err_set(e, ERR_USAGE, "%s is no client for %s:// (%s)", l->library,
+			in->scheme, l->because);
+	if (option && !rabbitmq)
+		return err_set(e, ERR_USAGE, "%s: only RabbitMQ has that, and this is %s", option,
+			l->library);
+	if (in->no_policy && in->policy.n)
+		return err_set(e, ERR_USAGE, "--no-policy contradicts --policy");
 	return 0;
+}
+
+static int find_client(struct lint *l, const struct lint_input *in, struct err *e)
+{
+	const char *option = option_of_rabbitmq(in);
+	int r = 0;
+
+	for (int c = 0; in->client && c < LINT_CLIENTS; c++)
+		if (strcmp(in->client, lint_client_text((enum lint_client)c)) == 0)
+			set_client(l, (enum lint_client)c);
+	if (in->client) {
+		snprintf(l->because, sizeof(l->because), "--client");
+	} else if ((in->scheme && strcmp(in->scheme, "amqp") == 0) || (!in->scheme && option)) {
+		set_client(l, LINT_RABBITMQ_C);
+		snprintf(l->because, sizeof(l->because), "the client of %s",
+			in->scheme ? "amqp://" : option);
+	} else {
+		r = find_by_names(l, e);
+	}
+	return r ? r : check_client(l, in, e);
+}
+
+static struct props **all_props(struct lint *l, size_t i)
+{
+	struct props **const at[] = {&l->notes, &l->unseen, &l->told, &l->told_from,
+		&l->broker_told, &l->broker_from, &l->policy_told};
+
+	return i < sizeof(at) / sizeof(at[0]) ? at[i] : NULL;
+}
+
+static int make_props(struct lint *l, struct err *e)
+{
+	bool ok = true;
+
+	for (size_t i = 0; all_props(l, i); i++)
+		ok &= (*all_props(l, i) = props_new()) != NULL;
+	for (int i = 0; i < LINT_SCOPES; i++) {
+		ok &= (l->given[i] = props_new()) != NULL;
+		ok &= (l->from[i] = props_new()) != NULL;
+	}
+	return ok ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
 int lint_read(const struct lint_input *in, struct lint *l, struct err *e)
 {
-	int r = 0;
+	int r;
 
 	memset(l, 0, sizeof(*l));
-	l->ops = broker_find("kafka");
-	l->notes = props_new();
-	l->told = props_new();
-	l->told_from = props_new();
-	l->broker_told = props_new();
-	l->broker_from = props_new();
-	for (int i = 0; i < LINT_SCOPES; i++) {
-		l->given[i] = props_new();
-		l->from[i] = props_new();
-		if (!l->given[i] || !l->from[i])
-			r = ERR_NOMEM;
-	}
-	if (r || !l->notes || !l->told || !l->told_from || !l->broker_told || !l->broker_from)
-		return err_set(e, ERR_NOMEM, "out of memory");
 	l->replication = in->replication;
+	l->no_policy = in->no_policy;
+	l->republishes = in->republishes;
 	l->facts.consumer = in->consumer_config != NULL;
-	r = read_all(l, in, e);
+	r = make_props(l, e);
 	if (r == 0)
-		r = find_client(l, in->client, e);
+		r = read_all(l, in, e);
+	if (r == 0)
+		r = find_client(l, in, e);
 	for (int i = 0; r == 0 && i < LINT_SCOPES; i++)
 		r = check_names(l, (enum lint_scope)i, in->allow_unknown, e);
+	if (r == 0 && l->client == LINT_RABBITMQ_C)
+		return lint_rabbitmq_check(l, e);
 	/* librdkafka checks its own */
 	for (int i = l->client == LINT_JAVA ? 0 : LINT_TOPIC; r == 0 && i < LINT_SCOPES; i++)
 		r = check_values(l, (enum lint_scope)i, e);
@@ -320,11 +421,8 @@ void lint_release(struct lint *l)
 		props_free(l->given[i]);
 		props_free(l->from[i]);
 	}
-	props_free(l->notes);
-	props_free(l->told);
-	props_free(l->told_from);
-	props_free(l->broker_told);
-	props_free(l->broker_from);
+	for (size_t i = 0; all_props(l, i); i++)
+		props_free(*all_props(l, i));
 	memset(l, 0, sizeof(*l));
 }
 
@@ -520,8 +618,14 @@ static void topic_facts(struct lint *l)
 
 int lint_settle(struct lint *l, struct err *e)
 {
-	int r = l->client == LINT_JAVA ? lint_client_java(l, e) : lint_client_librdkafka(l, e);
+	int r;
 
+	if (l->client == LINT_RABBITMQ_C)
+		return lint_rabbitmq_settle(l, e);
+	r = l->client == LINT_JAVA ? lint_client_java(l, e) : lint_client_librdkafka(l, e);
+	if (r == 0 && !l->facts.consumer)
+		r = props_set(l->unseen, lint_scope_text(LINT_CONSUMER),
+			"not looked at: --consumer-config", e);
 	if (r)
 		return r;
 	settle_replication(l);
@@ -668,6 +772,8 @@ int lint_ask(struct lint *l, const struct destination *d, struct err *e)
 	struct broker_topic topic;
 	int r;
 
+	if (l->client == LINT_RABBITMQ_C)
+		return lint_rabbitmq_ask(l, d, e);
 	if (!(d->ops->caps & BROKER_CAP_SETTINGS))
 		return err_set(
 			e, ERR_USAGE, "the settings of %s:// cannot be asked for", d->ops->scheme);

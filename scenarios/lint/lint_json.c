@@ -15,6 +15,8 @@ static void settings(const struct lint *l, struct buf *b)
 	for (int scope = 0; scope < LINT_SCOPES; scope++) {
 		bool first = true;
 
+		if (scope == LINT_POLICY && l->client != LINT_RABBITMQ_C)
+			continue;
 		buf_printf(b, "%s\n  ", scope ? "," : "");
 		buf_json_str(b, lint_scope_text((enum lint_scope)scope));
 		buf_str_add(b, ": {");
@@ -69,7 +71,7 @@ static void prediction(const struct lint_view *v, const struct lint_prediction *
 static void safe(const struct lint_view *v, struct buf *b)
 {
 	size_t n;
-	const struct lint_scenario *s = lint_scenarios(&n);
+	const struct lint_scenario *s = lint_scenarios(v->l->client, &n);
 	bool first = true;
 
 	buf_str_add(b, " \"safe\": [");
@@ -88,7 +90,7 @@ void lint_json(const struct lint_view *v, struct buf *b)
 	const struct lint *l = v->l;
 
 	buf_str_add(b, "{\"format\": \"mqaudit-lint/1\", ");
-	pair(b, "client", l->client == LINT_JAVA ? "java" : "librdkafka");
+	pair(b, "client", lint_client_text(l->client));
 	buf_str_add(b, ", ");
 	pair(b, "library", l->library);
 	buf_str_add(b, ", ");
@@ -105,7 +107,12 @@ void lint_json(const struct lint_view *v, struct buf *b)
 	}
 	buf_str_add(b, "],\n");
 	safe(v, b);
-	buf_str_add(b, " \"notes\": [");
+	buf_str_add(b, " \"not_looked_at\": {");
+	for (size_t i = 0; i < props_count(l->unseen); i++) {
+		buf_str_add(b, i ? ", " : "");
+		pair(b, props_name(l->unseen, i), props_value(l->unseen, i));
+	}
+	buf_str_add(b, "},\n \"notes\": [");
 	for (size_t i = 0; i < props_count(l->notes); i++) {
 		buf_str_add(b, i ? ", " : "");
 		buf_json_str(b, props_value(l->notes, i));

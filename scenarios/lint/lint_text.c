@@ -302,7 +302,7 @@ static void shown(const struct lint_view *v, const struct out *o)
 static void safe(const struct lint_view *v, const struct out *o)
 {
 	size_t n, kept = 0;
-	const struct lint_scenario *s = lint_scenarios(&n);
+	const struct lint_scenario *s = lint_scenarios(v->l->client, &n);
 	struct buf b;
 
 	buf_init(&b, 65536);
@@ -317,6 +317,12 @@ static void safe(const struct lint_view *v, const struct out *o)
 }
 
 /* ---- settings and what to do ----------------------------------------------------------------- */
+
+static const char *scope_label(const struct lint *l, enum lint_scope scope)
+{
+	return l->client == LINT_RABBITMQ_C && scope == LINT_TOPIC ? "queue"
+								   : lint_scope_text(scope);
+}
 
 static void settings(const struct lint *l, const struct out *o)
 {
@@ -334,13 +340,15 @@ static void settings(const struct lint *l, const struct out *o)
 		if (strcmp(value, "9223372036854775807") == 0)
 			value = "never";
 		snprintf(text, sizeof(text), "%s=%s", s->name, value);
-		fprintf(o->to, "  %-9s %-46s %s", lint_scope_text(s->scope), text,
+		fprintf(o->to, "  %-9s %-46s %s", scope_label(l, s->scope), text,
 			s->given ? "" : paint(o, DIM));
 		wrap(o, 59, s->from);
 		fputs(s->given ? "" : paint(o, PLAIN), o->to);
 	}
-	if (!l->facts.consumer)
-		fputs("  consumer  not looked at: --consumer-config\n", o->to);
+	for (size_t i = 0; i < props_count(l->unseen); i++) {
+		fprintf(o->to, "  %-9s ", props_name(l->unseen, i));
+		wrap(o, 12, props_value(l->unseen, i));
+	}
 }
 
 struct fix_list {

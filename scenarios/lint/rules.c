@@ -412,12 +412,6 @@ static const struct lint_scenario scenarios[] = {
 
 /* ---- the table of rules ---------------------------------------------------------------------- */
 
-struct rule {
-	const char *scenario; /* or the id of one without a script */
-	const struct lint_way *way;
-	enum lint_chance at_most; /* what the scenario shows of it at most */
-};
-
 #define MAYBE LINT_SOMETIMES
 #define SURE LINT_ALWAYS
 
@@ -428,7 +422,7 @@ struct rule {
 		scenario, &refused, MAYBE                                                          \
 	}
 
-static const struct rule rules[] = {
+static const struct lint_rule rules[] = {
 	{"response-lost", &twice_soon, SURE},
 	{"response-lost", &disorder_soon, MAYBE},
 	{"response-lost", &lost_unanswered, MAYBE},
@@ -545,24 +539,41 @@ static const struct rule rules[] = {
 	{"", &refused_too_few, SURE},
 };
 
-const struct lint_scenario *lint_scenarios(size_t *ret_n)
+_Static_assert(sizeof(rules) / sizeof(rules[0]) <= LINT_PREDICTIONS_MAX, "room for all");
+
+const struct lint_book lint_book_kafka = {
+	scenarios, N_SCENARIOS, rules, sizeof(rules) / sizeof(rules[0])};
+
+/* ---- any book -------------------------------------------------------------------------------- */
+
+const struct lint_book *lint_book_of(enum lint_client client)
 {
-	*ret_n = N_SCENARIOS;
-	return scenarios;
+	return client == LINT_RABBITMQ_C ? &lint_book_rabbitmq : &lint_book_kafka;
+}
+
+const struct lint_scenario *lint_scenarios(enum lint_client client, size_t *ret_n)
+{
+	const struct lint_book *book = lint_book_of(client);
+
+	*ret_n = book->n_scenarios;
+	return book->scenario;
 }
 
 /* By name, or by the id of one without a script. */
-static const struct lint_scenario *scenario_of(const char *name)
+static const struct lint_scenario *scenario_of(const struct lint_book *book, const char *name)
 {
-	for (size_t i = 0; i < N_SCENARIOS; i++)
-		if (strcmp(*scenarios[i].name ? scenarios[i].name : scenarios[i].id, name) == 0)
-			return &scenarios[i];
+	for (size_t i = 0; i < book->n_scenarios; i++) {
+		const struct lint_scenario *s = &book->scenario[i];
+
+		if (strcmp(*s->name ? s->name : s->id, name) == 0)
+			return s;
+	}
 	return NULL;
 }
 
-const struct lint_scenario *lint_scenario_find(const char *name)
+const struct lint_scenario *lint_scenario_find(enum lint_client client, const char *name)
 {
-	const struct lint_scenario *s = *name ? scenario_of(name) : NULL;
+	const struct lint_scenario *s = *name ? scenario_of(lint_book_of(client), name) : NULL;
 
 	return s && *s->name ? s : NULL;
 }
@@ -570,12 +581,13 @@ const struct lint_scenario *lint_scenario_find(const char *name)
 size_t lint_predict(const struct lint_facts *f, const char *scenario,
 	struct lint_prediction ret[LINT_PREDICTIONS_MAX])
 {
+	const struct lint_book *book = lint_book_of(f->client);
 	size_t n = 0;
 
-	_Static_assert(sizeof(rules) / sizeof(rules[0]) <= LINT_PREDICTIONS_MAX, "room for all");
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		const struct rule *rule = &rules[i];
-		const struct lint_scenario *s = scenario_of(rule->scenario);
+	BUG_ON(book->n_rules > LINT_PREDICTIONS_MAX);
+	for (size_t i = 0; i < book->n_rules; i++) {
+		const struct lint_rule *rule = &book->rule[i];
+		const struct lint_scenario *s = scenario_of(book, rule->scenario);
 		enum lint_chance chance;
 
 		BUG_ON(!s);

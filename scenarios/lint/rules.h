@@ -12,7 +12,8 @@
  * Nothing here reads, asks or prints.
  */
 
-enum lint_client { LINT_LIBRDKAFKA, LINT_JAVA };
+enum lint_client { LINT_LIBRDKAFKA, LINT_JAVA, LINT_RABBITMQ_C };
+#define LINT_CLIENTS 3
 
 enum lint_known { LINT_NO, LINT_YES, LINT_UNKNOWN };
 
@@ -21,7 +22,41 @@ enum lint_reset { LINT_RESET_EARLIEST, LINT_RESET_LATEST, LINT_RESET_NONE };
 #define LINT_ACKS_ALL (-1)
 #define LINT_FOREVER INT64_MAX
 
-/* What the rules look at: the effective settings, as far as they matter. */
+enum lint_queue { LINT_CLASSIC, LINT_QUORUM, LINT_STREAM };
+
+enum lint_partitions { LINT_IGNORE, LINT_AUTOHEAL, LINT_PAUSE_MINORITY, LINT_PARTITIONS_UNKNOWN };
+
+/* What RabbitMQ's rules look at, arguments and policies of the queue taken together. */
+struct lint_queue_facts {
+	/* publisher */
+	bool confirms;
+	bool mandatory;
+	bool persistent;
+	bool listens;     /* to the notice that the broker blocks publishers */
+	bool republishes; /* what nobody confirmed */
+	/* queue */
+	enum lint_queue type;
+	int version; /* of a classic queue */
+	bool durable;
+	int members;        /* nodes that hold a quorum queue or stream */
+	int64_t max_length; /* messages; LINT_FOREVER: no limit, here and below */
+	int64_t max_bytes;
+	bool rejects; /* what comes above them, and keeps the oldest */
+	int64_t ttl_ms, expires_ms;
+	int64_t delivery_limit;
+	bool max_age;             /* of a stream */
+	bool dead_letters;        /* what is removed goes to an exchange */
+	bool dead_letters_surely; /* ... and stays until that has it */
+	enum lint_known policies; /* LINT_UNKNOWN: there may be some that nobody told of */
+	enum lint_known mirrored;
+	bool sync_automatic; /* new mirrors get what was there before */
+	bool promote_synced; /* ... and only who has it leads after a failure */
+	/* cluster */
+	enum lint_partitions partitions;
+	int nodes;
+};
+
+/* What the rules look at: the effective settings, as far as they matter. Kafka's, but for queue. */
 struct lint_facts {
 	enum lint_client client;
 	/* producer */
@@ -50,6 +85,7 @@ struct lint_facts {
 	bool sees_truncation; /* the client compares leader epochs */
 	bool read_uncommitted;
 	enum lint_reset reset;
+	struct lint_queue_facts queue; /* RabbitMQ's */
 };
 
 /* Does the scenario show it in every run, or can it happen there? */
@@ -81,11 +117,32 @@ struct lint_prediction {
 
 #define LINT_PREDICTIONS_MAX 256
 
-/* The scenarios that the rules know, and how many: constants. */
-const struct lint_scenario *lint_scenarios(size_t *ret_n);
+/* A rule: what a scenario shows of a way, at most. */
+struct lint_rule {
+	const char *scenario; /* or the id of one without a script */
+	const struct lint_way *way;
+	enum lint_chance at_most;
+};
+
+/* All that is known of one broker: constants. */
+struct lint_book {
+	const struct lint_scenario *scenario;
+	size_t n_scenarios;
+	const struct lint_rule *rule;
+	size_t n_rules; /* at most LINT_PREDICTIONS_MAX */
+};
+
+extern const struct lint_book lint_book_kafka;    /* rules.c */
+extern const struct lint_book lint_book_rabbitmq; /* rules_rabbitmq.c */
+
+/* The book for a client's broker. */
+const struct lint_book *lint_book_of(enum lint_client client);
+
+/* The scenarios that the rules for a client's broker know, and how many: constants. */
+const struct lint_scenario *lint_scenarios(enum lint_client client, size_t *ret_n);
 
 /* One of them by name, or NULL. */
-const struct lint_scenario *lint_scenario_find(const char *name);
+const struct lint_scenario *lint_scenario_find(enum lint_client client, const char *name);
 
 /*
  * What is to be found in a scenario, or with NULL in any, with these settings: fills at most

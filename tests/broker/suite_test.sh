@@ -23,11 +23,9 @@ is "each of the suite's names was run" "$(jq -r '[.scenarios[].name] | unique | 
 	"$(sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$top/scenarios/suites/$broker-$suite.list" | sort)"
 ok "a bad twin was caught in it" test "$(jq '[.scenarios[].twins[] | select(.role == "bad")] | length' "$results/suite.json")" -gt "${BAD:-5}"
 
-if [ "$broker" = kafka ]; then # lint knows no other yet
-	python3 "$top/tests/broker/tools/lint_suite.py" "$mq" "$results/suite.json" >"$work/lint.txt"
-	is "lint predicts what was found" $? 0
-	sed 's/^/# /' "$work/lint.txt"
-fi
+python3 "$top/tests/broker/tools/lint_suite.py" "$mq" "$results/suite.json" >"$work/lint.txt"
+is "lint predicts what was found" $? 0
+sed 's/^/# /' "$work/lint.txt"
 
 is "nothing is left of the lab" "$("$mq" lab status 2>&1 | grep -c "'$lab'") $(ip netns | grep -c -- "-$lab-")" "0 0"
 done_testing

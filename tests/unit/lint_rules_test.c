@@ -385,7 +385,7 @@ static void every_scenario_has_a_rule_and_every_way_its_words(void **state)
 	struct lint_facts f = with_acks(1);
 	struct lint_prediction p[LINT_PREDICTIONS_MAX];
 	size_t n, n_scenarios;
-	const struct lint_scenario *s = lint_scenarios(&n_scenarios);
+	const struct lint_scenario *s = lint_scenarios(LINT_LIBRDKAFKA, &n_scenarios);
 
 	(void)state;
 	f.consumer = f.transactional = f.read_uncommitted = f.unclean = f.compact = true;
@@ -404,11 +404,11 @@ static void every_scenario_has_a_rule_and_every_way_its_words(void **state)
 			found |= p[k].scenario == &s[i];
 		if (!found)
 			fail_msg("no rule for %s", s[i].name);
-		assert_true(!*s[i].name || lint_scenario_find(s[i].name) == &s[i]);
+		assert_true(!*s[i].name || lint_scenario_find(LINT_LIBRDKAFKA, s[i].name) == &s[i]);
 	}
-	assert_null(lint_scenario_find("nonsense"));
-	assert_null(lint_scenario_find(""));
-	assert_null(lint_scenario_find("K-15"));
+	assert_null(lint_scenario_find(LINT_LIBRDKAFKA, "nonsense"));
+	assert_null(lint_scenario_find(LINT_LIBRDKAFKA, ""));
+	assert_null(lint_scenario_find(LINT_LIBRDKAFKA, "K-15"));
 }
 
 int main(void)

@@ -15,12 +15,20 @@ mqaudit, path = sys.argv[1:]
 with open(path, encoding="utf-8") as f:
     suite = json.load(f)
 assert suite["format"] == "mqaudit-suite/1", suite["format"]
+broker = suite.get("broker", "kafka")
+client = {"kafka": "librdkafka", "rabbitmq": "rabbitmq-c"}[broker]
+# what these do hangs on policies, of which a suite may tell nothing
+BY_POLICY = {"mirror-promoted", "partition-ignore", "partition-autoheal", "partition-pause-minority"}
 
 
 def lint(scenario, twin):
     """What lint says of the twin's settings, or why it refuses them."""
     # the lab's nodes may have settings that are nobody's to set in production
-    command = [mqaudit, "lint", "--format", "json", "--client", "librdkafka", "--allow-unknown"]
+    command = [mqaudit, "lint", "--format", "json", "--client", client, "--allow-unknown"]
+    if ((twin.get("settings") or {}).get("probe") or {}).get("republish-unknown") == "true":
+        command += ["--republish-unknown"]
+    for name, value in policies(twin).items():
+        command += ["--policy", f"{name}={value}"]
     # the probe's --transaction brings an id of its own
     own = ((twin.get("settings") or {}).get("client") or {}).get("transactional.id")
     for name, value in {**({"transactional.id": own} if own else {}), **twin.get("producer", {})}.items():
@@ -35,10 +43,15 @@ def lint(scenario, twin):
     return json.loads(done.stdout)
 
 
+def policies(twin):
+    """What the suite, or the run's report in it, says of the queue's policies."""
+    return twin.get("policy") or (twin.get("settings") or {}).get("policy") or {}
+
+
 def known():
     """The scenarios that lint has rules for."""
     # with a consumer, even one without settings: otherwise nothing is said of its scenarios
-    command = [mqaudit, "lint", "--format", "json", "--consumer-config", "/dev/null"]
+    command = [mqaudit, "lint", "--format", "json", "--client", client, "--consumer-config", "/dev/null"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = json.loads(done.stdout)
     return {p["scenario"] for p in said["predictions"]} | set(said["safe"])
@@ -54,6 +67,9 @@ for scenario in suite["scenarios"]:
             continue
         if twin.get("verdict") not in ("PASS", "FAIL") or "producer" not in twin:
             print(f"skip  {where}: {twin.get('verdict')}")
+            continue
+        if scenario["name"] in BY_POLICY and not policies(twin):
+            print(f"skip  {where}: its policies are not told")
             continue
         said = lint(scenario, twin)
         here = [p for p in said["predictions"] if p["scenario"] == scenario["name"]]
