@@ -702,6 +702,13 @@ static int judge_dead(struct bench *b, struct err *e)
 	return r;
 }
 
+static int turn_lost(struct bench *b, enum finding_kind to)
+{
+	int r = findings_turn(b->out, FINDING_LOST, STAGE_BROKER, to, STAGE_BROKER);
+
+	return r ? r : findings_turn(b->out, FINDING_LOST, STAGE_PRODUCE, to, STAGE_BROKER);
+}
+
 /*
  * What the nodes counted names nobody: it tells only where it is exact and accounts for all that is missing, with
  * nothing in doubt.
@@ -711,7 +718,6 @@ static int judge_counts(struct bench *b)
 	uint64_t missing = findings_count(b->out, FINDING_LOST, STAGE_BROKER) +
 			   findings_count(b->out, FINDING_LOST, STAGE_PRODUCE);
 	bool in_doubt = false;
-	int r;
 
 	for (int g = 0; g < STAGE_N; g++)
 		in_doubt |= findings_count(b->out, FINDING_UNACKNOWLEDGED, (enum stage)g) ||
@@ -719,13 +725,20 @@ static int judge_counts(struct bench *b)
 			    findings_count(b->out, FINDING_PENDING, (enum stage)g);
 	for (size_t i = 0; i < b->n_lanes; i++)
 		in_doubt |= strcmp(b->lane[i].state, "complete") != 0;
-	if (!b->plan->queue[RUN_SOURCE] || !b->plan->complete || !b->plan->counts_exact ||
-		in_doubt || missing == 0 || b->plan->removed != missing || b->plan->unroutable)
+	if (!b->plan->counts_exact || in_doubt || missing == 0 || b->plan->removed != missing ||
+		b->plan->unroutable)
 		return 0;
-	r = findings_turn(b->out, FINDING_LOST, STAGE_BROKER, FINDING_EXPIRED, STAGE_BROKER);
-	return r ? r
-		 : findings_turn(
-			   b->out, FINDING_LOST, STAGE_PRODUCE, FINDING_EXPIRED, STAGE_BROKER);
+	return turn_lost(b, FINDING_EXPIRED);
+}
+
+/* What nobody can have any more: with the queue all of it went. */
+static int judge_removals(struct bench *b)
+{
+	if (!b->plan->queue[RUN_SOURCE] || !b->plan->complete)
+		return 0;
+	if (b->plan->gone)
+		return turn_lost(b, b->plan->expired ? FINDING_EXPIRED : FINDING_UNREAD);
+	return judge_counts(b);
 }
 
 /* ---- findings -------------------------------------------------------------------------------- */
@@ -1229,7 +1242,7 @@ static int judge_all(struct bench *b, struct err *e)
 			r = judge_relay(b, &b->lane[i], e);
 	}
 	if (r == 0)
-		r = judge_counts(b);
+		r = judge_removals(b);
 	if (r && e->code != r)
 		err_set(e, r, "cannot judge in memory: %s", err_code_text(r));
 	return r;

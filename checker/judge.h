@@ -55,6 +55,7 @@ struct judge_plan {
 	/* of a queue: what the nodes counted, if that is exact (struct removed_facts) */
 	bool counts_exact;
 	uint64_t removed, unroutable;
+	bool gone, expired; /* the queue is not there any more; removed by its setting for that */
 };
 
 /* Judge. *ret is the caller's. Returns 0, or as pg.h, or ERR_NOMEM, ERR_LIMIT. */

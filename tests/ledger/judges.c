@@ -930,7 +930,9 @@ static int judge(struct test *t, uint32_t judgement, const struct removed_facts 
 		.queue = {t->queue[0], t->queue[1]},
 		.counts_exact = facts->exact,
 		.removed = facts->removed,
-		.unroutable = facts->unroutable};
+		.unroutable = facts->unroutable,
+		.gone = facts->gone[0] != '\0',
+		.expired = strcmp(facts->gone, "expires") == 0};
 	struct findings *sql = findings_new(), *memory = NULL;
 	struct judged_sums sums;
 	struct tally want = {.counted = counted};
@@ -972,7 +974,10 @@ static int judge_counted(struct test *t, const struct judged_sums *before, struc
 		.removed = missing + chance(t, 20),
 		.unroutable = chance(t, 10),
 		.how = "maxlen",
-		.excluded = chance(t, 50) ? "no limit" : ""};
+		.excluded = chance(t, 50) ? "no limit" : "",
+		.gone = chance(t, 70)   ? ""
+			: chance(t, 50) ? "expires"
+					: "deleted"};
 	bool told = facts.exact && facts.removed == missing && !facts.unroutable && t->complete;
 	struct judged_sums sums;
 	uint32_t judgement;
@@ -981,6 +986,8 @@ static int judge_counted(struct test *t, const struct judged_sums *before, struc
 	for (int g = 0; g < STAGE_N; g++)
 		told &= !before->count[FINDING_UNACKNOWLEDGED][g] &&
 			!before->count[FINDING_UNREAD][g] && !before->count[FINDING_PENDING][g];
+	if (facts.gone[0])
+		told = strcmp(facts.gone, "expires") == 0 && t->complete;
 	if (r == 0 && t->relayed)
 		r = note_fences(t, judgement, e);
 	if (r == 0)
@@ -990,7 +997,7 @@ static int judge_counted(struct test *t, const struct judged_sums *before, struc
 
 static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *e)
 {
-	struct removed_facts none = {.how = "", .excluded = ""};
+	struct removed_facts none = {.how = "", .excluded = "", .gone = ""};
 	struct judged_sums sums;
 	uint32_t judgement;
 	int r;

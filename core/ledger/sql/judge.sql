@@ -509,6 +509,13 @@ begin
 	where kind = 'lost' and stage in ('broker', 'produce');
 	v_doubtful := exists (select from j_find where kind in ('unacknowledged', 'unread', 'pending'))
 	              or exists (select from j_lane where journal_state <> 'complete');
+	if coalesce(p_removal.gone, '') <> '' then
+		update j_find set kind = case p_removal.gone when 'expires' then 'expired' else 'unread' end, stage = 'broker',
+		       why = case p_removal.gone when 'expires' then 'the queue is gone: nobody used it for longer than x-expires'
+		             else 'the queue is gone (404), with what was in it' end
+		where kind = 'lost' and stage in ('broker', 'produce');
+		return;
+	end if;
 	if coalesce(p_removal.exact, false) and not v_doubtful and v_missing > 0 then
 		if p_removal.removed = v_missing and p_removal.unroutable = 0 then
 			update j_find set kind = 'expired', stage = 'broker',

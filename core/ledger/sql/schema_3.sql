@@ -39,7 +39,9 @@ create table mqaudit.removal (
 	unroutable int8 not null default 0,
 	how        text not null default '',
 	excluded   text not null default '',
+	gone       text not null default '' check (gone in ('', 'expires', 'deleted')),
 	primary key (run_id, judgement)
 );
 comment on table mqaudit.removal is
 	'what a judgement knew of removals from the queue: counts of all nodes, where they are exact; what excludes a policy';
+comment on column mqaudit.removal.gone is 'why the queue is not there any more, with all that was in it';
