@@ -10,6 +10,7 @@
 
 #include "checker/judge.h"
 #include "checker/places.h"
+#include "checker/policy.h"
 #include "checker/witness.h"
 #include "core/clock.h"
 #include "core/envelope.h"
@@ -63,11 +64,14 @@ struct check {
 	int64_t orphaned_ns; /* when the `run` that started us was found gone; 0: it is not */
 	bool ledger_away;
 	bool fenced;
-	uint64_t fence_number; /* of the last fence that was read */
-	bool behind;           /* all that is behind the relay was read */
-	bool queue[2];         /* by run_side: reading takes away */
-	const char *drain;     /* of a queue: live, end or never */
-	uint64_t strangers;    /* consumers of the queue that were not ours, at most */
+	uint64_t fence_number;     /* of the last fence that was read */
+	bool behind;               /* all that is behind the relay was read */
+	bool queue[2];             /* by run_side: reading takes away */
+	bool gone;                 /* the source's queue is not there any more */
+	struct policy *policy;     /* of the source's queue; else NULL */
+	struct policy_facts facts; /* what it came to */
+	const char *drain;         /* of a queue: live, end or never */
+	uint64_t strangers;        /* consumers of the queue that were not ours, at most */
 	int64_t next_strangers_ns;
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
@@ -284,6 +288,26 @@ static int target_starts(struct check *c, struct err *e)
 	return c->start[RUN_TARGET] ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+/* It is not there: was it a queue when the run began? Then it went with all that was in it. e says what is missing. */
+static int recall_queue(struct check *c, struct err *e)
+{
+	static const char *const names[] = {"reads"}, *const values[] = {"queue"};
+	struct err missing = *e;
+	char type[32] = "";
+	int r = run_get_setting(
+		c->ledger, c->run.id, "topic", "x-queue-type", type, sizeof(type), e);
+
+	if (r)
+		return r;
+	if (!type[0] || strcmp(type, "stream") == 0) {
+		*e = missing;
+		return missing.code;
+	}
+	c->queue[RUN_SOURCE] = c->gone = true;
+	return run_put_settings(
+		c->ledger, c->run.id, run_side_text(RUN_SOURCE), names, values, 1, e);
+}
+
 /* What is on a side: a log, or a queue, from which reading takes away? */
 static int look_at_kind(struct check *c, enum run_side side, struct err *e)
 {
@@ -296,6 +320,8 @@ static int look_at_kind(struct check *c, enum run_side side, struct err *e)
 	if (!(d->ops->caps & BROKER_CAP_QUEUE))
 		return 0;
 	r = d->ops->topic(&d->config, &topic, e);
+	if (r == ERR_NOTFOUND && side == RUN_SOURCE)
+		return recall_queue(c, e);
 	if (r)
 		return r;
 	c->queue[side] = topic.caps & BROKER_CAP_QUEUE;
@@ -355,6 +381,7 @@ static int start_witness(struct check *c, enum witness_index i, struct err *e)
 		.source = c->source_name,
 		.record_messages = strcmp(c->o->record, "messages") == 0,
 		.queue = c->queue[side],
+		.gone = c->gone && side == RUN_SOURCE,
 	};
 
 	return witness_start(&plan, &c->witness[i], e);
@@ -363,7 +390,7 @@ static int start_witness(struct check *c, enum witness_index i, struct err *e)
 /* How this checker differs from one without options. */
 static int put_settings(struct check *c, struct err *e)
 {
-	const char *names[3], *values[3];
+	const char *names[4], *values[4];
 	char text[UNITS_LEN];
 	size_t n = 0;
 
@@ -375,6 +402,10 @@ static int put_settings(struct check *c, struct err *e)
 	if (strcmp(c->o->record, "ranges") != 0) {
 		names[n] = "record";
 		values[n++] = c->o->record;
+	}
+	if (c->o->dead_letter_queue) {
+		names[n] = "dead-letter-queue";
+		values[n++] = c->o->dead_letter_queue;
 	}
 	if (c->o->no_policy) {
 		names[n] = "no-policy";
@@ -422,6 +453,23 @@ static int choose_drain(struct check *c, struct err *e)
 	return r;
 }
 
+static int start_policy(struct check *c, struct err *e)
+{
+	struct policy_plan plan = {
+		.source = &c->source,
+		.ledger = c->ledger,
+		.run_id = c->run.id,
+		.dead_letter_queue = c->o->dead_letter_queue,
+		.no_policy = c->o->no_policy,
+		.no_fence = c->o->no_fence,
+		.settle_ns = c->o->settle_ns,
+		.timeout_ns = c->o->fence_timeout_ns,
+	};
+
+	c->policy = policy_new(&plan);
+	return c->policy ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+}
+
 static int prepare(struct check *c, const char *url, struct err *e)
 {
 	char host[64] = "";
@@ -438,6 +486,8 @@ static int prepare(struct check *c, const char *url, struct err *e)
 		r = put_settings(c, e);
 	if (r == 0)
 		r = choose_drain(c, e);
+	if (r == 0 && c->queue[RUN_SOURCE])
+		r = start_policy(c, e);
 	return r ? r : start_readers(c, false, e);
 }
 
@@ -484,6 +534,7 @@ static int look_for_failures(struct check *c, struct err *e)
 			*e = st.failure;
 			return e->code;
 		}
+		c->gone |= i == W_SOURCE && st.gone;
 	}
 	return 0;
 }
@@ -497,6 +548,8 @@ static int tend(struct check *c, struct err *e)
 
 	show(c);
 	look_for_strangers(c);
+	if (c->policy && !c->judgement)
+		policy_look(c->policy);
 	if (r == 0 && now >= c->next_look_ns) {
 		UNTIL_ANSWERED(c, r,
 			judged_provisional(
@@ -718,7 +771,9 @@ static int wait_until_quiet(struct check *c, enum run_side side, int64_t deadlin
 	int r = 0;
 
 	while (r == 0 && c->queue[side] && clock_ns() < deadline_ns && !stop_asked()) {
-		if (d->ops->queue_look(&d->config, &ready, &consumers, &ignored) == 0 && ready == 0)
+		int looked = d->ops->queue_look(&d->config, &ready, &consumers, &ignored);
+
+		if ((looked == 0 && ready == 0) || looked == ERR_NOTFOUND)
 			break;
 		r = tend(c, e);
 		clock_sleep_ns(TICK_NS);
@@ -776,6 +831,10 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	r = wait_until_quiet(c, RUN_SOURCE, deadline_ns, e);
 	if (r == 0)
 		r = write_fences(c, number, deadline_ns, e);
+	if (r == ERR_NOTFOUND && c->queue[RUN_SOURCE]) {
+		c->gone = true;
+		return 0;
+	}
 	if (is_undecided(r)) {
 		add_reason(c, "the fence was not acknowledged: %s. %s", e->msg,
 			r == ERR_DENIED
@@ -1213,7 +1272,10 @@ static int reach_the_end(struct check *c, bool *ret_complete, struct err *e)
 				sizeof(shared), e));
 	if (r)
 		return r;
-	if (c->o->no_fence || strcmp(shared, "true") == 0) {
+	if (c->gone) {
+		/* nothing more comes, and nothing can be asked */
+		ok = true;
+	} else if (c->o->no_fence || strcmp(shared, "true") == 0) {
 		r = read_to_end(c, &ok, e);
 		number = 0;
 	} else {
@@ -1229,7 +1291,8 @@ static int reach_the_end(struct check *c, bool *ret_complete, struct err *e)
 			r = nodes_answer(c, 0, &answers, e);
 		}
 		c->fenced = ok;
-		if (r == 0 && ok)
+		ok |= r == 0 && c->gone;
+		if (r == 0 && ok && !c->gone)
 			r = wait_for_stable(c, number, e);
 	}
 	about_relay = c->n_reasons;
@@ -1278,6 +1341,11 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 		.target = c->has_target ? witness_tracker(c->witness[W_TARGET]) : NULL,
 		.relay_bounded = c->o->relay_lag_ns != 0,
 		.queue = {c->queue[RUN_SOURCE], c->queue[RUN_TARGET]},
+		.counts_exact = c->facts.exact,
+		.removed = c->facts.removed,
+		.unroutable = c->facts.unroutable,
+		.gone = c->facts.gone,
+		.expired = c->facts.expired,
 	};
 	struct findings *sql = findings_new(), *memory = NULL;
 	char policy[100], text[600];
@@ -1338,12 +1406,12 @@ static uint64_t untold_losses(struct check *c, const struct judged_sums *s)
 			"%llu messages are not there, and %llu other consumers took from the queue: who "
 			"has them cannot be told",
 			(unsigned long long)n, (unsigned long long)c->strangers);
-	if (!c->o->no_policy)
+	if (!c->facts.excluded[0])
 		add_reason(c,
 			"%llu messages are not there, and it cannot be told whether a policy removed them "
-			"(TTL, length or delivery limit, a purge): if there is none, say --no-policy",
-			(unsigned long long)n);
-	return c->strangers || !c->o->no_policy ? n : 0;
+			"(TTL, length or delivery limit): %s",
+			(unsigned long long)n, c->facts.doubt);
+	return c->strangers || !c->facts.excluded[0] ? n : 0;
 }
 
 static enum verdict decide(struct check *c, const struct judged_sums *s, const struct promise *p)
@@ -1365,7 +1433,12 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, const s
 		if (k == FINDING_PENDING)
 			pending = n;
 	}
-	if (unread)
+	if (unread && c->gone)
+		add_reason(c,
+			"the queue is gone, and %llu messages with it: who deleted it cannot be told, nor whether "
+			"they had been there",
+			(unsigned long long)unread);
+	else if (unread)
 		add_reason(c,
 			"%llu messages were removed from the log before they were read; longer retention, "
 			"or a checker that keeps up, would tell",
@@ -1427,6 +1500,27 @@ static int find_places(struct check *c, struct err *e)
 	return r;
 }
 
+/* What took messages from the queue but we: the last that is asked of the broker. */
+static int conclude_policy(struct check *c, bool complete, struct err *e)
+{
+	struct policy_end end = {.judgement = c->judgement,
+		.nonce = c->nonce,
+		.gone = c->gone,
+		.complete = complete};
+	struct witness_state st;
+	int r = 0;
+
+	if (!c->policy)
+		return 0;
+	c->phase = "policies";
+	c->next_show_ns = 0;
+	show(c);
+	witness_state(c->witness[W_SOURCE], &st);
+	end.undisturbed = st.disconnects == 0;
+	UNTIL_ANSWERED(c, r, policy_conclude(c->policy, &end, &c->facts, e));
+	return r;
+}
+
 static int conclude(struct check *c, bool complete, enum verdict *ret, struct err *e)
 {
 	struct judged_sums sums;
@@ -1470,6 +1564,10 @@ static int start_drain(struct check *c, struct err *e)
 	int r = start_readers(c, true, e);
 
 	c->phase = "drain";
+	if (r == ERR_NOTFOUND && c->queue[RUN_SOURCE] && !c->gone) {
+		c->gone = true;
+		r = start_readers(c, true, e);
+	}
 	while (is_undecided(r) && clock_ns() < deadline_ns && !stop_asked()) {
 		show(c);
 		clock_sleep_ns(4 * TICK_NS);
@@ -1499,6 +1597,8 @@ static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 		complete = false;
 	}
 	if (r == 0)
+		r = conclude_policy(c, complete, e);
+	if (r == 0)
 		r = conclude(c, complete, ret, e);
 	return r;
 }
@@ -1509,6 +1609,7 @@ static void release(struct check *c)
 		witness_free(c->witness[i]);
 	for (size_t i = 0; i < c->n_reasons; i++)
 		free(c->reason[i]);
+	policy_free(c->policy);
 	free(c->start[RUN_SOURCE]);
 	free(c->start[RUN_TARGET]);
 	destination_release(&c->source);

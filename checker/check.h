@@ -19,6 +19,7 @@ struct check_opts {
 	int64_t relay_lag_ns;
 	const char *
 		drain; /* of queues: live, end or never; "": live, if the run found or made it empty */
+	const char *dead_letter_queue; /* the queue's; NULL: as its settings tell */
 	bool no_policy;     /* declared: nothing removes messages from the queue but consumers */
 	const char *record; /* ranges or messages */
 	uint64_t status_fd; /* hidden: 0: none */

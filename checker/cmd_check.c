@@ -60,6 +60,13 @@ static const struct opt opts[] = {
 		.help = "Take the queue's messages, which is how they are read: as they come, or when the "
 			"probes have ended. Live without being told if the run found the queue empty and "
 			"without consumers, or made it."},
+	{.name = "dead-letter-queue",
+		.type = OPT_STRING,
+		.arg = "NAME",
+		AT(dead_letter_queue),
+		.help = "Where the queue's policies put what they remove: it is looked through at the end, and all "
+			"of it given back (as redelivered). What is there has expired, and what is in neither is "
+			"lost. Found without being told where the queue's settings name it."},
 	{.name = "no-policy",
 		.type = OPT_FLAG,
 		AT(no_policy),

@@ -141,6 +141,46 @@ const struct seqset *findings_seqs(const struct findings *f, enum finding_kind k
 	return e ? e->seqs : NULL;
 }
 
+uint64_t findings_count(const struct findings *f, enum finding_kind kind, enum stage stage)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (f->entry[i].kind == kind && f->entry[i].stage == stage)
+			n += f->entry[i].count;
+	return n;
+}
+
+int findings_turn(struct findings *f, enum finding_kind from, enum stage from_stage,
+	enum finding_kind to, enum stage to_stage)
+{
+	size_t n = f->n; /* what is added meanwhile is none of it */
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct entry was = f->entry[i];
+		struct seqset_iter it = {0};
+		struct seqrange x;
+
+		if (was.kind != from || was.stage != from_stage)
+			continue;
+		while (r == 0 && seqset_next(was.seqs, &it, &x)) {
+			r = findings_add(f, to, to_stage, was.producer_id, was.epoch, was.partition,
+				x.lo, x.hi, was.count);
+			was.count = 0;
+		}
+		seqset_clear(was.seqs);
+		f->entry[i].count = 0;
+	}
+	return r;
+}
+
+/* Nothing is left of it. */
+static bool is_void(const struct entry *e)
+{
+	return e->count == 0 && seqset_count(e->seqs) == 0;
+}
+
 /* The first seq that is in one of the two only. */
 static uint64_t first_difference(const struct seqset *a, const struct seqset *b)
 {
@@ -180,13 +220,16 @@ bool findings_equal(const struct findings *a, const char *a_name, const struct f
 	for (size_t i = 0; i < a->n; i++) {
 		const struct entry *e = &a->entry[i], *other = find(b, e);
 
-		if (other && other->count == e->count && seqset_equal(e->seqs, other->seqs))
+		if (is_void(e) ||
+			(other && other->count == e->count && seqset_equal(e->seqs, other->seqs)))
 			continue;
 		tell(e, other, a_name, b_name, text, len);
 		return false;
 	}
 	for (size_t i = 0; i < b->n; i++) {
-		if (find(a, &b->entry[i]))
+		const struct entry *other = find(a, &b->entry[i]);
+
+		if (is_void(&b->entry[i]) || (other && !is_void(other)))
 			continue;
 		tell(&b->entry[i], NULL, b_name, a_name, text, len);
 		return false;

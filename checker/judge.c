@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/ledger/removed.h"
 #include "core/ledger/run.h"
 #include "core/ledger/witnessed.h"
 
@@ -31,7 +32,15 @@ struct side_lane {
 	struct seqset *below;       /* acked below the log's start, or at no known place */
 	struct seqset *damaged[2];  /* named damage, by run_side */
 	struct sight sight[2];      /* by run_side */
+	struct sight dead; /* in the queue's dead-letter queue, beside what the queue gave */
 	int64_t log_start, run_start;
+};
+
+/* A run of seqs in a dead-letter queue; by lane and attempt. */
+struct dead_run {
+	size_t lane;
+	uint16_t attempt;
+	uint64_t lo, hi;
 };
 
 /* One acked stretch with exact offsets, for the search of offsets that were acked twice. */
@@ -57,6 +66,8 @@ struct bench {
 	struct findings *out;
 	struct relay_fence *fence; /* of source partitions, read behind the relay; by partition */
 	size_t n_fences, cap_fences;
+	struct dead_run *dead;
+	size_t n_dead, cap_dead;
 };
 
 /* ---- lanes ----------------------------------------------------------------------------------- */
@@ -83,7 +94,7 @@ static struct side_lane *lane_of(
 	return NULL;
 }
 
-#define N_SETS 14
+#define N_SETS 17
 
 /* Where a lane's sets are, but for those of outcomes. */
 static void sets_of(struct side_lane *l, struct seqset **ret[N_SETS])
@@ -101,6 +112,9 @@ static void sets_of(struct side_lane *l, struct seqset **ret[N_SETS])
 		ret[n++] = &l->sight[i].reordered;
 		ret[n++] = &l->sight[i].redelivered;
 	}
+	ret[n++] = &l->dead.present;
+	ret[n++] = &l->dead.repeated;
+	ret[n++] = &l->dead.redelivered;
 }
 
 static int new_sets(struct side_lane *l)
@@ -580,19 +594,184 @@ static int take_side(struct bench *b, enum run_side side, struct err *e)
 	return r;
 }
 
+/* ---- dead letters ---------------------------------------------------------------------------- */
+
+static int take_dead(const struct removed_dead *d, void *arg, struct err *e)
+{
+	struct tracker_ident ident = {d->producer_id, d->epoch, d->nonce, d->lane};
+	struct bench *b = arg;
+	struct side_lane *l = lane_of(b, d->producer_id, d->epoch, d->lane);
+	uint64_t bound = bound_of(l, &ident), hi = d->hi < bound ? d->hi : bound;
+
+	if (d->lo > bound)
+		return 0;
+	if (b->n_dead == b->cap_dead) {
+		size_t cap = b->cap_dead ? b->cap_dead * 2 : 64;
+		struct dead_run *more = realloc(b->dead, cap * sizeof(*more));
+
+		if (!more)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		b->dead = more;
+		b->cap_dead = cap;
+	}
+	b->dead[b->n_dead++] = (struct dead_run){(size_t)(l - b->lane), d->attempt, d->lo, hi};
+	return seqset_add(l->dead.present, d->lo, hi, NULL) ? err_set(e, ERR_NOMEM, "out of memory")
+							    : 0;
+}
+
+/* In which attempts the queue gave what is in the dead-letter queue too. */
+static int given_of(struct bench *b, const struct side_lane *l, struct copies *ret, struct err *e)
+{
+	struct witness_key key = key_of(b, RUN_SOURCE);
+	struct tracker_lane t;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && tracker_next_lane(b->plan->source, &at, &t)) {
+		if (lane_of(b, t.ident.producer_id, t.ident.epoch, t.ident.lane) != l ||
+			t.ident.nonce != l->nonce)
+			continue;
+		ret->ident = &t.ident;
+		r = witnessed_rows(b->ledger, &key, t.partition, count_copies, ret, e);
+	}
+	return r;
+}
+
+/* One attempt: the queue gave the same, or another one, or only dead letters are there. `before`: dead, earlier. */
+static int add_dead(struct side_lane *l, const struct dead_run *d, const struct seqset *same,
+	struct seqset *before)
+{
+	struct seqset *mine = seqset_new(), *known = seqset_new(), *again = NULL, *rest = NULL,
+		      *repeated = NULL, *spare = seqset_new();
+	int r = mine && known && spare ? seqset_add(mine, d->lo, d->hi, NULL) : ERR_NOMEM;
+
+	if (r == 0)
+		r = seqset_union(l->sight[RUN_SOURCE].present, before, known);
+	if (r == 0) {
+		again = same ? both(mine, same)
+			     : minus(mine, (const struct seqset *const[]){mine}, 1);
+		rest = again ? minus(mine, (const struct seqset *const[]){again}, 1) : NULL;
+		repeated = rest ? both(rest, known) : NULL;
+		r = repeated ? join(&l->dead.redelivered, again, &spare) : ERR_NOMEM;
+	}
+	if (r == 0)
+		r = join(&l->dead.repeated, repeated, &spare);
+	if (r == 0) {
+		l->dead.extra += seqset_count(repeated);
+		r = seqset_add(before, d->lo, d->hi, NULL);
+	}
+	seqset_free(mine);
+	seqset_free(known);
+	seqset_free(again);
+	seqset_free(rest);
+	seqset_free(repeated);
+	seqset_free(spare);
+	return r;
+}
+
+/* The dead letters of one lane, b->dead[from] to b->dead[to - 1]. */
+static int judge_dead_lane(struct bench *b, size_t from, size_t to, struct err *e)
+{
+	struct side_lane *l = &b->lane[b->dead[from].lane];
+	struct copies given = {.of = l->dead.present, .of_queue = true};
+	struct seqset *before = seqset_new();
+	int r = before ? given_of(b, l, &given, e) : ERR_NOMEM;
+
+	for (size_t i = from; r == 0 && i < to; i++)
+		r = add_dead(l, &b->dead[i],
+			b->dead[i].attempt < given.n_given ? given.given[b->dead[i].attempt] : NULL,
+			before);
+	copies_release(&given);
+	seqset_free(before);
+	return r;
+}
+
+static int judge_dead(struct bench *b, struct err *e)
+{
+	size_t from = 0;
+	int r = 0;
+
+	if (b->plan->queue[RUN_SOURCE])
+		r = removed_each_dead(b->ledger, b->plan->run_id, take_dead, b, e);
+	for (size_t i = 1; r == 0 && i <= b->n_dead; i++) {
+		if (i < b->n_dead && b->dead[i].lane == b->dead[from].lane)
+			continue;
+		r = judge_dead_lane(b, from, i, e);
+		from = i;
+	}
+	return r;
+}
+
+static int turn_lost(struct bench *b, enum finding_kind to)
+{
+	int r = findings_turn(b->out, FINDING_LOST, STAGE_BROKER, to, STAGE_BROKER);
+
+	return r ? r : findings_turn(b->out, FINDING_LOST, STAGE_PRODUCE, to, STAGE_BROKER);
+}
+
+/*
+ * What the nodes counted names nobody: it tells only where it is exact and accounts for all that is missing, with
+ * nothing in doubt.
+ */
+static int judge_counts(struct bench *b)
+{
+	uint64_t missing = findings_count(b->out, FINDING_LOST, STAGE_BROKER) +
+			   findings_count(b->out, FINDING_LOST, STAGE_PRODUCE);
+	bool in_doubt = false;
+
+	for (int g = 0; g < STAGE_N; g++)
+		in_doubt |= findings_count(b->out, FINDING_UNACKNOWLEDGED, (enum stage)g) ||
+			    findings_count(b->out, FINDING_UNREAD, (enum stage)g) ||
+			    findings_count(b->out, FINDING_PENDING, (enum stage)g);
+	for (size_t i = 0; i < b->n_lanes; i++)
+		in_doubt |= strcmp(b->lane[i].state, "complete") != 0;
+	if (!b->plan->counts_exact || in_doubt || missing == 0 || b->plan->removed != missing ||
+		b->plan->unroutable)
+		return 0;
+	return turn_lost(b, FINDING_EXPIRED);
+}
+
+/* What nobody can have any more: with the queue all of it went. */
+static int judge_removals(struct bench *b)
+{
+	if (!b->plan->queue[RUN_SOURCE] || !b->plan->complete)
+		return 0;
+	if (b->plan->gone)
+		return turn_lost(b, b->plan->expired ? FINDING_EXPIRED : FINDING_UNREAD);
+	return judge_counts(b);
+}
+
 /* ---- findings -------------------------------------------------------------------------------- */
+
+/* Not given by the queue, but to its dead-letter queue. */
+static int add_removed(struct bench *b, const struct side_lane *l, enum outcome o)
+{
+	struct seqset *dead = both(l->outcome[o], l->dead.present);
+	struct seqset *removed =
+		dead ? minus(dead,
+			       (const struct seqset *const[]){
+				       l->sight[RUN_SOURCE].present, l->damaged[RUN_SOURCE]},
+			       2)
+		     : NULL;
+	int r = removed ? add_ranges(b, FINDING_EXPIRED, STAGE_BROKER, l, removed) : ERR_NOMEM;
+
+	seqset_free(dead);
+	seqset_free(removed);
+	return r;
+}
 
 static int judge_promised(
 	struct bench *b, struct side_lane *l, enum outcome o, enum stage lost_stage)
 {
-	const struct seqset *there[] = {l->sight[RUN_SOURCE].present, l->damaged[RUN_SOURCE]};
-	struct seqset *absent = minus(l->outcome[o], there, 2);
+	const struct seqset *there[] = {
+		l->sight[RUN_SOURCE].present, l->damaged[RUN_SOURCE], l->dead.present};
+	struct seqset *absent = minus(l->outcome[o], there, 3);
 	const struct seqset *known[] = {l->swept, l->cut, l->twice};
 	struct seqset *expired = absent ? both(absent, l->swept) : NULL;
 	struct seqset *untold = absent ? minus(absent, known, o == OUTCOME_ACKED ? 3 : 2) : NULL;
 	struct seqset *unread = NULL, *lost = NULL, *proved = NULL, *pending = NULL;
 	bool began_later = l->log_start > l->run_start;
-	int r = absent && expired && untold ? 0 : ERR_NOMEM;
+	int r = absent && expired && untold ? add_removed(b, l, o) : ERR_NOMEM;
 
 	if (r == 0) {
 		struct seqset *none = seqset_new();
@@ -655,41 +834,51 @@ static struct seqset *silent_of(const struct side_lane *l)
 	return silent;
 }
 
+/* Told no, and yet it is there, once. */
+static int judge_refused(struct bench *b, const struct side_lane *l)
+{
+	const struct seqset *repeated[] = {l->sight[RUN_SOURCE].repeated, l->dead.repeated};
+	struct seqset *there = seqset_new(), *told_no = NULL, *x = NULL;
+	int r = there ? seqset_union(l->sight[RUN_SOURCE].present, l->dead.present, there)
+		      : ERR_NOMEM;
+
+	if (r == 0) {
+		told_no = both(l->outcome[OUTCOME_REFUSED], there);
+		x = told_no ? minus(told_no, repeated, 2) : NULL;
+		r = x ? add_ranges(b, FINDING_FALSE_REFUSAL, STAGE_PRODUCE, l, x) : ERR_NOMEM;
+	}
+	seqset_free(there);
+	seqset_free(told_no);
+	seqset_free(x);
+	return r;
+}
+
 static int judge_unpromised(struct bench *b, struct side_lane *l)
 {
-	const struct seqset *there[] = {l->sight[RUN_SOURCE].present, l->damaged[RUN_SOURCE]};
+	const struct seqset *there[] = {
+		l->sight[RUN_SOURCE].present, l->damaged[RUN_SOURCE], l->dead.present};
 	enum finding_kind absent_kind =
 		b->plan->complete ? FINDING_UNACKNOWLEDGED : FINDING_PENDING;
 	struct seqset *silent = silent_of(l), *x = NULL;
 	int r = silent ? 0 : ERR_NOMEM;
 
 	if (r == 0) {
-		x = minus(l->outcome[OUTCOME_UNKNOWN], there, 2);
+		x = minus(l->outcome[OUTCOME_UNKNOWN], there, 3);
 		r = x ? add_ranges(b, absent_kind, STAGE_PRODUCE, l, x) : ERR_NOMEM;
 		seqset_free(x);
 	}
 	if (r == 0 && l->ended && strcmp(l->state, "complete") == 0) {
-		x = minus(silent, there, 2);
+		x = minus(silent, there, 3);
 		r = x ? add_ranges(b, absent_kind, STAGE_PRODUCE, l, x) : ERR_NOMEM;
 		seqset_free(x);
 	}
 	if (r == 0) {
-		x = minus(l->outcome[OUTCOME_REFUSED], there, 2);
+		x = minus(l->outcome[OUTCOME_REFUSED], there, 3);
 		r = x ? add_ranges(b, FINDING_REFUSED, STAGE_PRODUCE, l, x) : ERR_NOMEM;
 		seqset_free(x);
 	}
-	if (r == 0) {
-		struct seqset *told_no =
-			both(l->outcome[OUTCOME_REFUSED], l->sight[RUN_SOURCE].present);
-
-		x = told_no ? minus(told_no,
-				      (const struct seqset *const[]){l->sight[RUN_SOURCE].repeated},
-				      1)
-			    : NULL;
-		r = x ? add_ranges(b, FINDING_FALSE_REFUSAL, STAGE_PRODUCE, l, x) : ERR_NOMEM;
-		seqset_free(told_no);
-		seqset_free(x);
-	}
+	if (r == 0)
+		r = judge_refused(b, l);
 	seqset_free(silent);
 	return r;
 }
@@ -710,6 +899,19 @@ static int add_repeats(struct bench *b, enum stage stage, const struct side_lane
 	return r;
 }
 
+/* What was given again, by the queue or to its dead-letter queue, each once. */
+static int add_redelivered(struct bench *b, const struct side_lane *l)
+{
+	struct seqset *again = seqset_new();
+	int r = again ? seqset_union(l->sight[RUN_SOURCE].redelivered, l->dead.redelivered, again)
+		      : ERR_NOMEM;
+
+	if (r == 0)
+		r = add_ranges(b, FINDING_REDELIVERED, STAGE_CONSUME, l, again);
+	seqset_free(again);
+	return r;
+}
+
 static int judge_lane(struct bench *b, struct side_lane *l)
 {
 	int r = judge_promised(b, l, OUTCOME_ACKED, STAGE_BROKER);
@@ -725,8 +927,9 @@ static int judge_lane(struct bench *b, struct side_lane *l)
 		r = add_ranges(
 			b, FINDING_REORDERED, STAGE_PRODUCE, l, l->sight[RUN_SOURCE].reordered);
 	if (r == 0)
-		r = add_ranges(
-			b, FINDING_REDELIVERED, STAGE_CONSUME, l, l->sight[RUN_SOURCE].redelivered);
+		r = add_repeats(b, STAGE_PRODUCE, l, l->dead.repeated, l->dead.extra);
+	if (r == 0)
+		r = add_redelivered(b, l);
 	return r;
 }
 
@@ -1029,6 +1232,8 @@ static int judge_all(struct bench *b, struct err *e)
 		if (r == 0)
 			r = load_damage(b, (enum run_side)side, e);
 	}
+	if (r == 0)
+		r = judge_dead(b, e);
 	if (r == 0 && b->plan->target)
 		find_strays(b);
 	for (size_t i = 0; r == 0 && i < b->n_lanes; i++) {
@@ -1036,6 +1241,8 @@ static int judge_all(struct bench *b, struct err *e)
 		if (r == 0 && b->plan->target)
 			r = judge_relay(b, &b->lane[i], e);
 	}
+	if (r == 0)
+		r = judge_removals(b);
 	if (r && e->code != r)
 		err_set(e, r, "cannot judge in memory: %s", err_code_text(r));
 	return r;
@@ -1059,6 +1266,7 @@ int judge_in_memory(
 	free(b.lane);
 	free(b.stretch);
 	free(b.fence);
+	free(b.dead);
 	if (r) {
 		findings_free(b.out);
 		return r;

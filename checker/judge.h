@@ -27,6 +27,13 @@ MUST_CHECK int findings_add(struct findings *f, enum finding_kind kind, enum sta
 const struct seqset *findings_seqs(const struct findings *f, enum finding_kind kind,
 	enum stage stage, int64_t producer_id, int64_t epoch, int64_t partition);
 
+/* How many messages (or copies) are found to be of a kind at a stage. */
+uint64_t findings_count(const struct findings *f, enum finding_kind kind, enum stage stage);
+
+/* What was found to be of one kind and stage is of another. */
+MUST_CHECK int findings_turn(struct findings *f, enum finding_kind from, enum stage from_stage,
+	enum finding_kind to, enum stage to_stage);
+
 /*
  * Are both the same? If not, `text` gets the first difference in words, with a and b called by name.
  */
@@ -45,6 +52,10 @@ struct judge_plan {
 	struct tracker *target;    /* behind a relay; else NULL */
 	bool behind;               /* all that is behind the relay was read */
 	bool relay_bounded;        /* --relay-lag */
+	/* of a queue: what the nodes counted, if that is exact (struct removed_facts) */
+	bool counts_exact;
+	uint64_t removed, unroutable;
+	bool gone, expired; /* the queue is not there any more; removed by its setting for that */
 };
 
 /* Judge. *ret is the caller's. Returns 0, or as pg.h, or ERR_NOMEM, ERR_LIMIT. */

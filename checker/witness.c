@@ -1055,6 +1055,13 @@ static int take_message(struct witness *w, const struct broker_message *m, int64
 	return 0;
 }
 
+static void set_gone(struct witness *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->state.gone = true;
+	pthread_mutex_unlock(&w->mutex);
+}
+
 static void take_other(struct witness *w, const struct broker_message *m)
 {
 	struct place *p = &w->place[m->partition];
@@ -1077,7 +1084,9 @@ static void take_other(struct witness *w, const struct broker_message *m)
 		snprintf(w->state.trouble, sizeof(w->state.trouble), "partition %d: %s",
 			m->partition, m->text);
 		pthread_mutex_unlock(&w->mutex);
-		if (m->fatal) {
+		if (m->gone && w->plan.queue) {
+			set_gone(w);
+		} else if (m->fatal) {
 			struct err e;
 
 			err_set(&e, ERR_DENIED, "cannot read partition %d: %s", m->partition,
@@ -1319,8 +1328,10 @@ static bool queue_waits(const struct witness *w)
 static void share_totals(struct witness *w)
 {
 	struct tracker_totals totals;
+	struct broker_health h;
 	uint64_t behind = 0;
 
+	w->plan.ops->reader_health(w->reader, &h);
 	tracker_totals(w->tracker, &totals);
 	for (size_t i = 0; i < w->plan.n_partitions; i++) {
 		const struct place *p = &w->place[i];
@@ -1331,6 +1342,7 @@ static void share_totals(struct witness *w)
 	pthread_mutex_lock(&w->mutex);
 	w->state.totals = totals;
 	w->state.behind = behind;
+	w->state.disconnects = h.disconnects;
 	pthread_mutex_unlock(&w->mutex);
 }
 
@@ -1445,7 +1457,8 @@ static int prepare(struct witness *w, struct err *e)
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (w->plan.start[i] >= 0)
 			r = claim(w, (int32_t)i, e);
-	for (size_t i = 0; r == 0 && i < n; i++)
+	w->state.gone = w->plan.gone;
+	for (size_t i = 0; r == 0 && i < n && !w->plan.gone; i++)
 		if (w->place[i].used)
 			r = restart(w, (int32_t)i, e);
 	return r;

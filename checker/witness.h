@@ -35,6 +35,7 @@ struct witness_plan {
 	const char *source;   /* what samples and events say they come from */
 	bool record_messages; /* write a row for each message as well */
 	bool queue;           /* the destination is one (BROKER_CAP_QUEUE) */
+	bool gone;            /* ... and is not there any more: nothing is read */
 };
 
 /*
@@ -56,9 +57,11 @@ struct witness_fence {
 struct witness_state {
 	struct tracker_totals totals;
 	bool ledger_away;
-	bool broker_away; /* the reader gets errors */
-	uint64_t cuts;    /* generations begun by cuts */
-	uint64_t behind;  /* records between the positions and the ends of the log, as last known */
+	bool broker_away;     /* the reader gets errors */
+	bool gone;            /* the queue is not there any more */
+	uint64_t disconnects; /* of the reader */
+	uint64_t cuts;        /* generations begun by cuts */
+	uint64_t behind; /* records between the positions and the ends of the log, as last known */
 	struct err failure; /* code != 0: it has stopped for good */
 	char trouble[256];
 };

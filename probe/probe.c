@@ -11,6 +11,7 @@
 #include "core/envelope.h"
 #include "core/labfile.h"
 #include "core/ledger/produced.h"
+#include "core/ledger/removed.h"
 #include "core/log.h"
 #include "core/paths.h"
 #include "core/rng.h"
@@ -244,6 +245,41 @@ static void collect_u64(struct collected *c, const char *name, uint64_t n)
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
 	collect(c, name, text);
+}
+
+/*
+ * Before the first message: what can take messages from the queue, and what the nodes have counted so far. Where
+ * nobody tells there is nothing to be noted; the judge sees to what that means.
+ */
+static int store_removals(struct probe *p, struct err *e)
+{
+	struct removed_count *count = NULL;
+	struct broker_removals now;
+	struct collected c = {0};
+	struct err why;
+	int r = 0;
+
+	if (p->joins || !(p->topic.caps & BROKER_CAP_QUEUE) || !p->d.ops->removals)
+		return 0;
+	if (p->d.ops->removals(&p->d.config, &now, &why)) {
+		if (p->d.config.management)
+			log_warn("what takes messages from the queue cannot be told: %s", why.msg);
+		return 0;
+	}
+	count = calloc(now.n_counts + 1, sizeof(*count));
+	for (size_t i = 0; count && i < now.n_counts; i++)
+		count[i] = (struct removed_count){now.count[i].node, now.count[i].incarnation,
+			now.count[i].name, now.count[i].count};
+	r = count ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	if (r == 0 && now.all_nodes)
+		r = removed_put_counts(p->ledger, p->run.id, true, count, now.n_counts, e);
+	free(count);
+	collect(&c, "source", now.source);
+	collect(&c, "limits", now.limits);
+	if (now.dead_letter_queue[0])
+		collect(&c, "dead-letter-queue", now.dead_letter_queue);
+	broker_removals_free(&now);
+	return r ? r : store(p, "policy", &c, e);
 }
 
 static int store_settings(struct probe *p, struct err *e)
@@ -740,6 +776,8 @@ static int go(struct probe *p, struct err *e)
 	char host[64] = "";
 	int r = store_settings(p, e);
 
+	if (r == 0)
+		r = store_removals(p, e);
 	gethostname(host, sizeof(host) - 1);
 	snprintf(p->source, sizeof(p->source), "probe on %s (%d)", host, (int)getpid());
 	if (r == 0)

@@ -356,6 +356,41 @@ elect_preferred() { # the first of each partition's replicas becomes its leader,
 		die "preferred leader election: $out"
 	echo "$out"
 }
+# Of RabbitMQ: queues, by its own tools.
+rabbitmqctl() { in_lab rabbitmqctl -q "$@"; }
+declare_queue() { # NAME: a durable classic queue, if it is not there
+	rabbitmqctl eval "rabbit_amqqueue:declare(rabbit_misc:r(<<\"/\">>, queue, <<\"$1\">>), true, false, [], none, <<\"mqaudit\">>), ok." \
+		>/dev/null || die "queue $1 cannot be declared"
+}
+delete_queue() { # TWIN
+	step "deleting the queue of $1"
+	rabbitmqctl delete_queue "$(topic_of "$1")" >/dev/null || die "the queue of $1 cannot be deleted"
+}
+queue_line() { rabbitmqctl list_queues name messages --no-table-headers 2>/dev/null | awk -v name="$(topic_of "$1")" '$1 == name'; } # TWIN
+messages_are() { [ "$(queue_line "$1" | awk '{ print $2 }')" = "$2" ]; }                                      # TWIN N: ready or held
+is_gone() { # TWIN: its queue is not there; the nodes answer, and list others or none
+	local all
+	all=$(rabbitmqctl list_queues name --no-table-headers 2>/dev/null) && ! grep -qx -- "$(topic_of "$1")" <<<"$all"
+}
+# A consumer within the broker takes all messages, acknowledges none, and dies; so often. Prints how many it was given
+# each time.
+give_back() { # TWIN TIMES
+	local out
+	out=$(rabbitmqctl eval "
+		{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"$(topic_of "$1")\">>)),
+		Take = fun Take(C, N) ->
+			case rabbit_queue_type:dequeue(Q, false, self(), integer_to_binary(N), C) of
+				{ok, _, _, D} -> Take(D, N + 1);
+				{empty, _} -> N
+			end end,
+		Round = fun(_) ->
+			Me = self(),
+			{P, M} = spawn_monitor(fun() -> Me ! {took, Take(rabbit_queue_type:init(), 0)} end),
+			receive {'DOWN', M, process, P, _} -> ok end,
+			receive {took, N} -> N end end,
+		lists:flatten(io_lib:format(\"~w\", [lists:map(Round, lists:seq(1, $2))])).") || die "nothing can be taken from $1: $out"
+	tr -d '[]"' <<<"$out" | tr ',' ' '
+}
 active_controller() { # the node that leads the controllers' quorum
 	local id
 	id=$(tool kafka-metadata-quorum describe --status 2>/dev/null | awk '$1 == "LeaderId:" { print $2 }')
@@ -582,11 +617,20 @@ one_round() {
 	! declare -F prove >/dev/null || prove
 	! declare -F afterwards >/dev/null || afterwards
 }
+# The twins' queues: what stays behind with a limit would drop messages, and be counted, in later scenarios.
+clear_away() {
+	local twin
+	[ "$BROKER" != kafka ] || return 0
+	for twin in $(awk '{ print $1 }' "$SCENARIO_FOLDER/twins"); do
+		rabbitmqctl delete_queue "$(topic_of "$twin")" >/dev/null 2>&1 || true # it may have gone by itself
+	done
+}
 scenario() {
 	for ROUND in $(awk '!seen[$3]++ { print $3 }' "$SCENARIO_FOLDER/twins"); do
 		! skip_round || continue
 		[ "$ROUND" = - ] || step "round $ROUND"
 		one_round
 	done
+	clear_away
 	step "done"
 }

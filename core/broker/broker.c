@@ -40,3 +40,10 @@ void broker_topic_free(struct broker_topic *t)
 	free(t->node);
 	memset(t, 0, sizeof(*t));
 }
+
+void broker_removals_free(struct broker_removals *r)
+{
+	free(r->count);
+	r->count = NULL;
+	r->n_counts = 0;
+}

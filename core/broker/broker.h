@@ -55,7 +55,8 @@ struct broker_config {
 	 */
 	const volatile bool *stop;
 	size_t read_ahead; /* bytes that a reader may hold ready, about; 0: the library's default */
-	struct plant *plant; /* faults of the selftest (plant.h); NULL: none, as ever */
+	struct plant *plant;    /* faults of the selftest (plant.h); NULL: none, as ever */
+	const char *management; /* --management: URL of the broker's management API; NULL: none */
 };
 
 /* ---- what a destination is ------------------------------------------------------------------- */
@@ -191,6 +192,7 @@ struct broker_message {
 	int32_t deliveries_before; /* BROKER_CAP_QUEUE: as counted by the broker; -1: not told */
 	int32_t node; /* BROKER_MESSAGE: that it was read from; BROKER_NO_NODE: not known */
 	bool fatal;   /* BROKER_READ_ERROR: reading cannot go on (no permission, no topic, ...) */
+	bool gone;    /* ... because the destination is not there any more */
 	void *handle; /* private */
 };
 
@@ -207,6 +209,48 @@ struct broker_fence {
 	bool acked; /* filled */
 	int64_t offset; /* filled: where it is; BROKER_NO_OFFSET: not acked, or there are no positions */
 };
+
+/* ---- what takes messages from a queue but consumers ------------------------------------------ */
+
+/* One count of one node since it started; of another incarnation it began anew. */
+struct broker_count {
+	char node[128];
+	char incarnation[64];
+	char name
+		[64]; /* "dropped.maxlen", ...: by policy; "unroutable"; others are the broker's own */
+	uint64_t count;
+};
+
+#define BROKER_COUNT_DROPPED "dropped."    /* with the broker's word for the reason behind */
+#define BROKER_COUNT_DEAD "dead-lettered." /* by policy too, but given to a dead-letter exchange */
+#define BROKER_COUNT_UNROUTABLE "unroutable"
+
+/* What the broker's own side says of removals; free with broker_removals_free(). */
+struct broker_removals {
+	char source[16]; /* who told: "lab", "management" */
+	bool gone;       /* the queue is not there */
+	bool expires; /* unused for some time the queue itself is removed, with all that is in it */
+	char limits
+		[400]; /* "message-ttl=500 (policy 'p')": what can take messages from it; "": nothing */
+	char dead_letter_queue[256]; /* where they go then, as far as that can be told; "" */
+	char others[300]; /* queues whose removals are counted together with this one's; "": none */
+	bool all_nodes;   /* every node of the cluster gave its counts */
+	struct broker_count *count;
+	size_t n_counts;
+};
+void broker_removals_free(struct broker_removals *r);
+
+/* A copy in a dead-letter queue. Borrowed, for the time of the call. */
+struct broker_dead_letter {
+	const uint8_t *payload;
+	size_t len;
+	const uint8_t *beside; /* as in struct broker_message */
+	size_t beside_len;
+	const char *reason; /* the broker's word; "": it was not put there from the audited queue */
+};
+
+/* Returns 0, or a code that ends the reading. */
+typedef int broker_dead_fn(void *arg, const struct broker_dead_letter *d);
 
 /* ---- the operations -------------------------------------------------------------------------- */
 
@@ -411,6 +455,25 @@ struct broker_ops {
 	 */
 	int (*queue_look)(const struct broker_config *c, uint64_t *ret_ready,
 		uint64_t *ret_consumers, struct err *e);
+
+	/*
+	 * What but consumers takes messages from the queue: its limits in effect, and what all nodes have counted.
+	 * Told by the nodes of a lab, or by config->management. Blocks up to config->timeout_ns for each node.
+	 * ERR_NOTFOUND: neither is to be had; ERR_BROKER_AWAY, ERR_DENIED, ERR_BROKER, ERR_USAGE. Optional.
+	 */
+	int (*removals)(const struct broker_config *c, struct broker_removals *ret, struct err *e);
+
+	/*
+	 * Look through a dead-letter queue: fn is given all that is in it, and all of it is given back at the end
+	 * (as redelivered, at its old place; a quorum queue counts a delivery). With a fence (its payload) all that
+	 * was there before the fence was seen; the fence is taken out again. Goes on until nothing more came for
+	 * settle_ns. Exclusive: ERR_EXISTS when it has other consumers. *ret_limits (of at least 400 bytes): what
+	 * of its own arguments can take messages from it, "" for nothing. Blocks up to timeout_ns behind the first
+	 * answer. ERR_NOTFOUND (no such queue), ERR_DENIED, ERR_TIMEOUT, ERR_BROKER_AWAY, ERR_BROKER. Optional.
+	 */
+	int (*dead_letters)(const struct broker_config *c, const char *queue,
+		const struct broker_fence *fence, int64_t settle_ns, int64_t timeout_ns,
+		broker_dead_fn *fn, void *arg, char *ret_limits, struct err *e);
 
 	void (*reader_health)(struct broker_reader *r, struct broker_health *ret);
 	void (*reader_close)(struct broker_reader *r);

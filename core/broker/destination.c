@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/paths.h"
 
@@ -90,6 +91,24 @@ static int not_built_in(const struct url *u, struct err *e)
 	return err_hint(e, "it knows %s", all);
 }
 
+static int check_management(const char *url, const struct broker_ops *ops, struct err *e)
+{
+	if (!url)
+		return 0;
+	if (!ops->removals)
+		return err_set(e, ERR_USAGE, "--management: %s has no such thing", ops->scheme);
+	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0) {
+		err_set(e, ERR_USAGE, "--management: it begins with neither http:// nor https://");
+		return err_hint(e, "such as http://broker1:15672");
+	}
+	/* it would be in everybody's process list, and in the messages about it */
+	if (strchr(url, '@')) {
+		err_set(e, ERR_USAGE, "--management: no user and no password there");
+		return err_hint(e, "it is asked as the user of the destination");
+	}
+	return 0;
+}
+
 int destination_open(const char *text, const struct destination_opts *o, struct destination *ret,
 	struct props **warnings, struct err *e)
 {
@@ -113,6 +132,8 @@ int destination_open(const char *text, const struct destination_opts *o, struct 
 			r = not_built_in(&ret->url, e);
 	}
 	if (r == 0)
+		r = check_management(o->management, ret->ops, e);
+	if (r == 0)
 		r = read_properties(o, ret, told, e);
 	ret->config = (struct broker_config){
 		.url = &ret->url,
@@ -120,6 +141,7 @@ int destination_open(const char *text, const struct destination_opts *o, struct 
 		.consumer = ret->consumer,
 		.client_id = "mqaudit",
 		.timeout_ns = o->timeout_ns,
+		.management = o->management,
 	};
 	if (warnings)
 		*warnings = told;

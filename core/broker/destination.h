@@ -17,47 +17,54 @@ struct destination_opts {
 	const char *consumer_config;
 	const char *fence_config;
 	const char *password_file;
-	int64_t timeout_ns; /* --timeout */
+	const char *management; /* --management */
+	int64_t timeout_ns;     /* --timeout */
 };
 
 /* Rows for a command's option table; `member` is its struct destination_opts. */
-#define DESTINATION_OPTS(owner, member)                                                                  \
-	{.name = "property",                                                                             \
-		.letter = 'X',                                                                           \
-		.type = OPT_LIST,                                                                        \
-		.arg = "NAME=VALUE",                                                                     \
-		.offset = offsetof(owner, member.property),                                              \
-		.group = "Broker client",                                                                \
-		.help = "A property of the client library, in its own name (librdkafka; those of a "     \
-			"RabbitMQ client are in the README); NAME=@FILE reads the value from a file, "   \
-			"as secrets must be. Repeatable."},                                              \
-		{.name = "producer-config",                                                              \
-			.type = OPT_STRING,                                                              \
-			.arg = "FILE",                                                                   \
-			.offset = offsetof(owner, member.producer_config),                               \
-			.help = "A properties file for the producer, in librdkafka's or Java's names."}, \
-		{.name = "consumer-config",                                                              \
-			.type = OPT_STRING,                                                              \
-			.arg = "FILE",                                                                   \
-			.offset = offsetof(owner, member.consumer_config),                               \
-			.help = "A properties file for the checker's readers; without it they take "     \
-				"what is needed to connect from --producer-config and -X."},             \
-		{.name = "fence-config",                                                                 \
-			.type = OPT_STRING,                                                              \
-			.arg = "FILE",                                                                   \
-			.offset = offsetof(owner, member.fence_config),                                  \
-			.help = "A properties file for the client that writes the fence, if it needs "   \
-				"other credentials."},                                                   \
-		{.name = "password-file",                                                                \
-			.type = OPT_STRING,                                                              \
-			.arg = "FILE",                                                                   \
-			.offset = offsetof(owner, member.password_file),                                 \
-			.help = "A file whose first line is the password (RabbitMQ; Kafka's "            \
-				"sasl.password)."},                                                      \
-	{                                                                                                \
-		.name = "timeout", .type = OPT_DURATION, .arg = "TIME", .dflt = "15s",                   \
-		.offset = offsetof(owner, member.timeout_ns),                                            \
-		.help = "How long the broker may take to answer a question."                             \
+#define DESTINATION_OPTS(owner, member)                                                                     \
+	{.name = "property",                                                                                \
+		.letter = 'X',                                                                              \
+		.type = OPT_LIST,                                                                           \
+		.arg = "NAME=VALUE",                                                                        \
+		.offset = offsetof(owner, member.property),                                                 \
+		.group = "Broker client",                                                                   \
+		.help = "A property of the client library, in its own name (librdkafka; those of a "        \
+			"RabbitMQ client are in the README); NAME=@FILE reads the value from a file, "      \
+			"as secrets must be. Repeatable."},                                                 \
+		{.name = "producer-config",                                                                 \
+			.type = OPT_STRING,                                                                 \
+			.arg = "FILE",                                                                      \
+			.offset = offsetof(owner, member.producer_config),                                  \
+			.help = "A properties file for the producer, in librdkafka's or Java's names."},    \
+		{.name = "consumer-config",                                                                 \
+			.type = OPT_STRING,                                                                 \
+			.arg = "FILE",                                                                      \
+			.offset = offsetof(owner, member.consumer_config),                                  \
+			.help = "A properties file for the checker's readers; without it they take "        \
+				"what is needed to connect from --producer-config and -X."},                \
+		{.name = "fence-config",                                                                    \
+			.type = OPT_STRING,                                                                 \
+			.arg = "FILE",                                                                      \
+			.offset = offsetof(owner, member.fence_config),                                     \
+			.help = "A properties file for the client that writes the fence, if it needs "      \
+				"other credentials."},                                                      \
+		{.name = "password-file",                                                                   \
+			.type = OPT_STRING,                                                                 \
+			.arg = "FILE",                                                                      \
+			.offset = offsetof(owner, member.password_file),                                    \
+			.help = "A file whose first line is the password (RabbitMQ; Kafka's "               \
+				"sasl.password)."},                                                         \
+		{.name = "management",                                                                      \
+			.type = OPT_STRING,                                                                 \
+			.arg = "URL",                                                                       \
+			.offset = offsetof(owner, member.management),                                       \
+			.help = "RabbitMQ's management API (http://host:15672): tells which policies take " \
+				"messages from a queue, and what they took. As the same user."},            \
+	{                                                                                                   \
+		.name = "timeout", .type = OPT_DURATION, .arg = "TIME", .dflt = "15s",                      \
+		.offset = offsetof(owner, member.timeout_ns),                                               \
+		.help = "How long the broker may take to answer a question."                                \
 	}
 
 struct destination {

@@ -148,6 +148,14 @@ int rabbitmq_node_answers(
 int rabbitmq_queue_look(
 	const struct broker_config *c, uint64_t *ret_ready, uint64_t *ret_consumers, struct err *e);
 
+/* ---- rabbitmq_removals.c ---- */
+int rabbitmq_removals(const struct broker_config *c, struct broker_removals *ret, struct err *e);
+
+/* ---- rabbitmq_dead.c ---- */
+int rabbitmq_dead_letters(const struct broker_config *c, const char *queue,
+	const struct broker_fence *fence, int64_t settle_ns, int64_t timeout_ns, broker_dead_fn *fn,
+	void *arg, char *ret_limits, struct err *e);
+
 /* ---- rabbitmq_producer.c ---- */
 int rabbitmq_producer_open(
 	const struct broker_config *c, struct broker_producer **ret, struct err *e);

@@ -61,6 +61,39 @@ static bool is_text(const amqp_field_value_t *v)
 	return v->kind == AMQP_FIELD_KIND_UTF8 || v->kind == AMQP_FIELD_KIND_BYTES;
 }
 
+static const amqp_field_value_t *member(const amqp_table_t *table, const char *name)
+{
+	for (int i = 0; i < table->num_entries; i++)
+		if (is_key(&table->entries[i], name))
+			return &table->entries[i].value;
+	return NULL;
+}
+
+static bool is_bytes(const amqp_field_value_t *v, const char *text)
+{
+	return v && is_text(v) && v->value.bytes.len == strlen(text) &&
+	       memcmp(v->value.bytes.bytes, text, v->value.bytes.len) == 0;
+}
+
+/* Header x-death: a table for each queue and reason, the latest first (RabbitMQ 3.10.8). */
+static void take_death(const struct rabbitmq_lane *lane, const amqp_field_value_t *deaths,
+	struct rabbitmq_delivery *d)
+{
+	if (!lane->dead_of || deaths->kind != AMQP_FIELD_KIND_ARRAY)
+		return;
+	for (int i = 0; i < deaths->value.array.num_entries && !d->death[0]; i++) {
+		const amqp_field_value_t *one = &deaths->value.array.entries[i], *reason;
+
+		if (one->kind != AMQP_FIELD_KIND_TABLE ||
+			!is_bytes(member(&one->value.table, "queue"), lane->dead_of))
+			continue;
+		reason = member(&one->value.table, "reason");
+		if (reason && is_text(reason))
+			snprintf(d->death, sizeof(d->death), "%.*s", (int)reason->value.bytes.len,
+				(const char *)reason->value.bytes.bytes);
+	}
+}
+
 /* Copy what is read later: the library's memory is good for this frame only. */
 static int take_header(struct rabbitmq_lane *lane, const amqp_frame_t *frame, struct err *e)
 {
@@ -80,6 +113,8 @@ static int take_header(struct rabbitmq_lane *lane, const amqp_frame_t *frame, st
 			d->delivery_count = whole_number(&entry->value);
 		else if (is_key(entry, ENVELOPE_HEADER_NAME) && is_text(&entry->value))
 			beside = entry->value.value.bytes;
+		else if (is_key(entry, "x-death"))
+			take_death(lane, &entry->value, d);
 	}
 	if (p->_flags & AMQP_BASIC_TIMESTAMP_FLAG && p->timestamp < INT64_MAX / 1000)
 		d->stamp_ms = (int64_t)p->timestamp * 1000;

@@ -21,9 +21,12 @@ struct rabbitmq_delivery {
 	int64_t stamp_ms;       /* 0: none */
 	int64_t stream_offset;  /* -1: none */
 	int64_t delivery_count; /* -1: none */
+	char death[24]; /* of lane->dead_of: why it was dead-lettered last; "": it was not */
 };
 
 struct rabbitmq_lane {
+	const char
+		*dead_of; /* note why messages were dead-lettered from this queue; NULL: do not */
 	struct rabbitmq_conn conn;
 	amqp_channel_t channel; /* what comes on others is dropped */
 	bool begun;             /* a method came, its content is coming */

@@ -389,6 +389,7 @@ static size_t tell_error(struct broker_reader *rd, struct broker_message *ret, c
 		.text = rd->health.last_error,
 		.node = BROKER_NO_NODE,
 		.fatal = e->code == ERR_NOTFOUND || e->code == ERR_DENIED,
+		.gone = e->code == ERR_NOTFOUND,
 	};
 	return 1;
 }

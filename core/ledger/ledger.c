@@ -58,7 +58,7 @@ static int read_meta(struct pg *pg, const char *name, char *ret, size_t len, str
 }
 
 /* The schema as it was first, and what each version after it changed: step v - 1 makes version v. */
-static const char *const steps[] = {SQL_SCHEMA, SQL_SCHEMA_2};
+static const char *const steps[] = {SQL_SCHEMA, SQL_SCHEMA_2, SQL_SCHEMA_3};
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == LEDGER_SCHEMA_VERSION, "one step a version");
 
 static int take_steps(struct pg *pg, const char *version, struct err *e)
@@ -96,6 +96,8 @@ static int migrate_locked(struct pg *pg, const char *hash, struct err *e)
 	if (r == 0)
 		r = pg_exec(pg, SQL_JUDGE_RELAY, PG_TIMEOUT, e);
 	if (r == 0)
+		r = pg_exec(pg, SQL_JUDGE_REMOVALS, PG_TIMEOUT, e);
+	if (r == 0)
 		r = pg_exec(pg, SQL_JUDGE, PG_TIMEOUT, e);
 	if (r == 0)
 		r = pg_exec(pg, SQL_VIEWS, PG_TIMEOUT, e);
@@ -132,7 +134,8 @@ static int check_schema(struct ledger *l, struct err *e)
 		(unsigned long long)(text_hash(SQL_FUNCTIONS) ^ text_hash(SQL_VIEWS) * 3 ^
 				     text_hash(SQL_JUDGE) * 5 ^ text_hash(SQL_JUDGE_RELAY) * 7 ^
 				     text_hash(SQL_JUDGE_STORE) * 11 ^
-				     text_hash(SQL_JUDGE_PLACES) * 13));
+				     text_hash(SQL_JUDGE_PLACES) * 13 ^
+				     text_hash(SQL_JUDGE_REMOVALS) * 17));
 	r = read_meta(l->pg, "schema_version", version, sizeof(version), e);
 	if (r == 0)
 		r = read_meta(l->pg, "functions", functions, sizeof(functions), e);

@@ -18,7 +18,7 @@
 struct ledger;
 
 /* The schema that this program writes and reads. */
-#define LEDGER_SCHEMA_VERSION 2
+#define LEDGER_SCHEMA_VERSION 3
 
 /*
  * Connect to `url` (NULL: $MQAUDIT_LEDGER, else the embedded server, which is made and started when

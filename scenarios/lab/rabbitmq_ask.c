@@ -13,13 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/broker/erlang.h"
 #include "core/clock.h"
 #include "core/proc.h"
 #include "scenarios/lab/lab_process.h"
 #include "scenarios/lab/rabbitmq_node.h"
 
 #define CHILD_SLACK_NS (5 * NS_PER_S)
-#define EVAL_SLACK_NS (5 * NS_PER_S)
 #define METHOD_FRAME 1
 
 /* --- greeting, in the child: nothing but system calls */
@@ -145,45 +145,19 @@ int rabbitmq_greet(const struct labfile *file, const bool *ask, int64_t timeout_
 
 /* --- Erlang */
 
-/* "{ok, "..."}", or "{ok, []}" for the empty string. */
-static int read_value(const char *answer, char *ret, size_t len, struct err *e)
-{
-	const char *begin = strstr(answer, "{ok, \""), *end;
-
-	*ret = '\0';
-	if (strncmp(answer, "{ok, []}", 8) == 0)
-		return 0;
-	end = begin ? strchr(begin + 6, '"') : NULL;
-	if (!end)
-		return err_set(e, ERR_BROKER_AWAY, "it answers '%.200s'", answer);
-	if ((size_t)(end - begin - 6) >= len)
-		return err_set(e, ERR_LIMIT, "its answer is too long");
-	snprintf(ret, len, "%.*s", (int)(end - begin - 6), begin + 6);
-	return 0;
-}
-
 int rabbitmq_eval(const struct labfile *file, const struct labfile_node *node,
 	const char *expressions, int64_t timeout_ns, char *ret, size_t len, struct err *e)
 {
-	char folder[PATHS_MAX], home[PATHS_MAX + 16], name[160], seconds[24];
-	/* the cookie comes from its home: on the command line everybody could read it */
-	const char *argv[] = {
-		"env", home, "erl_call", "-r", "-name", name, "-timeout", seconds, "-e", NULL};
+	char folder[PATHS_MAX], home[PATHS_MAX + 16], name[160];
+	struct proc_spec where = PROC_SPEC_INIT;
 	struct err why = {0};
-	struct buf out;
-	int r;
+	int r = lab_enter(node->netns, &where, &why);
 
 	rabbitmq_folder(file, folder, sizeof(folder));
-	snprintf(home, sizeof(home), "HOME=%s/home", folder);
+	snprintf(home, sizeof(home), "%s/home", folder);
 	snprintf(name, sizeof(name), "rabbit@%s", node->address);
-	snprintf(seconds, sizeof(seconds), "%lld",
-		(long long)((timeout_ns + NS_PER_S - 1) / NS_PER_S));
-	buf_init(&out, 1 << 20);
-	r = lab_run_inside(node->netns, argv, expressions, timeout_ns + EVAL_SLACK_NS, &out, &why);
-	if (r == ERR_IO)
-		r = ERR_BROKER_AWAY;
 	if (r == 0)
-		r = read_value(buf_str(&out), ret, len, &why);
-	buf_release(&out);
+		r = erlang_eval(&where, home, name, expressions, timeout_ns, ret, len, &why);
+	lab_leave(&where);
 	return r ? err_set(e, r, "ask %s: %s", node->name, why.msg) : 0;
 }

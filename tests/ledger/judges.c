@@ -19,6 +19,7 @@
 #include "core/clock.h"
 #include "core/ledger/judged.h"
 #include "core/ledger/produced.h"
+#include "core/ledger/removed.h"
 #include "core/ledger/run.h"
 #include "core/ledger/witnessed.h"
 #include "core/log.h"
@@ -54,12 +55,17 @@ struct lane {
 	uint64_t n;
 	enum outcome outcome[MAX_SEQ + 1];
 	int64_t offset[MAX_SEQ + 1];
+	unsigned dead[MAX_SEQ +
+		      6]; /* in the dead-letter queue: bit of each attempt; above n: phantoms */
 };
 
 /* What is counted here, message by message; and of how much all cases were made. */
 struct tally {
 	uint64_t phantom[2], duplicated[2], redelivered[2], relay_lost, relay_pending;
 	uint64_t aborted, foreign, corrupted;
+	uint64_t dead_expired,
+		dead_redelivered; /* messages; the latter also those that a queue gave again */
+	uint64_t counted;         /* expired by the nodes' counts */
 	uint64_t placed, between; /* positions of findings */
 };
 
@@ -81,7 +87,8 @@ struct test {
 		[PARTS]; /* partition behind the relay where a fence came out; -1: nowhere */
 	bool transactional, relayed, bounded, complete, behind;
 	bool queue
-		[2]; /* reading takes away: the same attempt again is given again, no other copy */
+		[2];  /* reading takes away: the same attempt again is given again, no other copy */
+	bool certain; /* all is acked */
 	bool eventful; /* cuts, sweeps, retention, journals that are not complete: no third judge */
 	int64_t start[PARTS];
 	struct event event[2][PARTS];
@@ -154,7 +161,7 @@ static void draw_lane(struct test *t, struct lane *l, unsigned faults)
 			{OUTCOME_NONE, 100, 50}};
 		size_t i = 0;
 
-		while (!chance(t, row[i].percent))
+		while (!t->certain && !chance(t, row[i].percent))
 			i++;
 		l->outcome[seq] = row[i].outcome;
 		l->offset[seq] = -1;
@@ -166,6 +173,18 @@ static void draw_lane(struct test *t, struct lane *l, unsigned faults)
 					.aborted = t->transactional && chance(t, 15),
 					.order = seq * 10 + l->ident.producer_id},
 				faults);
+	}
+}
+
+/* What went to the dead-letter queue: of what the queue gave too, of what it did not, and of what nobody sent. */
+static void draw_dead(struct test *t)
+{
+	for (size_t i = 0; t->queue[0] && i < LANES; i++) {
+		struct lane *l = &t->lane[i];
+
+		for (uint64_t seq = 1; seq <= l->n + 5; seq++)
+			if (chance(t, l->dead[0] ? 30 : 5))
+				l->dead[seq] = 1u + (unsigned)rng_below(&t->rng, 7);
 	}
 }
 
@@ -204,7 +223,8 @@ static void draw_others(struct test *t, int side)
 /* Where messages were acked: where their first copy is; or anywhere, if there is none. */
 static void draw_offsets(struct test *t)
 {
-	for (size_t i = 0; i < LANES; i++) {
+	/* a queue's acks name no place */
+	for (size_t i = 0; !t->queue[0] && i < LANES; i++) {
 		struct lane *l = &t->lane[i];
 		const struct plog *p = &t->log[0][l->ident.lane];
 
@@ -263,7 +283,9 @@ static void draw_case(struct test *t)
 		*l = (struct lane){.ident = {i / PARTS + 1, t->epoch[i / PARTS], 7, i % PARTS},
 			.n = rng_below(&t->rng, MAX_SEQ + 1)};
 		draw_lane(t, l, faults);
+		l->dead[0] = chance(t, 30);
 	}
+	draw_dead(t);
 	draw_phantoms(t, 0);
 	draw_others(t, 0);
 	for (uint32_t p = 0; p < PARTS; p++) {
@@ -606,6 +628,34 @@ static int note_queues(struct test *t, struct err *e)
 	return r;
 }
 
+/* As they are found: each attempt for itself, in no order; a second look finds them again. */
+static int note_dead(struct test *t, struct err *e)
+{
+	static const char *const reasons[] = {"expired", "maxlen", "rejected"};
+	struct removed_dead dead[LANES * (MAX_SEQ + 6) * 3];
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; t->queue[0] && i < LANES; i++) {
+		const struct tracker_ident *d = &t->lane[i].ident;
+
+		for (uint64_t seq = t->lane[i].n + 5; seq > 0; seq--)
+			for (unsigned k = 0; k < 3; k++)
+				if (t->lane[i].dead[seq] & 1u << k)
+					dead[n++] = (struct removed_dead){d->producer_id, d->epoch,
+						chance(t, 2) ? 8 : 7, d->lane, (uint16_t)k, seq,
+						seq, "dead", reasons[rng_below(&t->rng, 3)]};
+		/* with the nonce of another start it is a phantom, and no copy */
+		for (size_t m = 0; m < n; m++)
+			if (dead[m].nonce == 8 && dead[m].producer_id == d->producer_id &&
+				dead[m].epoch == d->epoch && dead[m].lane == d->lane)
+				t->lane[i].dead[dead[m].lo] &= ~(1u << dead[m].attempt);
+	}
+	for (int look = 0; r == 0 && n && look < 2; look++)
+		r = removed_put_dead(t->l, t->run.id, dead, n, e);
+	return r;
+}
+
 /* ---- the third judge ------------------------------------------------------------------------- */
 
 static const struct lane *lane_of(const struct test *t, const struct record *r, bool with_nonce)
@@ -637,11 +687,12 @@ static bool counts(const struct record *r)
  * often a queue gave one again.
  */
 static uint64_t copies(const struct test *t, int side, const struct lane *l, uint64_t seq,
-	bool *ret_damaged, uint64_t *ret_again)
+	bool *ret_damaged, uint64_t *ret_again, unsigned *ret_attempts)
 {
 	bool given[MAX_RECORDS] = {false}; /* by attempt */
 	uint64_t n = 0;
 
+	*ret_attempts = 0;
 	*ret_damaged = false;
 	*ret_again = 0;
 	for (uint32_t p = 0; p < PARTS; p++) {
@@ -654,6 +705,7 @@ static uint64_t copies(const struct test *t, int side, const struct lane *l, uin
 				*ret_again += t->queue[side] && given[r->attempt];
 				n += !t->queue[side] || !given[r->attempt];
 				given[r->attempt] = true;
+				*ret_attempts |= 1u << r->attempt;
 			}
 			*ret_damaged |= r->damage == PAYLOAD && lane_of(t, r, false) == l;
 		}
@@ -714,6 +766,19 @@ static void count_records(const struct test *t, struct tally *ret)
 	}
 }
 
+/* What the dead-letter queue adds to a message of which the queue gave these attempts. */
+static void count_dead(const struct lane *l, uint64_t seq, bool damaged, uint64_t again,
+	unsigned given, struct tally *ret)
+{
+	unsigned dead = l->dead[seq];
+	bool promised = l->outcome[seq] == OUTCOME_ACKED || l->outcome[seq] == OUTCOME_UNCONFIRMED;
+	int more = __builtin_popcount(dead & ~given);
+
+	ret->dead_expired += promised && dead && !given && !damaged;
+	ret->dead_redelivered += again || (dead & given);
+	ret->duplicated[0] += (uint64_t)(given ? more : more ? more - 1 : 0);
+}
+
 static void count_lanes(const struct test *t, struct tally *ret)
 {
 	for (size_t i = 0; i < LANES; i++) {
@@ -723,13 +788,16 @@ static void count_lanes(const struct test *t, struct tally *ret)
 
 		for (uint64_t seq = 1; seq <= l->n; seq++) {
 			bool damaged;
-			uint64_t again, a = copies(t, 0, l, seq, &damaged, &again), b;
+			unsigned given;
+			uint64_t again, a = copies(t, 0, l, seq, &damaged, &again, &given), b;
 
 			ret->redelivered[0] += again;
 			ret->duplicated[0] += a > 1 ? a - 1 : 0;
+			if (t->queue[0])
+				count_dead(l, seq, damaged, again, given, ret);
 			if (!t->relayed)
 				continue;
-			b = copies(t, 1, l, seq, &damaged, &again);
+			b = copies(t, 1, l, seq, &damaged, &again, &given);
 			ret->redelivered[1] += again;
 			ret->duplicated[1] += a < 2 && b > 1 ? b - 1 : 0;
 			if (a && !b && !damaged)
@@ -774,6 +842,15 @@ static int compare_tally(
 		r = differs("redelivered", s->redelivered, want->redelivered[0], e);
 	if (r == 0)
 		r = differs("redelivered behind", s->target_redelivered, want->redelivered[1], e);
+	if (r == 0 && t->queue[0])
+		r = differs("expired", s->count[FINDING_EXPIRED][STAGE_BROKER],
+			want->dead_expired + want->counted, e);
+	if (r == 0 && t->queue[0])
+		r = differs("given again", s->count[FINDING_REDELIVERED][STAGE_CONSUME],
+			want->dead_redelivered, e);
+	t->sum.dead_expired += want->dead_expired;
+	t->sum.dead_redelivered += want->dead_redelivered;
+	t->sum.counted += want->counted;
 	t->sum.redelivered[0] += want->redelivered[0];
 	t->sum.redelivered[1] += want->redelivered[1];
 	t->sum.phantom[0] += want->phantom[0];
@@ -837,7 +914,9 @@ static int take_finding(const struct judged_finding *f, void *arg, struct err *e
 		       : 0;
 }
 
-static int judge(struct test *t, uint32_t judgement, struct err *e)
+/* facts: what the nodes counted; counted: how many are found to have expired by that. */
+static int judge(struct test *t, uint32_t judgement, const struct removed_facts *facts,
+	uint64_t counted, struct judged_sums *ret, struct err *e)
 {
 	struct judge_plan plan = {.run_id = t->run.id,
 		.judgement = judgement,
@@ -848,10 +927,15 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 		.committed = t->tracker[1],
 		.target = t->tracker[2],
 		.relay_bounded = t->bounded,
-		.queue = {t->queue[0], t->queue[1]}};
+		.queue = {t->queue[0], t->queue[1]},
+		.counts_exact = facts->exact,
+		.removed = facts->removed,
+		.unroutable = facts->unroutable,
+		.gone = facts->gone[0] != '\0',
+		.expired = strcmp(facts->gone, "expires") == 0};
 	struct findings *sql = findings_new(), *memory = NULL;
 	struct judged_sums sums;
-	struct tally want = {0};
+	struct tally want = {.counted = counted};
 	char text[600];
 	int r = judged_compute(t->l, t->run.id, judgement, t->complete, t->behind, e);
 
@@ -877,11 +961,44 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 			t->found[k] += sums.count[k][g];
 	findings_free(sql);
 	findings_free(memory);
+	*ret = sums;
 	return r;
+}
+
+/* The nodes' counts: all that is missing, or more, or some of it unroutable; exact or not. */
+static int judge_counted(struct test *t, const struct judged_sums *before, struct err *e)
+{
+	uint64_t missing = before->count[FINDING_LOST][STAGE_BROKER] +
+			   before->count[FINDING_LOST][STAGE_PRODUCE];
+	struct removed_facts facts = {.exact = chance(t, 80),
+		.removed = missing + chance(t, 20),
+		.unroutable = chance(t, 10),
+		.how = "maxlen",
+		.excluded = chance(t, 50) ? "no limit" : "",
+		.gone = chance(t, 70)   ? ""
+			: chance(t, 50) ? "expires"
+					: "deleted"};
+	bool told = facts.exact && facts.removed == missing && !facts.unroutable && t->complete;
+	struct judged_sums sums;
+	uint32_t judgement;
+	int r = judged_begin(t->l, t->run.id, &judgement, e);
+
+	for (int g = 0; g < STAGE_N; g++)
+		told &= !before->count[FINDING_UNACKNOWLEDGED][g] &&
+			!before->count[FINDING_UNREAD][g] && !before->count[FINDING_PENDING][g];
+	if (facts.gone[0])
+		told = strcmp(facts.gone, "expires") == 0 && t->complete;
+	if (r == 0 && t->relayed)
+		r = note_fences(t, judgement, e);
+	if (r == 0)
+		r = removed_put_facts(t->l, t->run.id, judgement, &facts, e);
+	return r ? r : judge(t, judgement, &facts, told ? missing : 0, &sums, e);
 }
 
 static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *e)
 {
+	struct removed_facts none = {.how = "", .excluded = "", .gone = ""};
+	struct judged_sums sums;
 	uint32_t judgement;
 	int r;
 
@@ -893,6 +1010,7 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	t->behind = chance(t, 85);
 	t->queue[0] = !t->transactional && chance(t, 30);
 	t->queue[1] = t->relayed && chance(t, 30);
+	t->certain = t->queue[0] && chance(t, 50);
 	t->eventful = !t->queue[0] && !t->queue[1] && chance(t, 40);
 	r = make_run(t, number, e);
 	if (r)
@@ -914,7 +1032,11 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	if (r == 0)
 		r = note_queues(t, e);
 	if (r == 0)
-		r = judge(t, judgement, e);
+		r = note_dead(t, e);
+	if (r == 0)
+		r = judge(t, judgement, &none, 0, &sums, e);
+	if (r == 0 && t->queue[0])
+		r = judge_counted(t, &sums, e);
 	if (r)
 		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s%s%s", number, t->queue[0] ? ", queue" : "",
 			t->queue[1] ? ", queue behind" : "", t->eventful ? ", eventful" : "",
@@ -950,11 +1072,13 @@ int main(int argc, char **argv)
 	       "\nduplicated %" PRIu64 "\nduplicated_behind %" PRIu64 "\nlost_behind %" PRIu64
 	       "\npending_behind %" PRIu64 "\naborted %" PRIu64 "\nforeign %" PRIu64
 	       "\ncorrupted %" PRIu64 "\nplaced %" PRIu64 "\nbetween %" PRIu64
-	       "\nredelivered %" PRIu64 "\nredelivered_behind %" PRIu64 "\n",
+	       "\nredelivered %" PRIu64 "\nredelivered_behind %" PRIu64 "\ndead_expired %" PRIu64
+	       "\ndead_redelivered %" PRIu64 "\ncounted %" PRIu64 "\n",
 		n, t->sum.phantom[0], t->sum.phantom[1], t->sum.duplicated[0], t->sum.duplicated[1],
 		t->sum.relay_lost, t->sum.relay_pending, t->sum.aborted, t->sum.foreign,
 		t->sum.corrupted, t->sum.placed, t->sum.between, t->sum.redelivered[0],
-		t->sum.redelivered[1]);
+		t->sum.redelivered[1], t->sum.dead_expired, t->sum.dead_redelivered,
+		t->sum.counted);
 	for (int k = 0; k < FINDING_N; k++)
 		if (t->found[k])
 			printf("found_%s %" PRIu64 "\n", finding_text((enum finding_kind)k),

@@ -10,7 +10,7 @@ sql() { psql -qAt -F ' ' "$("$mq" ledger status --format json | jq -r .conninfo)
 
 # ---- from version 1 --------------------------------------------------------------------------------
 "$mq" runs >/dev/null 2>&1
-is "a new ledger has the present version" "$(sql "select value from mqaudit.meta where name = 'schema_version'")" 2
+is "a new ledger has the present version" "$(sql "select value from mqaudit.meta where name = 'schema_version'")" 3
 schema=$(dirname "${BASH_SOURCE[0]}")/../../core/ledger/sql/schema.sql
 sql "drop schema mqaudit cascade" >/dev/null
 psql -q -v ON_ERROR_STOP=1 "$("$mq" ledger status --format json | jq -r .conninfo)" -f "$schema" >"$work/v1" 2>&1
@@ -18,11 +18,11 @@ is "version 1 as it was" "$? $(sql "select value from mqaudit.meta where name = 
 sql "insert into mqaudit.run (run_id, name, destination, broker, promise) values (5, 'old', 'd', 'kafka', 'exactly-once')" >/dev/null
 is "is brought up to date at open, and what it holds stays" "$("$mq" runs --format json 2>&1 | jq -r '.runs[].name')" old
 is "to the present version" "$(sql "select value, to_regclass('mqaudit.message') from mqaudit.meta where name = 'schema_version'")" \
-	"2 message"
+	"3 message"
 sql "update mqaudit.meta set value = '99' where name = 'schema_version'"
 "$mq" runs >"$work/newer" 2>&1
 is "a newer one is refused" "$? $(grep -c 'schema version 99' "$work/newer")" "3 1"
-sql "update mqaudit.meta set value = '2' where name = 'schema_version'; delete from mqaudit.run"
+sql "update mqaudit.meta set value = '3' where name = 'schema_version'; delete from mqaudit.run"
 
 # ---- what is written is what is there ----------------------------------------------------------------
 "$bin/messages" "$n" >"$work/out" 2>"$work/err"

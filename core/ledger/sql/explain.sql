@@ -76,6 +76,11 @@ with r as (
 	                         when 'sweep' then '; then the log was read again' else '' end, s.at
 	from seen s
 	union all
+	select d.at, 6, 'dead letter', 'in dead-letter queue ''' || d.queue || ''': ' || d.reason
+	       || case when d.attempt > 0 then ', attempt ' || d.attempt else '' end, d.at
+	from mqaudit.dead_letter d
+	where d.run_id = $1 and d.producer_id = $2 and d.epoch = $3 and d.lane = $4 and $5 between d.lo and d.hi
+	union all
 	-- with --record=messages: each copy for itself
 	select m.at, 4, 'received',
 	       case m.side when 'source' then 'on the log' else 'behind the relay' end
@@ -125,8 +130,9 @@ with r as (
 ), fence as (
 	-- once for each side: the last one that was read, else the last one that was written
 	select distinct on (f.side) coalesce(f.read, f.acked) as at, 7 as n, 'fence' as what,
-	       case when f.read is null then 'written at offset ' else 'read at offset ' end || f."offset"
-	       || ' of partition ' || f.partition || case f.side when 'source' then '' else ' behind the relay' end
+	       case when f.read is null then 'written' else 'read' end
+	       -- a queue has no offsets
+	       || case when f."offset" < 0 then '' else ' at offset ' || f."offset" || ' of partition ' || f.partition end || case f.side when 'source' then '' else ' behind the relay' end
 	       || case when f.read is null then ', not read'
 	               when exists (select from seen s where s.side = f.side and s.superseded is null) then ''
 	               else ': no copy of it up to there' end as detail

@@ -55,6 +55,7 @@ declare
 	v_keys text;
 	-- sides that are queues: what they give has no positions but the numbers of its deliveries
 	v_queues mqaudit.side_kind[];
+	v_removal mqaudit.removal;
 begin
 	select transactional, target is not null, keys into strict v_transactional, v_target, v_keys
 	from mqaudit.run where run_id = p_run;
@@ -65,9 +66,28 @@ begin
 	                  from mqaudit.setting where run_id = p_run and scope in ('source', 'target')
 	                  and name = 'reads' and value = 'queue');
 
-	drop table if exists j_lane, j_outcome, j_row, j_sum, j_phantom, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
+	-- nobody knew anything of removals: nothing of it is exact
+	select * into v_removal from mqaudit.removal where run_id = p_run and judgement = p_judgement;
 
-	create temp table j_lane on commit drop as select * from mqaudit.judge_lanes(p_run);
+	drop table if exists j_lane, j_dead, j_dead_part, j_outcome, j_row, j_sum, j_phantom, j_multi, j_seen, j_part, j_damage, j_find, j_start, j_offset;
+
+	-- how far a lane's seqs are known to have been intended: a closed, shipped journal's last intent (journal gone:
+	-- the lease)
+	create temp table j_lane on commit drop as
+	select l.*, case when journal_state = 'complete' then intended_hi
+	                 when journal_state in ('incomplete', 'gone') then greatest(lease, intended_hi)
+	                 else 9223372036854775806 end as bound
+	from mqaudit.judge_lanes(p_run) l;
+
+	-- what is in the queue's dead-letter queue; a start that there never was, or a seq that was not intended, is
+	-- no copy of anything
+	create temp table j_dead on commit drop as
+	select d.producer_id, d.epoch, d.lane as partition, d.attempt, d.lo, least(d.hi, l.bound) as hi,
+	       int8range(d.lo, least(d.hi, l.bound), '[]') as range, d.queue, d.reason
+	from mqaudit.dead_letter d
+	join j_lane l on l.producer_id = d.producer_id and l.epoch = d.epoch and l.partition = d.lane
+	              and l.nonce = d.nonce
+	where d.run_id = p_run and d.lo <= l.bound and 'source' = any (v_queues);
 
 	-- outcomes, to be found by seqs of a lane and by the exact places where they were acked
 	create temp table j_outcome on commit drop as
@@ -87,11 +107,7 @@ begin
 	       w.nonce, w.attempt, w.lo, w.hi, w.hi as row_hi, w.first_offset, w.last_offset,
 	       -- a range keeps its first and last position; each between only if nothing else lies there
 	       w.last_offset - w.first_offset = w.hi - w.lo as exact,
-	       -- above what a closed, shipped journal intended (journal gone: above the lease)
-	       case when l.producer_id is null or l.nonce <> w.nonce then 0
-	            when l.journal_state = 'complete' then l.intended_hi
-	            when l.journal_state in ('incomplete', 'gone') then greatest(l.lease, l.intended_hi)
-	            else 9223372036854775806 end as bound,
+	       case when l.producer_id is null or l.nonce <> w.nonce then 0 else l.bound end as bound,
 	       row_number() over (partition by w.side, w.isolation, w.producer_id, w.epoch, w.lane
 	                          order by w.partition, w.first_offset) as ord
 	from mqaudit.witness w
@@ -192,6 +208,38 @@ begin
 	from (select producer_id, epoch, partition, range_agg(u) as seqs
 	      from j_part, unnest(redelivered) u where side = 'source' group by 1, 2, 3) s, unnest(s.seqs) r;
 
+	-- the same attempt in the queue and in its dead-letter queue is one message, given twice; another is another copy
+	create temp table j_dead_part on commit drop as
+	select d.producer_id, d.epoch, d.partition, int8multirange(d.range) * coalesce(g.same, '{}') as redelivered,
+	       int8multirange(d.range) * (coalesce(s.present, '{}') + coalesce(b.earlier, '{}'))
+	         - coalesce(g.same, '{}') as repeated
+	from j_dead d
+	left join j_seen s on s.side = 'source' and s.producer_id = d.producer_id and s.epoch = d.epoch
+	                  and s.partition = d.partition
+	left join lateral (
+		select range_agg(int8range(r.lo, r.hi, '[]')) as same from j_row r
+		where r.side = 'source' and r.isolation = 'uncommitted' and r.attempt = d.attempt
+		  and r.producer_id = d.producer_id and r.epoch = d.epoch and r.partition = d.partition
+		  and r.hi >= d.lo and r.lo <= d.hi) g on true
+	left join lateral (
+		select range_agg(x.range) as earlier from j_dead x
+		where x.attempt < d.attempt and x.range && d.range
+		  and x.producer_id = d.producer_id and x.epoch = d.epoch and x.partition = d.partition) b on true;
+
+	insert into j_find
+	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u),
+	       'another attempt is in the dead-letter queue'
+	from j_dead_part, unnest(repeated) u;
+
+	insert into j_find
+	select 'redelivered', 'consume', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
+	       'the queue gave it, and then gave it to its dead-letter queue'
+	from (select d.producer_id, d.epoch, d.partition,
+	             range_agg(u) - coalesce((select range_agg(v) from j_part p, unnest(p.redelivered) v
+	                where p.side = 'source' and p.producer_id = d.producer_id and p.epoch = d.epoch
+	                  and p.partition = d.partition), '{}') as seqs
+	      from j_dead_part d, unnest(d.redelivered) u group by 1, 2, 3) s, unnest(s.seqs) r;
+
 	insert into j_find
 	select 'reordered', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
 	from (select producer_id, epoch, partition, range_agg(u) as seqs
@@ -253,20 +301,27 @@ begin
 	), damaged as (
 		select producer_id, epoch, partition, range_agg(int8range(seq, seq, '[]')) as damaged
 		from j_damage where side = 'source' and producer_id is not null group by 1, 2, 3
+	), dead as (
+		select producer_id, epoch, partition, range_agg(range) as dead from j_dead group by 1, 2, 3
 	), absent as materialized (
 		-- once: each of these sets may have very many ranges
 		select l.*, coalesce(s.present, '{}') as present, coalesce(g.swept, '{}') as swept,
 		       coalesce(g.cut, '{}') as cut, coalesce(d.damaged, '{}') as damaged,
 		       coalesce(st.log_start, 0) as log_start, coalesce(st.run_start, 0) as run_start,
 		       coalesce(st.read_to, 9223372036854775806) as read_to,
-		       l.acked - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') as acked_absent,
-		       l.unconfirmed - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') as unconfirmed_absent,
+		       coalesce(x.dead, '{}') as dead,
+		       l.acked - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') - coalesce(x.dead, '{}') as acked_absent,
+		       l.unconfirmed - coalesce(s.present, '{}') - coalesce(d.damaged, '{}')
+		         - coalesce(x.dead, '{}') as unconfirmed_absent,
+		       (l.acked + l.unconfirmed) * coalesce(x.dead, '{}') - coalesce(s.present, '{}')
+		         - coalesce(d.damaged, '{}') as removed,
 		       coalesce(s.positions, 0) as positions
 		from j_lane l
 		left join j_seen s on s.side = 'source' and s.producer_id = l.producer_id and s.epoch = l.epoch
 		                  and s.partition = l.partition
 		left join gone g on g.producer_id = l.producer_id and g.epoch = l.epoch and g.partition = l.partition
 		left join damaged d on d.producer_id = l.producer_id and d.epoch = l.epoch and d.partition = l.partition
+		left join dead x on x.producer_id = l.producer_id and x.epoch = l.epoch and x.partition = l.partition
 		left join j_start st on st.partition = l.partition
 	)
 	select a.*,
@@ -304,6 +359,20 @@ begin
 		where o.run_id = p_run and o.producer_id = a.producer_id and o.epoch = a.epoch
 		  and o.partition = a.partition and o.outcome = 'acked' and o.first_offset is null), '{}') as unplaced
 	from absent a;
+
+	-- not given by the queue, but to its dead-letter queue: of several reasons the first
+	insert into j_find
+	with r as (
+		select producer_id, epoch, partition, queue, reason, range_agg(range) as seqs,
+		       row_number() over (partition by producer_id, epoch, partition order by reason, queue) as n
+		from j_dead group by 1, 2, 3, 4, 5
+	)
+	select 'expired', 'broker', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u),
+	       'removed by policy (' || r.reason || '): it is in dead-letter queue ''' || r.queue || ''''
+	from r join j_offset o using (producer_id, epoch, partition)
+	cross join lateral unnest(o.removed * r.seqs - coalesce((
+		select range_agg(v) from r b, unnest(b.seqs) v
+		where b.producer_id = r.producer_id and b.epoch = r.epoch and b.partition = r.partition and b.n < r.n), '{}')) u;
 
 	-- acked and absent: expired, unread, or lost
 	insert into j_find
@@ -365,13 +434,13 @@ begin
 	insert into j_find
 	select 'unacknowledged', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), why
 	from (
-		select producer_id, epoch, partition, unknown - present - damaged as seqs,
+		select producer_id, epoch, partition, unknown - present - damaged - dead as seqs,
 		       case when log_start > run_start then 'nobody can say, and the log''s beginning is gone'
 		            else 'nobody could say; it is not there' end as why
 		from j_offset
 		union all
 		select producer_id, epoch, partition,
-		       case when ended and journal_state = 'complete' then silent - present - damaged
+		       case when ended and journal_state = 'complete' then silent - present - damaged - dead
 		            else '{}'::int8multirange end,
 		       'no answer came before the producer ended; it is not there'
 		from j_offset
@@ -380,13 +449,16 @@ begin
 	-- refused: as told, or falsely
 	insert into j_find
 	select 'refused', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
-	from (select producer_id, epoch, partition, refused - present - damaged as seqs from j_offset) s, unnest(seqs) r;
+	from (select producer_id, epoch, partition, refused - present - damaged - dead as seqs from j_offset) s, unnest(seqs) r;
 	insert into j_find
 	select 'false-refusal', 'produce', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1, upper(r) - lower(r),
 	       'told no, yet stored'
 	from (select o.producer_id, o.epoch, o.partition,
-	             o.refused * o.present - coalesce((select range_agg(u) from j_part p, unnest(p.repeated) u
-	                where p.side = 'source' and p.producer_id = o.producer_id and p.epoch = o.epoch
+	             o.refused * (o.present + o.dead) - coalesce((select range_agg(u)
+	                from (select producer_id, epoch, partition, repeated from j_part where side = 'source'
+	                      union all select producer_id, epoch, partition, repeated from j_dead_part) p,
+	                     unnest(p.repeated) u
+	                where p.producer_id = o.producer_id and p.epoch = o.epoch
 	                  and p.partition = o.partition), '{}') as seqs
 	      from j_offset o) s, unnest(seqs) r;
 
@@ -417,7 +489,50 @@ begin
 		   or (kind = 'lost' and (stage = 'relay' or why in ('never seen', 'no broker had confirmed it',
 		           'truncated: the log ends before its offset now')));
 	end if;
+	if 'source' = any (v_queues) and p_complete then
+		perform mqaudit.judge_removals(v_removal);
+	end if;
 	perform mqaudit.judge_store(p_run, p_judgement, v_transactional);
+end $$;
+
+-- name: judge_removals
+
+-- What a queue did not give, by what the nodes say of removals. Their counts name nobody: they tell only where they
+-- are exact, and account for all that is missing.
+create or replace function mqaudit.judge_removals(p_removal mqaudit.removal) returns void
+language plpgsql as $$
+declare
+	v_missing int8;
+	v_doubtful bool;
+begin
+	select coalesce(sum(count), 0) into v_missing from j_find
+	where kind = 'lost' and stage in ('broker', 'produce');
+	v_doubtful := exists (select from j_find where kind in ('unacknowledged', 'unread', 'pending'))
+	              or exists (select from j_lane where journal_state <> 'complete');
+	if coalesce(p_removal.gone, '') <> '' then
+		update j_find set kind = case p_removal.gone when 'expires' then 'expired' else 'unread' end, stage = 'broker',
+		       why = case p_removal.gone when 'expires' then 'the queue is gone: nobody used it for longer than x-expires'
+		             else 'the queue is gone (404), with what was in it' end
+		where kind = 'lost' and stage in ('broker', 'produce');
+		return;
+	end if;
+	if coalesce(p_removal.exact, false) and not v_doubtful and v_missing > 0 then
+		if p_removal.removed = v_missing and p_removal.unroutable = 0 then
+			update j_find set kind = 'expired', stage = 'broker',
+			       why = 'removed by policy (' || p_removal.how || '): the nodes counted as many as are missing'
+			where kind = 'lost' and stage in ('broker', 'produce');
+			return;
+		end if;
+		if p_removal.removed = 0 and p_removal.unroutable = v_missing then
+			update j_find set why = 'unroutable: the nodes dropped as many that were routed to no queue'
+			where kind = 'lost' and stage in ('broker', 'produce');
+			return;
+		end if;
+	end if;
+	if coalesce(p_removal.excluded, '') = '' then
+		update j_find set why = why || '; policy not excluded'
+		where kind = 'lost' and stage in ('broker', 'produce');
+	end if;
 end $$;
 
 -- name: judge_relay
@@ -657,10 +772,10 @@ begin
 				       coalesce(sum(mqaudit.card(silent)) filter (where ended and journal_state = 'complete'), 0)::int8 as none,
 				       coalesce(sum(mqaudit.card(silent)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded,
 				       coalesce(sum(mqaudit.card(silent)) filter (where not ended), 0)::int8 as in_flight,
-				       coalesce(sum(mqaudit.card(silent - present)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded_absent,
+				       coalesce(sum(mqaudit.card(silent - present - dead)) filter (where journal_state in ('incomplete', 'gone')), 0)::int8 as unrecorded_absent,
 				       -- leased and not known to be used: with the journal went the last intents too, unless
 				       -- each was forced to the disk before its message was sent
-				       coalesce(sum(mqaudit.card(mqaudit.span(intended_hi + 1, lease) - present))
+				       coalesce(sum(mqaudit.card(mqaudit.span(intended_hi + 1, lease) - present - dead))
 				                filter (where lease > intended_hi and (journal_state = 'gone'
 				                        or (journal_state = 'incomplete' and not fsync))), 0)::int8 as maybe_intended
 				from j_offset join (select producer_id, epoch, fsync from mqaudit.producer where run_id = p_run) p
