@@ -148,6 +148,11 @@ static const struct opt opts[] = {
 		.type = OPT_FLAG,
 		AT(exit_without_flush),
 		.help = "End right after the last message was handed over, as some applications do."},
+	{.name = "republish-unknown",
+		.type = OPT_FLAG,
+		AT(republish_unknown),
+		.help = "Publish again what the client or the broker could not say of (RabbitMQ: not confirmed when the "
+			"connection ended, or nacked), as a further attempt of the same message, 15 times at most."},
 	{.name = "transaction",
 		.type = OPT_STRING,
 		.arg = "N[:abort-every=K]",

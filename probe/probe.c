@@ -279,6 +279,8 @@ static int store_settings(struct probe *p, struct err *e)
 	collect(&c, "on-queue-full", o->on_queue_full);
 	if (o->exit_without_flush)
 		collect(&c, "exit-without-flush", "true");
+	if (o->republish_unknown)
+		collect(&c, "republish-unknown", "true");
 	if (o->transaction)
 		collect(&c, "transaction", o->transaction);
 	if (o->crash_at)
@@ -720,6 +722,7 @@ static void fill_plan(struct probe *p)
 	p->plan.size = (size_t)p->o->size;
 	p->plan.drop_when_full = strcmp(p->o->on_queue_full, "drop") == 0;
 	p->plan.exit_without_flush = p->o->exit_without_flush;
+	p->plan.republish_unknown = p->o->republish_unknown;
 	p->plan.transaction_timeout_ns = 60 * NS_PER_S;
 	p->plan.seed = opt_given(p->cl, "seed") ? p->o->seed : rng_system();
 }

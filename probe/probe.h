@@ -32,6 +32,7 @@ struct probe_opts {
 	const char *keys;
 	const char *on_queue_full;
 	bool exit_without_flush;
+	bool republish_unknown;
 	const char *transaction;
 	const char *crash_at;
 	bool resume;

@@ -465,6 +465,7 @@ static void settings(const struct writer *w)
 		{"client", "mandatory", "mandatory", NULL},
 		{"probe", "on-queue-full", "on-queue-full", "wait"},
 		{"probe", "exit-without-flush", "exit-without-flush", "false"},
+		{"probe", "republish-unknown", "republish-unknown", "false"},
 		{"topic", "replication.factor", "replication", NULL},
 		{"topic", "min.insync.replicas", "min.insync.replicas", NULL},
 		{"topic", "unclean.leader.election.enable", "unclean.leader.election.enable",

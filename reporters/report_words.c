@@ -244,6 +244,11 @@ static void hint_of_queue(const json_t *doc, bool lost_at_broker, struct buf *ou
 		buf_str_add(out,
 			"A queue that is not durable goes with its node, and all that is in it. "
 			"Try: durable=true, or a quorum queue");
+	else if (report_sum(doc, "duplicated", "produce") &&
+		 setting_is(doc, "probe", "republish-unknown", "true"))
+		buf_str_add(out,
+			"What is published again is another message to the broker: its consumers must know "
+			"it again, by an id of its own");
 	else if (report_sum(doc, "lost", "produce") &&
 		 setting_is(doc, "client", "confirms", "false"))
 		buf_str_add(out, "Without confirms no broker ever says that it has a message. Try: "

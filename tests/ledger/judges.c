@@ -52,7 +52,9 @@ struct plog {
 struct lane {
 	struct tracker_ident ident;
 	uint64_t n;
-	enum outcome outcome[MAX_SEQ + 1];
+	enum outcome outcome[MAX_SEQ + 1]; /* the best of all attempts */
+	enum outcome last[MAX_SEQ + 1]; /* that of the last attempt: those before it are unknown */
+	uint16_t attempts[MAX_SEQ + 1]; /* before the last */
 	int64_t offset[MAX_SEQ + 1];
 };
 
@@ -156,7 +158,11 @@ static void draw_lane(struct test *t, struct lane *l, unsigned faults)
 
 		while (!chance(t, row[i].percent))
 			i++;
-		l->outcome[seq] = row[i].outcome;
+		l->last[seq] = row[i].outcome;
+		l->attempts[seq] = chance(t, 10) ? (uint16_t)(1 + rng_below(&t->rng, 2)) : 0;
+		l->outcome[seq] = l->attempts[seq] && l->last[seq] != OUTCOME_ACKED
+					  ? OUTCOME_UNKNOWN
+					  : l->last[seq];
 		l->offset[seq] = -1;
 		if (chance(t, row[i].stored))
 			store(t, 0, l->ident.lane,
@@ -321,7 +327,7 @@ static int make_run(struct test *t, uint64_t number, struct err *e)
 
 static int ship(struct test *t, struct err *e)
 {
-	struct produced_outcome outcome[LANES * MAX_SEQ];
+	struct produced_outcome outcome[LANES * MAX_SEQ * 3];
 	struct produced_lane lane[LANES];
 	struct produced_producer producer[PRODUCERS];
 	struct produced_shipment s = {.run_id = t->run.id,
@@ -351,18 +357,24 @@ static int ship(struct test *t, struct err *e)
 		lane[i] = (struct produced_lane){
 			i / PARTS, (int32_t)l->ident.lane, l->n ? 1 : 0, l->n, now, now, l->n + 8};
 		for (uint64_t seq = 1; seq <= l->n; seq++) {
-			if (l->outcome[seq] == OUTCOME_NONE)
-				continue;
-			outcome[s.n_outcomes++] = (struct produced_outcome){.producer = i / PARTS,
-				.partition = (int32_t)l->ident.lane,
-				.outcome = l->outcome[seq],
-				.node = 1,
-				.lo = seq,
-				.hi = seq,
-				.first_offset =
-					l->outcome[seq] == OUTCOME_ACKED ? l->offset[seq] : -1,
-				.first_wall_ns = now,
-				.last_wall_ns = now};
+			for (uint16_t a = 0; a <= l->attempts[seq]; a++) {
+				enum outcome o =
+					a < l->attempts[seq] ? OUTCOME_UNKNOWN : l->last[seq];
+
+				if (o == OUTCOME_NONE)
+					continue;
+				outcome[s.n_outcomes++] = (struct produced_outcome){
+					.producer = i / PARTS,
+					.partition = (int32_t)l->ident.lane,
+					.attempt = a,
+					.outcome = o,
+					.node = 1,
+					.lo = seq,
+					.hi = seq,
+					.first_offset = o == OUTCOME_ACKED ? l->offset[seq] : -1,
+					.first_wall_ns = now,
+					.last_wall_ns = now};
+			}
 		}
 	}
 	return produced_ship(t->l, &s, e);

@@ -162,13 +162,14 @@ begin
 	create temp table j_part on commit drop as
 	with touched as (
 		select m.side, m.producer_id, m.epoch, m.partition, m.read_partition, m.ord, m.lo, m.hi,
-		       m.before_hi, m.range, coalesce(e.earlier, '{}') as earlier,
+		       m.before_hi, m.range, coalesce(e.earlier, '{}') as earlier, coalesce(e.other, '{}') as other,
 		       case when m.side = any (v_queues) then coalesce(e.same, '{}')
 		            else '{}'::int8multirange end as same
 		from j_multi m
 		left join lateral (
 			-- a queue gives the same attempt again; another attempt is another copy
 			select range_agg(x.range) as earlier,
+			       range_agg(x.range) filter (where x.attempt <> m.attempt) as other,
 			       range_agg(x.range) filter (where x.attempt = m.attempt) as same
 			from j_multi x
 			where x.seqs && m.seqs and x.range && m.range and x.ord < m.ord and x.side = m.side
@@ -177,14 +178,18 @@ begin
 		where m.ord > 1
 	)
 	select side, producer_id, epoch, partition, int8multirange(range) * earlier - same as repeated,
+	       int8multirange(range) * other - same as republished,
 	       int8multirange(range) * same as redelivered,
 	       case when before_hi is null or before_hi <= lo then '{}'::int8multirange
 	            else mqaudit.span(lo, least(hi, before_hi - 1)) - earlier end as reordered
 	from touched;
 
 	insert into j_find
-	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u), ''
-	from j_part, unnest(repeated) u where side = 'source';
+	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u), why
+	from (select *, repeated - republished as seqs, '' as why from j_part
+	      union all
+	      select *, republished, 'published again: another attempt of the same message' from j_part) p, unnest(seqs) u
+	where side = 'source';
 
 	insert into j_find
 	select 'redelivered', 'consume', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
