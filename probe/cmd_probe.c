@@ -132,6 +132,13 @@ static const struct opt opts[] = {
 		.type = OPT_FLAG,
 		AT(mandatory),
 		.help = "RabbitMQ: what can be routed to no queue comes back, and is refused."},
+	{.name = "routed-stream",
+		.type = OPT_FLAG,
+		AT(routed_stream),
+		.help = "RabbitMQ, with --exchange: make a stream QUEUE" PROBE_STREAM_SUFFIX
+			" that is bound as the queue is, and read it as proof of what was routed: then it "
+			"is told what the queue lost, and what never got there. Confirms wait for it, and "
+			"mandatory finds it; it stays, to be deleted by you."},
 	{.name = "shared",
 		.type = OPT_FLAG,
 		AT(shared),

@@ -61,6 +61,7 @@ struct lane {
 /* What is counted here, message by message; and of how much all cases were made. */
 struct tally {
 	uint64_t phantom[2], duplicated[2], redelivered[2], relay_lost, relay_pending;
+	uint64_t never_routed, queue_lost, given_again; /* beside a routed stream */
 	uint64_t aborted, foreign, corrupted;
 	uint64_t placed, between; /* positions of findings */
 };
@@ -82,6 +83,8 @@ struct test {
 	int64_t fence_at
 		[PARTS]; /* partition behind the relay where a fence came out; -1: nowhere */
 	bool transactional, relayed, bounded, complete, behind;
+	bool unread; /* the source is a queue that only the relay reads */
+	bool routed; /* the source is a stream beside the queue, and the queue is behind it */
 	bool queue
 		[2]; /* reading takes away: the same attempt again is given again, no other copy */
 	bool eventful; /* cuts, sweeps, retention, journals that are not complete: no third judge */
@@ -300,7 +303,7 @@ static int make_run(struct test *t, uint64_t number, struct err *e)
 	struct run_spec spec = {.name = name,
 		.destination = "kafka://nowhere:1/a",
 		.broker = "kafka",
-		.target = t->relayed ? "kafka://nowhere:1/b" : NULL,
+		.target = t->relayed && !t->routed ? "kafka://nowhere:1/b" : NULL,
 		.promise = "exactly-once,ordered",
 		.keys = "none",
 		.transactional = t->transactional,
@@ -363,17 +366,20 @@ static int ship(struct test *t, struct err *e)
 
 				if (o == OUTCOME_NONE)
 					continue;
-				outcome[s.n_outcomes++] = (struct produced_outcome){
-					.producer = i / PARTS,
-					.partition = (int32_t)l->ident.lane,
-					.attempt = a,
-					.outcome = o,
-					.node = 1,
-					.lo = seq,
-					.hi = seq,
-					.first_offset = o == OUTCOME_ACKED ? l->offset[seq] : -1,
-					.first_wall_ns = now,
-					.last_wall_ns = now};
+				outcome[s.n_outcomes++] =
+					(struct produced_outcome){.producer = i / PARTS,
+						.partition = (int32_t)l->ident.lane,
+						.attempt = a,
+						.outcome = o,
+						.node = 1,
+						.lo = seq,
+						.hi = seq,
+						.first_offset = o == OUTCOME_ACKED && !t->routed &&
+										!t->unread
+									? l->offset[seq]
+									: -1,
+						.first_wall_ns = now,
+						.last_wall_ns = now};
 			}
 		}
 	}
@@ -608,13 +614,19 @@ static int note_fences(struct test *t, uint32_t judgement, struct err *e)
 
 static int note_queues(struct test *t, struct err *e)
 {
-	static const char *const names[] = {"reads"}, *const values[] = {"queue"};
+	static const char *const names[] = {"reads"};
 	int r = 0;
 
-	for (int side = RUN_SOURCE; r == 0 && side <= RUN_TARGET; side++)
-		if (t->queue[side])
+	for (int side = RUN_SOURCE; r == 0 && side <= RUN_TARGET; side++) {
+		const char *values[] = {side == RUN_TARGET ? "queue"
+					: t->routed        ? "routed-stream"
+					: t->unread        ? "nothing"
+							   : "queue"};
+
+		if (t->queue[side] || (side == RUN_SOURCE && (t->routed || t->unread)))
 			r = run_put_settings(t->l, t->run.id, run_side_text((enum run_side)side),
 				names, values, 1, e);
+	}
 	return r;
 }
 
@@ -708,14 +720,14 @@ static bool is_proved(const struct test *t, uint32_t partition)
 
 static void count_records(const struct test *t, struct tally *ret)
 {
-	for (int side = 0; side < 2; side++) {
+	for (int side = t->unread ? 1 : 0; side < 2; side++) {
 		for (uint32_t p = 0; p < PARTS; p++) {
 			for (size_t i = 0; i < t->log[side][p].n; i++) {
 				const struct record *r = &t->log[side][p].r[i];
 				bool phantom = counts(r) && is_phantom(t, r);
 
-				ret->phantom[side] +=
-					phantom && (side == 0 || !source_has_phantom(t, r));
+				ret->phantom[side] += phantom && (side == 0 || t->unread ||
+									 !source_has_phantom(t, r));
 				if (side == 1)
 					continue;
 				ret->aborted += r->aborted && r->damage == WHOLE;
@@ -726,6 +738,23 @@ static void count_records(const struct test *t, struct tally *ret)
 	}
 }
 
+/* Beside a routed stream: a copies of a message were routed, the queue gave b, and some again. */
+static void count_routed(struct tally *ret, enum outcome o, bool sure, uint64_t a, uint64_t b,
+	uint64_t again, bool a_damaged, bool b_damaged)
+{
+	bool promised = o == OUTCOME_ACKED || o == OUTCOME_UNCONFIRMED;
+
+	if (a > 1)
+		ret->duplicated[0] += b > 1 || again ? a - 1 : 0;
+	else
+		ret->duplicated[0] += b > 1 ? b - 1 : 0;
+	ret->given_again += again && a < 2;
+	ret->redelivered[1] += again;
+	if (promised && a && !b && !b_damaged)
+		*(sure ? &ret->queue_lost : &ret->relay_pending) += 1;
+	ret->never_routed += o == OUTCOME_ACKED && !a && !b && !a_damaged;
+}
+
 static void count_lanes(const struct test *t, struct tally *ret)
 {
 	for (size_t i = 0; i < LANES; i++) {
@@ -734,9 +763,19 @@ static void count_lanes(const struct test *t, struct tally *ret)
 			    (t->bounded || is_proved(t, l->ident.lane));
 
 		for (uint64_t seq = 1; seq <= l->n; seq++) {
-			bool damaged;
-			uint64_t again, a = copies(t, 0, l, seq, &damaged, &again), b;
+			bool damaged, a_damaged;
+			uint64_t again, a = copies(t, 0, l, seq, &a_damaged, &again), b;
 
+			if (t->routed) {
+				b = copies(t, 1, l, seq, &damaged, &again);
+				count_routed(ret, l->outcome[seq], sure, a, b, again, a_damaged,
+					damaged);
+				continue;
+			}
+			if (t->unread) {
+				again = 0;
+				a = l->outcome[seq] == OUTCOME_ACKED;
+			}
 			ret->redelivered[0] += again;
 			ret->duplicated[0] += a > 1 ? a - 1 : 0;
 			if (!t->relayed)
@@ -760,11 +799,39 @@ static int differs(const char *what, uint64_t judged, uint64_t counted, struct e
 				 judged, counted);
 }
 
+static int compare_routed(
+	struct test *t, const struct judged_sums *s, const struct tally *want, struct err *e)
+{
+	int r = differs("repeated on the way", s->count[FINDING_DUPLICATED][STAGE_PRODUCE],
+		want->duplicated[0], e);
+
+	if (r == 0)
+		r = differs("lost beside a routed stream", s->count[FINDING_LOST][STAGE_BROKER],
+			want->queue_lost + (t->complete ? want->never_routed : 0), e);
+	if (r == 0)
+		r = differs("pending beside a routed stream",
+			s->count[FINDING_PENDING][STAGE_BROKER],
+			want->relay_pending + (t->complete ? 0 : want->never_routed), e);
+	if (r == 0)
+		r = differs("given again", s->count[FINDING_REDELIVERED][STAGE_CONSUME],
+			want->given_again, e);
+	if (r == 0)
+		r = differs(
+			"given again, each time", s->target_redelivered, want->redelivered[1], e);
+	t->sum.never_routed += want->never_routed;
+	t->sum.queue_lost += want->queue_lost;
+	t->sum.given_again += want->given_again;
+	return r;
+}
+
 static int compare_tally(
 	struct test *t, const struct judged_sums *s, const struct tally *want, struct err *e)
 {
-	int r = differs("phantom", s->count[FINDING_PHANTOM][STAGE_BROKER], want->phantom[0], e);
+	int r = differs("phantom", s->count[FINDING_PHANTOM][STAGE_BROKER],
+		want->phantom[0] + (t->routed ? want->phantom[1] : 0), e);
 
+	if (t->routed)
+		return r ? r : compare_routed(t, s, want, e);
 	if (r == 0)
 		r = differs("phantom behind", s->count[FINDING_PHANTOM][STAGE_RELAY],
 			want->phantom[1], e);
@@ -856,11 +923,12 @@ static int judge(struct test *t, uint32_t judgement, struct err *e)
 		.complete = t->complete,
 		.behind = t->behind,
 		.transactional = t->transactional,
-		.source = t->tracker[0],
+		.source = t->unread ? NULL : t->tracker[0],
 		.committed = t->tracker[1],
 		.target = t->tracker[2],
 		.relay_bounded = t->bounded,
-		.queue = {t->queue[0], t->queue[1]}};
+		.queue = {t->queue[0], t->queue[1]},
+		.routed = t->routed};
 	struct findings *sql = findings_new(), *memory = NULL;
 	struct judged_sums sums;
 	struct tally want = {0};
@@ -905,13 +973,20 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	t->behind = chance(t, 85);
 	t->queue[0] = !t->transactional && chance(t, 30);
 	t->queue[1] = t->relayed && chance(t, 30);
-	t->eventful = !t->queue[0] && !t->queue[1] && chance(t, 40);
+	t->routed = t->relayed && !t->transactional && chance(t, 25);
+	t->unread = t->relayed && !t->transactional && !t->routed && chance(t, 20);
+	t->bounded = t->bounded && !t->routed;
+	if (t->routed || t->unread)
+		t->queue[0] = false;
+	if (t->routed)
+		t->queue[1] = true;
+	t->eventful = !t->queue[0] && !t->queue[1] && !t->unread && chance(t, 40);
 	r = make_run(t, number, e);
 	if (r)
 		return r;
 	draw_case(t);
 	r = ship(t, e);
-	if (r == 0)
+	if (r == 0 && !t->unread)
 		r = read_log(t, 0, RUN_SOURCE, ISOLATION_UNCOMMITTED, e);
 	if (r == 0 && t->transactional)
 		r = read_log(t, 1, RUN_SOURCE, ISOLATION_COMMITTED, e);
@@ -928,10 +1003,12 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	if (r == 0)
 		r = judge(t, judgement, e);
 	if (r)
-		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s%s%s", number, t->queue[0] ? ", queue" : "",
-			t->queue[1] ? ", queue behind" : "", t->eventful ? ", eventful" : "",
-			t->transactional ? ", transactional" : "", t->relayed ? ", relayed" : "",
-			t->bounded ? ", bounded" : "", t->complete ? "" : ", incomplete");
+		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s%s%s%s%s", number,
+			t->routed ? ", routed" : "", t->unread ? ", unread" : "",
+			t->queue[0] ? ", queue" : "", t->queue[1] ? ", queue behind" : "",
+			t->eventful ? ", eventful" : "", t->transactional ? ", transactional" : "",
+			t->relayed ? ", relayed" : "", t->bounded ? ", bounded" : "",
+			t->complete ? "" : ", incomplete");
 	for (int i = 0; i < 3; i++) {
 		tracker_free(t->tracker[i]);
 		t->tracker[i] = NULL;
@@ -962,11 +1039,12 @@ int main(int argc, char **argv)
 	       "\nduplicated %" PRIu64 "\nduplicated_behind %" PRIu64 "\nlost_behind %" PRIu64
 	       "\npending_behind %" PRIu64 "\naborted %" PRIu64 "\nforeign %" PRIu64
 	       "\ncorrupted %" PRIu64 "\nplaced %" PRIu64 "\nbetween %" PRIu64
-	       "\nredelivered %" PRIu64 "\nredelivered_behind %" PRIu64 "\n",
+	       "\nredelivered %" PRIu64 "\nredelivered_behind %" PRIu64 "\nnever_routed %" PRIu64
+	       "\nqueue_lost %" PRIu64 "\ngiven_again %" PRIu64 "\n",
 		n, t->sum.phantom[0], t->sum.phantom[1], t->sum.duplicated[0], t->sum.duplicated[1],
 		t->sum.relay_lost, t->sum.relay_pending, t->sum.aborted, t->sum.foreign,
 		t->sum.corrupted, t->sum.placed, t->sum.between, t->sum.redelivered[0],
-		t->sum.redelivered[1]);
+		t->sum.redelivered[1], t->sum.never_routed, t->sum.queue_lost, t->sum.given_again);
 	for (int k = 0; k < FINDING_N; k++)
 		if (t->found[k])
 			printf("found_%s %" PRIu64 "\n", finding_text((enum finding_kind)k),
