@@ -64,14 +64,18 @@ struct check {
 	int64_t orphaned_ns; /* when the `run` that started us was found gone; 0: it is not */
 	bool ledger_away;
 	bool fenced;
-	uint64_t fence_number;     /* of the last fence that was read */
-	bool behind;               /* all that is behind the relay was read */
-	bool queue[2];             /* by run_side: reading takes away */
-	bool gone;                 /* the source's queue is not there any more */
-	struct policy *policy;     /* of the source's queue; else NULL */
+	uint64_t fence_number; /* of the last fence that was read */
+	bool behind;           /* all that is behind the relay was read */
+	bool queue[2];         /* by run_side: reading takes away */
+	bool unread; /* the source is a queue whose messages are the relay's to take: it is not read */
+	bool routed;      /* the source is the routed stream, and the queue is the target */
+	char stream[256]; /* the routed stream's name; "": none */
+	char exchange[256], routing_key[256]; /* by which it and the queue get what is published */
+	bool gone;                            /* the source's queue is not there any more */
+	struct policy *policy;     /* of the source, where it is a queue that is read; else NULL */
 	struct policy_facts facts; /* what it came to */
 	const char *drain;         /* of a queue: live, end or never */
-	uint64_t strangers;        /* consumers of the queue that were not ours, at most */
+	uint64_t strangers[2]; /* consumers of the queue that were not ours, at most; by run_side */
 	int64_t next_strangers_ns;
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
@@ -315,43 +319,95 @@ static int look_at_kind(struct check *c, enum run_side side, struct err *e)
 	static const char *const names[] = {"reads"};
 	const char *values[] = {"queue"};
 	struct broker_topic topic;
-	int r;
+	int r = 0;
 
-	if (!(d->ops->caps & BROKER_CAP_QUEUE))
+	if (d->ops->caps & BROKER_CAP_QUEUE) {
+		r = d->ops->topic(&d->config, &topic, e);
+		if (r == ERR_NOTFOUND && side == RUN_SOURCE && !c->has_target)
+			return recall_queue(c, e);
+		if (r)
+			return r;
+		c->queue[side] = topic.caps & BROKER_CAP_QUEUE;
+		broker_topic_free(&topic);
+	}
+	c->unread = c->queue[RUN_SOURCE] && c->has_target;
+	if (side == RUN_SOURCE && c->stream[0])
+		values[0] = "routed-stream";
+	else if (side == RUN_SOURCE && c->unread)
+		values[0] = "nothing";
+	else if (!c->queue[side])
 		return 0;
-	r = d->ops->topic(&d->config, &topic, e);
-	if (r == ERR_NOTFOUND && side == RUN_SOURCE)
-		return recall_queue(c, e);
+	return run_put_settings(c->ledger, c->run.id, run_side_text(side), names, values, 1, e);
+}
+
+/* The stream beside the queue that has what was routed, if the probes made one; and how it gets that. */
+static int find_routed_stream(struct check *c, struct err *e)
+{
+	int r = run_get_setting(
+		c->ledger, c->run.id, "probe", "routed-stream", c->stream, sizeof(c->stream), e);
+
+	if (r == 0 && c->stream[0])
+		r = run_get_setting(c->ledger, c->run.id, "probe", "routed-exchange", c->exchange,
+			sizeof(c->exchange), e);
+	if (r == 0 && c->stream[0])
+		r = run_get_setting(c->ledger, c->run.id, "probe", "routed-key", c->routing_key,
+			sizeof(c->routing_key), e);
+	return r;
+}
+
+/* The text of a URL as runs have it. */
+static int canonical(const char *url, char *ret, size_t len, struct err *e)
+{
+	struct url u;
+	int r = url_parse(url, &u, e);
+
+	if (r == 0)
+		url_text(&u, ret, len);
+	return r;
+}
+
+/* Where the run's messages come out, as a URL: behind a relay, or in the queue beside the routed stream; NULL: nowhere else. */
+static int choose_target(struct check *c, const char *url, const char **ret, struct err *e)
+{
+	char given[URL_PRINT_LEN];
+	int r = canonical(url, given, sizeof(given), e);
+
 	if (r)
 		return r;
-	c->queue[side] = topic.caps & BROKER_CAP_QUEUE;
-	broker_topic_free(&topic);
-	return c->queue[side] ? run_put_settings(c->ledger, c->run.id, run_side_text(side), names,
-					values, 1, e)
-			      : 0;
+	if (strcmp(given, c->run.destination) != 0)
+		*ret = url;
+	else if (c->run.target[0])
+		*ret = c->run.target;
+	else
+		*ret = c->stream[0] ? c->run.destination : NULL;
+	c->routed = *ret == c->run.destination;
+	c->has_target = *ret != NULL;
+	return 0;
 }
 
 static int open_destinations(struct check *c, const char *url, struct err *e)
 {
+	struct destination_opts share;
 	struct props *warnings = NULL;
-	struct destination given;
-	int r = destination_open(url, &c->o->destination, &given, &warnings, e);
+	const char *target = NULL;
+	int r = find_routed_stream(c, e);
 
+	if (r == 0)
+		r = choose_target(c, url, &target, e);
+	if (r)
+		return r;
+	share = destination_share(&c->o->destination, c->run.destination,
+		target ? target : c->run.destination, false);
+	r = destination_open(c->run.destination, &share, &c->source, &warnings, e);
 	for (size_t i = 0; warnings && i < props_count(warnings); i++)
 		log_warn("%s", props_value(warnings, i));
 	props_free(warnings);
-	if (r == 0) {
-		c->has_target = strcmp(given.text, c->run.destination) != 0;
-		if (!c->has_target && c->run.target[0])
-			c->has_target = true;
+	if (r == 0 && c->stream[0])
+		snprintf(c->source.url.name, sizeof(c->source.url.name), "%s", c->stream);
+	if (r == 0 && target) {
+		share = destination_share(&c->o->destination, c->run.destination, target, true);
+		r = destination_open(target, &share, &c->target, NULL, e);
 	}
-	if (r == 0)
-		r = destination_open(c->run.destination, &c->o->destination, &c->source, NULL, e);
-	if (r == 0 && c->has_target)
-		r = destination_open(
-			strcmp(given.text, c->run.destination) != 0 ? url : c->run.target,
-			&c->o->destination, &c->target, NULL, e);
-	destination_release(&given);
 	if (r == 0)
 		r = look_at_kind(c, RUN_SOURCE, e);
 	if (r == 0 && c->has_target)
@@ -395,7 +451,7 @@ static int put_settings(struct check *c, struct err *e)
 	size_t n = 0;
 
 	/* also none: an earlier check of the run may have had one */
-	if (c->has_target) {
+	if (c->has_target && !c->routed) {
 		names[n] = "relay-lag";
 		values[n++] = c->o->relay_lag_ns ? units_duration(c->o->relay_lag_ns, text) : "";
 	}
@@ -422,7 +478,8 @@ static int start_readers(struct check *c, bool at_end, struct err *e)
 	for (int i = W_SOURCE; r == 0 && i < W_N; i++) {
 		enum run_side side = i == W_TARGET ? RUN_TARGET : RUN_SOURCE;
 
-		if (c->witness[i] || i == W_COMMITTED || (i == W_TARGET && !c->has_target))
+		if (c->witness[i] || i == W_COMMITTED || (i == W_TARGET && !c->has_target) ||
+			(i == W_SOURCE && c->unread))
 			continue;
 		if (!c->queue[side] || strcmp(c->drain, at_end ? "end" : "live") == 0)
 			r = start_witness(c, (enum witness_index)i, e);
@@ -430,24 +487,41 @@ static int start_readers(struct check *c, bool at_end, struct err *e)
 	return r;
 }
 
-/* When is the queue to be read, which takes its messages away? Without a word only if it was the run's own. */
-static int choose_drain(struct check *c, struct err *e)
+/* Did the run find the queue of a side empty and without consumers, or make it? Then it is its own to read. */
+static int is_own_queue(struct check *c, enum run_side side, bool *ret, struct err *e)
 {
+	const char *name =
+		side == RUN_SOURCE || c->routed ? "queue-was-empty" : "target-queue-was-empty";
 	char own[8] = "";
 	int r = 0;
 
-	if (!c->queue[RUN_SOURCE] && !c->queue[RUN_TARGET])
+	UNTIL_ANSWERED(
+		c, r, run_get_setting(c->ledger, c->run.id, "probe", name, own, sizeof(own), e));
+	*ret = strcmp(own, "true") == 0;
+	return r;
+}
+
+/* When is the queue to be read, which takes its messages away? Without a word only if it was the run's own. */
+static int choose_drain(struct check *c, struct err *e)
+{
+	enum run_side side = c->queue[RUN_SOURCE] && !c->unread ? RUN_SOURCE : RUN_TARGET;
+	const struct destination *d = side == RUN_TARGET ? &c->target : &c->source;
+	bool own = false;
+	int r;
+
+	if (!c->queue[side])
 		return 0;
 	c->drain = c->o->drain;
 	if (c->drain && *c->drain)
 		return 0;
-	UNTIL_ANSWERED(c, r,
-		run_get_setting(
-			c->ledger, c->run.id, "probe", "queue-was-empty", own, sizeof(own), e));
-	if (r == 0 && strcmp(own, "true") != 0) {
-		r = err_set(e, ERR_USAGE, "reading '%s' takes its messages away for good",
-			c->queue[RUN_TARGET] ? c->target.url.name : c->source.url.name);
-		err_hint(e, "--drain live takes them as they come, --drain end when all is sent");
+	r = is_own_queue(c, side, &own, e);
+	if (r == 0 && !own) {
+		r = err_set(
+			e, ERR_USAGE, "reading '%s' takes its messages away for good", d->url.name);
+		err_hint(e,
+			"of queue '%s', all that is and comes there: --drain live takes it as it comes, "
+			"--drain end when all is sent",
+			d->url.name);
 	}
 	c->drain = "live";
 	return r;
@@ -486,37 +560,42 @@ static int prepare(struct check *c, const char *url, struct err *e)
 		r = put_settings(c, e);
 	if (r == 0)
 		r = choose_drain(c, e);
-	if (r == 0 && c->queue[RUN_SOURCE])
+	/* of a queue behind a relay, or beside a routed stream, it is not asked */
+	if (r == 0 && c->queue[RUN_SOURCE] && !c->has_target)
 		r = start_policy(c, e);
 	return r ? r : start_readers(c, false, e);
 }
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-/* How many consumers beside ours the queue says to have. Trouble to ask is no news: none. */
-static uint64_t ask_strangers(struct check *c)
+/* How many consumers beside ours a queue says to have. Trouble to ask is no news: none. */
+static uint64_t ask_strangers(struct check *c, enum run_side side)
 {
-	uint64_t ready, consumers, ours = c->witness[W_SOURCE] != NULL;
+	const struct destination *d = side == RUN_TARGET ? &c->target : &c->source;
+	uint64_t ready, consumers,
+		ours = c->witness[side == RUN_TARGET ? W_TARGET : W_SOURCE] != NULL;
 	struct err ignored;
 
-	if (c->source.ops->queue_look(&c->source.config, &ready, &consumers, &ignored))
+	if (!c->queue[side] || (side == RUN_SOURCE && c->unread) ||
+		d->ops->queue_look(&d->config, &ready, &consumers, &ignored))
 		return 0;
 	return consumers > ours ? consumers - ours : 0;
 }
 
-static void note_strangers(struct check *c, uint64_t n)
+static void note_strangers(struct check *c, enum run_side side, uint64_t n)
 {
-	if (n > c->strangers)
-		c->strangers = n;
+	if (n > c->strangers[side])
+		c->strangers[side] = n;
 }
 
-/* Somebody else takes from the queue: what is not there may be with him. */
+/* Somebody else takes from a queue: what is not there may be with him. */
 static void look_for_strangers(struct check *c)
 {
 	/* at the end it is asked by basic.get, and what that holds counts as a consumer of a quorum queue */
-	if (!c->queue[RUN_SOURCE] || clock_ns() < c->next_strangers_ns || c->judgement)
+	if (clock_ns() < c->next_strangers_ns || c->judgement)
 		return;
-	note_strangers(c, ask_strangers(c));
+	for (int side = RUN_SOURCE; side <= RUN_TARGET; side++)
+		note_strangers(c, (enum run_side)side, ask_strangers(c, (enum run_side)side));
 	c->next_strangers_ns = clock_ns() + STRANGERS_NS;
 }
 
@@ -645,6 +724,8 @@ static int write_fences(struct check *c, uint64_t number, int64_t deadline_ns, s
 			.key_len = (size_t)snprintf(keys[m], FENCE_KEY_LEN,
 				"mqaudit-fence-%016llx-%u-%llu-%zu", (unsigned long long)c->run.id,
 				c->judgement, (unsigned long long)number, i),
+			.exchange = c->stream[0] ? c->exchange : NULL,
+			.routing_key = c->routing_key,
 			.payload = payload + m * ENVELOPE_LEN,
 			.len = ENVELOPE_LEN};
 		m++;
@@ -785,17 +866,18 @@ static int wait_until_quiet(struct check *c, enum run_side side, int64_t deadlin
  * The queue was emptied: what basic.get brought is settled in a moment, and counts as a consumer no more. Who is there
  * for longer takes from it as well (a quorum queue lets him, beside an exclusive consumer).
  */
-static int look_behind_the_end(struct check *c, struct err *e)
+static int look_behind_the_end(struct check *c, enum run_side side, struct err *e)
 {
 	int64_t until_ns = clock_ns() + SETTLED_NS;
 	uint64_t n;
 	int r = 0;
 
-	while ((n = ask_strangers(c)) > 0 && r == 0 && clock_ns() < until_ns && !stop_asked()) {
+	while ((n = ask_strangers(c, side)) > 0 && r == 0 && clock_ns() < until_ns &&
+		!stop_asked()) {
 		r = tend(c, e);
 		clock_sleep_ns(TICK_NS);
 	}
-	note_strangers(c, n);
+	note_strangers(c, side, n);
 	return r;
 }
 
@@ -813,8 +895,8 @@ static bool is_drained(struct check *c, enum witness_index i, int times, int64_t
 		add_reason(c, "the queue was not emptied: %s", e->msg);
 		*ret_r = 0;
 	}
-	if (ok && i == W_SOURCE)
-		*ret_r = look_behind_the_end(c, e);
+	if (ok)
+		*ret_r = look_behind_the_end(c, i == W_TARGET ? RUN_TARGET : RUN_SOURCE, e);
 	return ok && *ret_r == 0;
 }
 
@@ -828,7 +910,7 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 	*ret_ok = false;
 	c->phase = "fence";
 	show(c);
-	r = wait_until_quiet(c, RUN_SOURCE, deadline_ns, e);
+	r = c->unread ? 0 : wait_until_quiet(c, RUN_SOURCE, deadline_ns, e);
 	if (r == 0)
 		r = write_fences(c, number, deadline_ns, e);
 	if (r == ERR_NOTFOUND && c->queue[RUN_SOURCE]) {
@@ -842,6 +924,11 @@ static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct er
 				  "--fence-config, or do without: --no-fence"
 				: "Check that every partition has a leader and enough in-sync "
 				  "replicas; --fence-timeout gives it longer");
+		return 0;
+	}
+	/* what the relay takes only the target shows */
+	if (r == 0 && c->unread) {
+		*ret_ok = true;
 		return 0;
 	}
 	if (r == 0)
@@ -1063,7 +1150,9 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 	int64_t wait_ns;
 	int r = settle(c, e);
 
-	*ret_ok = false;
+	*ret_ok = r == 0 && c->unread;
+	if (c->unread)
+		return r;
 	if (r == 0 && c->queue[RUN_SOURCE]) {
 		r = wait_until_quiet(c, RUN_SOURCE, clock_ns() + c->o->fence_timeout_ns, e);
 		if (r)
@@ -1140,7 +1229,12 @@ static int wait_for_strays(
 static void say_relay(
 	struct check *c, bool fenced, size_t missing, const struct judged_relay *state)
 {
-	if (missing)
+	if (missing && c->routed)
+		add_reason(c,
+			"the fence went the way the messages go and was routed, but the queue has not given "
+			"it: is '%s' bound to exchange '%s' with key '%s'?",
+			c->target.url.name, c->exchange, c->routing_key);
+	else if (missing)
 		add_reason(c,
 			"the fence of %zu partitions did not come through the relay in time; if it does "
 			"not pass records like it, bound it with --relay-lag TIME",
@@ -1335,7 +1429,7 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 		.complete = complete,
 		.behind = c->behind,
 		.transactional = c->run.transactional,
-		.source = witness_tracker(c->witness[W_SOURCE]),
+		.source = c->unread ? NULL : witness_tracker(c->witness[W_SOURCE]),
 		.committed =
 			c->witness[W_COMMITTED] ? witness_tracker(c->witness[W_COMMITTED]) : NULL,
 		.target = c->has_target ? witness_tracker(c->witness[W_TARGET]) : NULL,
@@ -1346,6 +1440,7 @@ static int judge_twice(struct check *c, bool complete, bool *ret_agreed, struct 
 		.unroutable = c->facts.unroutable,
 		.gone = c->facts.gone,
 		.expired = c->facts.expired,
+		.routed = c->routed,
 	};
 	struct findings *sql = findings_new(), *memory = NULL;
 	char policy[100], text[600];
@@ -1393,30 +1488,44 @@ static bool sums_hold(struct check *c, const struct judged_sums *s)
 
 /*
  * What a queue did not give is lost only if nothing else can have taken it: no other consumer, and no policy,
- * which AMQP does not tell of. How many it is about, which then break nothing; the reasons are added.
+ * which AMQP does not tell of. How many it is about, which then break nothing; the reasons are added. What was
+ * routed nowhere was in no queue.
  */
-static uint64_t untold_losses(struct check *c, const struct judged_sums *s)
+static uint64_t untold_losses(struct check *c, const struct judged_sums *s, uint64_t never_routed)
 {
-	uint64_t n = s->count[FINDING_LOST][STAGE_BROKER] + s->count[FINDING_LOST][STAGE_PRODUCE];
+	uint64_t n = 0, strangers = c->strangers[RUN_SOURCE] + c->strangers[RUN_TARGET];
+	bool excluded;
 
-	if (!c->queue[RUN_SOURCE] || n == 0)
+	if (c->queue[RUN_SOURCE] || c->routed)
+		n += s->count[FINDING_LOST][STAGE_BROKER] + s->count[FINDING_LOST][STAGE_PRODUCE] -
+		     never_routed;
+	if (c->queue[RUN_TARGET] || c->unread)
+		n += s->count[FINDING_LOST][STAGE_RELAY];
+	if (n == 0)
 		return 0;
-	if (c->strangers)
+	if (strangers)
 		add_reason(c,
 			"%llu messages are not there, and %llu other consumers took from the queue: who "
 			"has them cannot be told",
-			(unsigned long long)n, (unsigned long long)c->strangers);
-	if (!c->facts.excluded[0])
+			(unsigned long long)n, (unsigned long long)strangers);
+	if (c->policy && !c->facts.excluded[0])
 		add_reason(c,
 			"%llu messages are not there, and it cannot be told whether a policy removed them "
 			"(TTL, length or delivery limit): %s",
 			(unsigned long long)n, c->facts.doubt);
-	return c->strangers || !c->facts.excluded[0] ? n : 0;
+	else if (!c->policy && !c->o->no_policy)
+		add_reason(c,
+			"%llu messages are not there, and it cannot be told whether a policy removed them "
+			"(TTL, length or delivery limit, a purge): if there is none, say --no-policy",
+			(unsigned long long)n);
+	excluded = c->policy ? c->facts.excluded[0] != '\0' : c->o->no_policy;
+	return strangers || !excluded ? n : 0;
 }
 
-static enum verdict decide(struct check *c, const struct judged_sums *s, const struct promise *p)
+static enum verdict decide(struct check *c, const struct judged_sums *s, uint64_t never_routed,
+	const struct promise *p)
 {
-	uint64_t unread = 0, pending = 0, untold = untold_losses(c, s);
+	uint64_t unread = 0, pending = 0, untold = untold_losses(c, s, never_routed);
 	bool broken = false;
 
 	for (int k = 0; k < FINDING_N; k++) {
@@ -1526,6 +1635,7 @@ static int conclude(struct check *c, bool complete, enum verdict *ret, struct er
 	struct judged_sums sums;
 	struct promise promise;
 	struct judged_verdict v = {.fenced = c->fenced};
+	uint64_t never_routed = 0;
 	int r = judge_twice(c, complete, &v.agreed, e);
 
 	if (r == 0)
@@ -1533,10 +1643,13 @@ static int conclude(struct check *c, bool complete, enum verdict *ret, struct er
 	if (r == 0)
 		r = judged_sums(c->ledger, c->run.id, c->judgement, &sums, e);
 	if (r == 0)
+		r = judged_never_routed(c->ledger, c->run.id, c->judgement, &never_routed, e);
+	if (r == 0)
 		r = run_promise(c, &promise, e);
 	if (r)
 		return r;
-	v.verdict = !v.agreed || !sums_hold(c, &sums) ? VERDICT_ERROR : decide(c, &sums, &promise);
+	v.verdict = !v.agreed || !sums_hold(c, &sums) ? VERDICT_ERROR
+						      : decide(c, &sums, never_routed, &promise);
 	v.reasons = (const char *const *)c->reason;
 	v.n_reasons = c->n_reasons;
 	UNTIL_ANSWERED(c, r, judged_finish(c->ledger, c->run.id, c->judgement, &v, e));
@@ -1592,7 +1705,8 @@ static int check_to_the_end(struct check *c, enum verdict *ret, struct err *e)
 	if (r == 0)
 		r = stop_witnesses(c, e);
 	/* what was found while the rest was waited for: the log is not read to its end again */
-	if (r == 0 && complete && c->fenced && fences_missing(c, W_SOURCE, c->fence_number) > 0) {
+	if (r == 0 && complete && c->fenced && !c->unread &&
+		fences_missing(c, W_SOURCE, c->fence_number) > 0) {
 		add_reason(c, "the log was cut after its end was read; check again");
 		complete = false;
 	}

@@ -491,6 +491,14 @@ static struct seqset *phantoms_of(
 	return less;
 }
 
+/* Where what happened behind the source happened: the queue behind the routed stream is the broker's. */
+static enum stage stage_behind(const struct bench *b, enum finding_kind kind)
+{
+	if (!b->plan->routed)
+		return STAGE_RELAY;
+	return kind == FINDING_DUPLICATED ? STAGE_PRODUCE : STAGE_BROKER;
+}
+
 /* Each position of a lane's partition above the bound is one. */
 static int add_phantoms(struct bench *b, enum run_side side, const struct tracker_lane *t,
 	uint64_t bound, struct err *e)
@@ -506,8 +514,8 @@ static int add_phantoms(struct bench *b, enum run_side side, const struct tracke
 		r = witnessed_rows(b->ledger, &key, t->partition, count_copies, &c, e);
 	while (r == 0 && seqset_next(of, &it, &x)) {
 		r = findings_add(b->out, FINDING_PHANTOM,
-			side == RUN_SOURCE ? STAGE_BROKER : STAGE_RELAY, t->ident.producer_id,
-			t->ident.epoch, t->ident.lane, x.lo, x.hi, c.n);
+			side == RUN_SOURCE ? STAGE_BROKER : stage_behind(b, FINDING_PHANTOM),
+			t->ident.producer_id, t->ident.epoch, t->ident.lane, x.lo, x.hi, c.n);
 		c.n = 0; /* the sum is the lane's, not the range's */
 	}
 	seqset_free(of);
@@ -589,7 +597,7 @@ static int take_side(struct bench *b, enum run_side side, struct err *e)
 	size_t at = 0;
 	int r = 0;
 
-	while (r == 0 && tracker_next_lane(t, &at, &lane))
+	while (r == 0 && t && tracker_next_lane(t, &at, &lane))
 		r = take_tracked(b, side, &lane, e);
 	return r;
 }
@@ -899,20 +907,73 @@ static int add_repeats(struct bench *b, enum stage stage, const struct side_lane
 	return r;
 }
 
-/* What was given again, by the queue or to its dead-letter queue, each once. */
-static int add_redelivered(struct bench *b, const struct side_lane *l)
+/* What was given again, by the queue or to its dead-letter queue, each once; what was routed twice is not that. */
+static int judge_redelivered(struct bench *b, struct side_lane *l)
 {
-	struct seqset *again = seqset_new();
-	int r = again ? seqset_union(l->sight[RUN_SOURCE].redelivered, l->dead.redelivered, again)
-		      : ERR_NOMEM;
+	const struct seqset *twice = l->sight[RUN_SOURCE].repeated;
+	struct seqset *again = NULL;
+	int r = 0;
 
+	if (b->plan->routed) {
+		again = minus(l->sight[RUN_TARGET].redelivered, &twice, 1);
+	} else {
+		again = seqset_new();
+		r = again ? seqset_union(
+				    l->sight[RUN_SOURCE].redelivered, l->dead.redelivered, again)
+			  : ERR_NOMEM;
+	}
 	if (r == 0)
-		r = add_ranges(b, FINDING_REDELIVERED, STAGE_CONSUME, l, again);
+		r = again ? add_ranges(b, FINDING_REDELIVERED, STAGE_CONSUME, l, again) : ERR_NOMEM;
 	seqset_free(again);
 	return r;
 }
 
-static int judge_lane(struct bench *b, struct side_lane *l)
+/* How many copies there are of some seqs of a lane on a side, over all partitions. */
+static int count_on(struct bench *b, enum run_side side, const struct side_lane *l,
+	const struct seqset *of, uint64_t *ret, struct err *e)
+{
+	struct copies c = {.of = of, .of_queue = b->plan->queue[side]};
+	struct tracker *t = side == RUN_TARGET ? b->plan->target : b->plan->source;
+	struct witness_key key = key_of(b, side);
+	struct tracker_lane lane;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && seqset_count(of) && tracker_next_lane(t, &at, &lane)) {
+		if (lane_of(b, lane.ident.producer_id, lane.ident.epoch, lane.ident.lane) != l ||
+			lane.ident.nonce != l->nonce)
+			continue;
+		c.ident = &lane.ident;
+		r = witnessed_rows(b->ledger, &key, lane.partition, count_copies, &c, e);
+	}
+	*ret = c.n;
+	copies_release(&c);
+	return r;
+}
+
+/* Of what was routed twice the queue may have refused one: a repeat is what it gave more than once. */
+static int judge_repeated(struct bench *b, struct side_lane *l, struct err *e)
+{
+	const struct sight *source = &l->sight[RUN_SOURCE], *target = &l->sight[RUN_TARGET];
+	struct seqset *given, *twice = NULL;
+	uint64_t n = 0;
+	int r;
+
+	if (!b->plan->routed)
+		return add_repeats(b, STAGE_PRODUCE, l, source->repeated, source->extra);
+	given = seqset_new();
+	r = given ? seqset_union(target->repeated, target->redelivered, given) : ERR_NOMEM;
+	if (r == 0)
+		twice = both(source->repeated, given);
+	r = r ? r : twice ? count_on(b, RUN_SOURCE, l, twice, &n, e) : ERR_NOMEM;
+	if (r == 0)
+		r = add_repeats(b, STAGE_PRODUCE, l, twice, n - seqset_count(twice));
+	seqset_free(given);
+	seqset_free(twice);
+	return r;
+}
+
+static int judge_lane(struct bench *b, struct side_lane *l, struct err *e)
 {
 	int r = judge_promised(b, l, OUTCOME_ACKED, STAGE_BROKER);
 
@@ -921,16 +982,13 @@ static int judge_lane(struct bench *b, struct side_lane *l)
 	if (r == 0)
 		r = judge_unpromised(b, l);
 	if (r == 0)
-		r = add_repeats(b, STAGE_PRODUCE, l, l->sight[RUN_SOURCE].repeated,
-			l->sight[RUN_SOURCE].extra);
+		r = judge_repeated(b, l, e);
 	if (r == 0)
 		r = add_ranges(
 			b, FINDING_REORDERED, STAGE_PRODUCE, l, l->sight[RUN_SOURCE].reordered);
 	if (r == 0)
 		r = add_repeats(b, STAGE_PRODUCE, l, l->dead.repeated, l->dead.extra);
-	if (r == 0)
-		r = add_redelivered(b, l);
-	return r;
+	return r ? r : judge_redelivered(b, l);
 }
 
 /* ---- behind a relay -------------------------------------------------------------------------- */
@@ -988,21 +1046,10 @@ static bool is_proved(struct bench *b, int64_t partition)
 static int not_the_relays(struct bench *b, const struct side_lane *l, uint64_t *ret, struct err *e)
 {
 	struct seqset *of = both(l->sight[RUN_TARGET].repeated, l->sight[RUN_SOURCE].repeated);
-	struct copies c = {.of = of, .of_queue = b->plan->queue[RUN_TARGET]};
-	struct witness_key key = key_of(b, RUN_TARGET);
-	struct tracker_lane t;
-	size_t at = 0;
-	int r = of ? 0 : ERR_NOMEM;
+	uint64_t n = 0;
+	int r = of ? count_on(b, RUN_TARGET, l, of, &n, e) : ERR_NOMEM;
 
-	while (r == 0 && seqset_count(of) && tracker_next_lane(b->plan->target, &at, &t)) {
-		if (lane_of(b, t.ident.producer_id, t.ident.epoch, t.ident.lane) != l ||
-			t.ident.nonce != l->nonce)
-			continue;
-		c.ident = &t.ident;
-		r = witnessed_rows(b->ledger, &key, t.partition, count_copies, &c, e);
-	}
-	*ret = of ? c.n - seqset_count(of) : 0;
-	copies_release(&c);
+	*ret = of ? n - seqset_count(of) : 0;
 	seqset_free(of);
 	return r;
 }
@@ -1022,14 +1069,16 @@ static int judge_relay(struct bench *b, struct side_lane *l, struct err *e)
 	int r = absent && repeated && reordered ? 0 : ERR_NOMEM;
 
 	if (r == 0)
-		r = add_ranges(
-			b, comparable ? FINDING_LOST : FINDING_PENDING, STAGE_RELAY, l, absent);
+		r = add_ranges(b, comparable ? FINDING_LOST : FINDING_PENDING,
+			stage_behind(b, FINDING_LOST), l, absent);
 	if (r == 0)
 		r = not_the_relays(b, l, &others, e);
 	if (r == 0)
-		r = add_repeats(b, STAGE_RELAY, l, repeated, target->extra - others);
+		r = add_repeats(b, stage_behind(b, FINDING_DUPLICATED), l, repeated,
+			target->extra - others);
 	if (r == 0)
-		r = add_ranges(b, FINDING_REORDERED, STAGE_RELAY, l, reordered);
+		r = add_ranges(
+			b, FINDING_REORDERED, stage_behind(b, FINDING_REORDERED), l, reordered);
 	seqset_free(absent);
 	seqset_free(repeated);
 	seqset_free(reordered);
@@ -1089,7 +1138,8 @@ static int take_damage(const struct pg_rows *row, void *arg, struct err *e)
 {
 	struct damage_pass *p = arg;
 	struct bench *b = p->b;
-	enum stage stage = p->side == RUN_TARGET ? STAGE_RELAY : STAGE_BROKER;
+	enum stage stage =
+		p->side == RUN_TARGET ? stage_behind(b, FINDING_CORRUPTED) : STAGE_BROKER;
 	int64_t partition = pg_rows_i64(row, 0, 0), id = 0, epoch = 0, lane = partition;
 	bool named = !pg_rows_is_null(row, 0, 2),
 	     foreign = strcmp(pg_rows_text(row, 0, 6), "foreign") == 0;
@@ -1120,7 +1170,9 @@ static int take_damage(const struct pg_rows *row, void *arg, struct err *e)
 		r = seqset_add(l->damaged[p->side], seq, seq, NULL);
 	/* behind a relay only what the source had right is the relay's */
 	if (r == 0 && p->side == RUN_TARGET && named &&
-		(known = findings_seqs(b->out, FINDING_CORRUPTED, STAGE_BROKER, id, epoch, lane)) &&
+		(known = l ? l->damaged[RUN_SOURCE]
+			   : findings_seqs(
+				     b->out, FINDING_CORRUPTED, STAGE_BROKER, id, epoch, lane)) &&
 		seqset_has(known, seq))
 		return 0;
 	if (r == 0)
@@ -1219,6 +1271,53 @@ static int load_inconsistent(struct bench *b, struct err *e)
 		false, take_inconsistent, b, e);
 }
 
+/* to = a + b. */
+static int put_union(struct seqset **to, const struct seqset *a, const struct seqset *b)
+{
+	struct seqset *sum = seqset_new();
+	int r = sum ? seqset_union(a, b, sum) : ERR_NOMEM;
+
+	if (r) {
+		seqset_free(sum);
+		return r;
+	}
+	seqset_free(*to);
+	*to = sum;
+	return 0;
+}
+
+/*
+ * What is there of a lane, as far as it must be behind the source as well. A queue that only the relay reads is
+ * taken to have had what was acked. Of what was routed the queue owes what was promised; for the rest it is
+ * what the queue gave that is there.
+ */
+static int assume_present(const struct bench *b, struct side_lane *l)
+{
+	struct sight *source = &l->sight[RUN_SOURCE], *target = &l->sight[RUN_TARGET];
+	struct seqset *owed;
+	int r;
+
+	if (!b->plan->source) {
+		r = put_union(&source->present, l->outcome[OUTCOME_ACKED], target->present);
+		return r ? r
+			 : put_union(&l->damaged[RUN_SOURCE], l->damaged[RUN_TARGET],
+				   l->damaged[RUN_TARGET]);
+	}
+	if (!b->plan->routed)
+		return 0;
+	owed = seqset_new();
+	r = owed ? seqset_union(l->outcome[OUTCOME_ACKED], l->outcome[OUTCOME_UNCONFIRMED], owed)
+		 : ERR_NOMEM;
+	if (r == 0) {
+		struct seqset *x = both(source->present, owed);
+
+		r = x ? put_union(&source->present, x, target->present) : ERR_NOMEM;
+		seqset_free(x);
+	}
+	seqset_free(owed);
+	return r;
+}
+
 static int judge_all(struct bench *b, struct err *e)
 {
 	int r = find_twice(b);
@@ -1236,8 +1335,10 @@ static int judge_all(struct bench *b, struct err *e)
 		r = judge_dead(b, e);
 	if (r == 0 && b->plan->target)
 		find_strays(b);
+	for (size_t i = 0; r == 0 && i < b->n_lanes; i++)
+		r = assume_present(b, &b->lane[i]);
 	for (size_t i = 0; r == 0 && i < b->n_lanes; i++) {
-		r = judge_lane(b, &b->lane[i]);
+		r = judge_lane(b, &b->lane[i], e);
 		if (r == 0 && b->plan->target)
 			r = judge_relay(b, &b->lane[i], e);
 	}

@@ -45,9 +45,10 @@ struct judge_plan {
 	uint32_t judgement;
 	bool complete; /* everything up to the end was read: what is absent is absent */
 	bool transactional;
-	bool compacted;            /* the topic's cleanup.policy */
-	bool queue[2];             /* by run_side: reading takes away, and gives again */
-	struct tracker *source;    /* everything on the log */
+	bool compacted; /* the topic's cleanup.policy */
+	bool queue[2];  /* by run_side: reading takes away, and gives again */
+	bool routed; /* the source is a stream beside the queue, which has what was routed; the queue is the target */
+	struct tracker *source; /* everything on the log; NULL: a queue that only the relay reads */
 	struct tracker *committed; /* with transactions: what was committed; else NULL */
 	struct tracker *target;    /* behind a relay; else NULL */
 	bool behind;               /* all that is behind the relay was read */

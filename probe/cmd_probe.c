@@ -132,6 +132,13 @@ static const struct opt opts[] = {
 		.type = OPT_FLAG,
 		AT(mandatory),
 		.help = "RabbitMQ: what can be routed to no queue comes back, and is refused."},
+	{.name = "routed-stream",
+		.type = OPT_FLAG,
+		AT(routed_stream),
+		.help = "RabbitMQ, with --exchange: make a stream QUEUE" PROBE_STREAM_SUFFIX
+			" that is bound as the queue is, and read it as proof of what was routed: then it "
+			"is told what the queue lost, and what never got there. Confirms wait for it, and "
+			"mandatory finds it; it stays, to be deleted by you."},
 	{.name = "shared",
 		.type = OPT_FLAG,
 		AT(shared),
@@ -148,6 +155,11 @@ static const struct opt opts[] = {
 		.type = OPT_FLAG,
 		AT(exit_without_flush),
 		.help = "End right after the last message was handed over, as some applications do."},
+	{.name = "republish-unknown",
+		.type = OPT_FLAG,
+		AT(republish_unknown),
+		.help = "Publish again what the client or the broker could not say of (RabbitMQ: not confirmed when the "
+			"connection ended, or nacked), as a further attempt of the same message, 15 times at most."},
 	{.name = "transaction",
 		.type = OPT_STRING,
 		.arg = "N[:abort-every=K]",

@@ -31,8 +31,9 @@ struct probe {
 	struct destination d;
 	struct destination target;
 	bool has_target;
-	bool joins;           /* the run was there before */
-	bool queue_was_empty; /* and without consumers, when the run began */
+	bool joins;                             /* the run was there before */
+	bool queue_was_empty;                   /* and without consumers, when the run began */
+	bool target_is_queue, target_was_empty; /* the same of the target */
 	struct broker_topic topic;
 	struct ledger *ledger;
 	struct run run;
@@ -141,14 +142,59 @@ static int look_at_queue(struct probe *p, struct err *e)
 	p->joins = p->o->run && *p->o->run && run_find(p->ledger, p->o->run, &there, &ignored) == 0;
 	if (p->joins || p->o->shared)
 		return 0;
-	return probe_check_queue(&p->d, &p->topic, &p->queue_was_empty, e);
+	return probe_check_queue(&p->d, &p->topic, p->has_target, &p->queue_was_empty, e);
+}
+
+/* Where the target's logs end now; a queue's may be the run's own to read. */
+static int look_at_target(struct probe *p, int64_t **ret_ends, size_t *ret_n, struct err *e)
+{
+	struct broker_topic topic = {0};
+	int r = p->target.ops->topic(&p->target.config, &topic, e);
+
+	if (r == 0)
+		r = probe_log_ends(&p->target, &topic, ret_ends, e);
+	if (r == 0) {
+		p->target_is_queue = topic.caps & BROKER_CAP_QUEUE;
+		r = probe_queue_is_empty(&p->target, &topic, &p->target_was_empty, e);
+	}
+	*ret_n = topic.n_partitions;
+	broker_topic_free(&topic);
+	return r ? err_wrap(e, "%s", p->target.text) : 0;
+}
+
+/*
+ * Beside the queue a stream that has what was routed is the run's source, and the queue, where nothing relays its
+ * messages, is what is behind it. Which numbers its messages begin with then.
+ */
+static int make_routed_stream(
+	struct probe *p, int64_t *source, int64_t **target, size_t *ret_n_target, struct err *e)
+{
+	int r = probe_routed_make(&p->d, &source[0], e);
+
+	if (r || p->has_target)
+		return r;
+	*target = calloc(1, sizeof(**target));
+	*ret_n_target = 1;
+	return *target ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+/* A run that was made for nothing goes. */
+static int bind_routed_stream(struct probe *p, bool made, struct err *e)
+{
+	struct err ignored;
+	int r = made ? probe_routed_try(&p->d, (uint64_t)p->run.id, e) : 0;
+
+	if (r == 0)
+		r = probe_routed_bind(&p->d, e);
+	if (r && made)
+		err_ignore(run_delete(p->ledger, p->run.id, &ignored));
+	return r;
 }
 
 static int make_run(struct probe *p, struct err *e)
 {
 	const struct probe_opts *o = p->o;
 	int64_t *source = NULL, *target = NULL;
-	struct broker_topic topic = {0};
 	char base[RUN_NAME_BASE_MAX + 1], cluster[LABFILE_NAME_MAX + 1];
 	struct run_spec spec = {
 		.name = o->run,
@@ -175,20 +221,17 @@ static int make_run(struct probe *p, struct err *e)
 	snprintf(base, sizeof(base), "%s", p->d.url.name);
 	spec.source_start = source;
 	spec.n_source = p->topic.n_partitions;
-	if (r == 0 && p->has_target) {
-		r = p->target.ops->topic(&p->target.config, &topic, e);
-		if (r == 0)
-			r = probe_log_ends(&p->target, &topic, &target, e);
-		if (r)
-			err_wrap(e, "%s", p->target.text);
-		spec.target_start = target;
-		spec.n_target = topic.n_partitions;
-	}
+	if (r == 0 && p->has_target)
+		r = look_at_target(p, &target, &spec.n_target, e);
+	if (r == 0 && o->routed_stream)
+		r = make_routed_stream(p, source, &target, &spec.n_target, e);
+	spec.target_start = target;
 	if (r == 0)
 		r = run_make(p->ledger, &spec, &p->run, &made, e);
+	if (r == 0 && o->routed_stream)
+		r = bind_routed_stream(p, made, e);
 	if (r == 0 && !made && spec.transactional && !p->run.transactional)
 		r = run_set_transactional(p->ledger, p->run.id, e);
-	broker_topic_free(&topic);
 	free(source);
 	free(target);
 	return r;
@@ -312,9 +355,21 @@ static int store_settings(struct probe *p, struct err *e)
 	collect(&c, "keys", o->keys);
 	if (!p->joins && (p->topic.caps & BROKER_CAP_QUEUE))
 		collect(&c, "queue-was-empty", p->queue_was_empty ? "true" : "false");
+	if (!p->joins && p->target_is_queue)
+		collect(&c, "target-queue-was-empty", p->target_was_empty ? "true" : "false");
+	if (o->routed_stream) {
+		char stream[256];
+
+		probe_routed_name(&p->d, stream, sizeof(stream));
+		collect(&c, "routed-stream", stream);
+		collect(&c, "routed-exchange", props_get(p->d.producer, "exchange"));
+		collect(&c, "routed-key", props_get(p->d.producer, "routing.key"));
+	}
 	collect(&c, "on-queue-full", o->on_queue_full);
 	if (o->exit_without_flush)
 		collect(&c, "exit-without-flush", "true");
+	if (o->republish_unknown)
+		collect(&c, "republish-unknown", "true");
 	if (o->transaction)
 		collect(&c, "transaction", o->transaction);
 	if (o->crash_at)
@@ -698,26 +753,37 @@ static int set_routing(struct probe *p, struct err *e)
 	return r;
 }
 
+/* Where the messages are sent, and where they will be read if that is another place. */
+static int open_destinations(struct probe *p, const char *url, struct err *e)
+{
+	const char *check = p->o->check ? p->o->check : url;
+	struct destination_opts share = destination_share(&p->o->destination, url, check, false);
+	struct props *warnings = NULL;
+	int r = destination_open(url, &share, &p->d, &warnings, e);
+
+	print_warnings(warnings);
+	p->d.config.stop = stop_flag();
+	if (r || !p->o->check)
+		return r;
+	p->has_target = true;
+	share = destination_share(&p->o->destination, url, check, true);
+	r = destination_open(check, &share, &p->target, NULL, e);
+	if (r)
+		return err_wrap(e, "--check");
+	if (strcmp(p->target.text, p->d.text) == 0)
+		return err_set(e, ERR_USAGE,
+			"--check: that is where the messages are sent; it is for where they come out");
+	return 0;
+}
+
 static int prepare(struct probe *p, const char *url, struct err *e)
 {
 	struct probe_recovered recovered;
-	struct props *warnings = NULL;
 	int r = probe_check_options(p->cl, p->o, &p->plan, e);
 
 	if (r)
 		return r;
-	r = destination_open(url, &p->o->destination, &p->d, &warnings, e);
-	print_warnings(warnings);
-	p->d.config.stop = stop_flag();
-	if (r == 0 && p->o->check) {
-		p->has_target = true;
-		r = destination_open(p->o->check, &p->o->destination, &p->target, NULL, e);
-		if (r)
-			err_wrap(e, "--check");
-		else if (strcmp(p->target.text, p->d.text) == 0)
-			r = err_set(e, ERR_USAGE,
-				"--check: that is where the messages are sent; it is for where they come out");
-	}
+	r = open_destinations(p, url, e);
 	if (r == 0)
 		r = set_routing(p, e);
 	if (r == 0)
@@ -733,8 +799,10 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 	if (r == 0)
 		r = probe_parse_partitions(p->o->partitions, p->topic.n_partitions, &p->partitions,
 			&p->n_partitions, e);
+	if (r == 0 && p->o->routed_stream)
+		r = probe_routed_check(&p->d, &p->topic, e);
 	if (r == 0 && !p->o->shared)
-		r = probe_check_unshared(&p->d, &p->topic, e);
+		r = probe_check_unshared(&p->d, &p->topic, p->has_target, e);
 	if (r == 0)
 		r = ledger_open(p->o->ledger, &p->ledger, e);
 	if (r == 0)
@@ -756,6 +824,7 @@ static void fill_plan(struct probe *p)
 	p->plan.size = (size_t)p->o->size;
 	p->plan.drop_when_full = strcmp(p->o->on_queue_full, "drop") == 0;
 	p->plan.exit_without_flush = p->o->exit_without_flush;
+	p->plan.republish_unknown = p->o->republish_unknown;
 	p->plan.transaction_timeout_ns = 60 * NS_PER_S;
 	p->plan.seed = opt_given(p->cl, "seed") ? p->o->seed : rng_system();
 }

@@ -32,6 +32,7 @@ struct probe_opts {
 	const char *keys;
 	const char *on_queue_full;
 	bool exit_without_flush;
+	bool republish_unknown;
 	const char *transaction;
 	const char *crash_at;
 	bool resume;
@@ -45,6 +46,7 @@ struct probe_opts {
 	const char *exchange;
 	const char *routing_key;
 	bool mandatory;
+	bool routed_stream;
 	bool shared;
 	uint64_t seed;
 	uint64_t status_fd; /* hidden: 0: none */
@@ -107,16 +109,49 @@ MUST_CHECK int probe_plant(const char *spec, const struct probe_opts *o, struct 
 /* What was planted, a line "planted {JSON}" each, and "not planted {JSON}" for what could not be. */
 void probe_planted_lines(const struct plant *p, struct buf *ret);
 
-/* probe_safety.c: refuse a destination that others use. ERR_STATE, with what was found. */
+/*
+ * probe_safety.c: refuse a destination that others use. ERR_STATE, with what was found. relayed: somebody is to
+ * take the messages on from there, so that a live group is none of these.
+ */
 MUST_CHECK int probe_check_unshared(
-	const struct destination *d, const struct broker_topic *topic, struct err *e);
+	const struct destination *d, const struct broker_topic *topic, bool relayed, struct err *e);
+
+/* Of a queue: has it neither messages nor consumers? False of all else. Nothing is taken from it. */
+MUST_CHECK int probe_queue_is_empty(const struct destination *d, const struct broker_topic *topic,
+	bool *ret_empty, struct err *e);
 
 /*
- * Of a queue: has it consumers, or messages already, which nobody could tell from this run's? Refused then with
- * ERR_STATE; *ret_empty: it has neither. Nothing is taken from it.
+ * Of a queue: has it consumers (and nobody relays its messages), or messages already, which nobody could tell
+ * from this run's? Refused then with ERR_STATE; *ret_empty: it has neither. Nothing is taken from it.
  */
 MUST_CHECK int probe_check_queue(const struct destination *d, const struct broker_topic *topic,
-	bool *ret_empty, struct err *e);
+	bool relayed, bool *ret_empty, struct err *e);
+
+/* ---- probe_routed.c: a stream beside the queue, which gets what is routed as the messages are. ---- */
+
+/*
+ * What of --routed-stream can be seen before there is a run: is the destination a queue, and does it get its
+ * messages from an exchange that something else can be bound to? Sets the producer's property routing.key, as the
+ * stream must have the same. ERR_USAGE.
+ */
+MUST_CHECK int probe_routed_check(
+	struct destination *d, const struct broker_topic *topic, struct err *e);
+
+/* Make the stream, if it is not there, and say where it ends. It is bound to nothing yet, if it is new. */
+MUST_CHECK int probe_routed_make(const struct destination *d, int64_t *ret_end, struct err *e);
+
+/*
+ * Is what is published as the messages will be routed to anything? Asked before the stream is bound, which would
+ * hide that it is not: by a record of our own that is flagged as a fence and counts as none. ERR_STATE.
+ */
+MUST_CHECK int probe_routed_try(const struct destination *d, uint64_t run_id, struct err *e);
+
+/* Bind it: from now on it gets what is routed. */
+MUST_CHECK int probe_routed_bind(const struct destination *d, struct err *e);
+
+/* The stream's name, "" for a queue's that is too long to have one. */
+#define PROBE_STREAM_SUFFIX ".mqaudit-routed"
+void probe_routed_name(const struct destination *d, char *ret, size_t len);
 
 /* Where each partition's log ends now, malloc'ed; 0 where there are no positions. */
 MUST_CHECK int probe_log_ends(const struct destination *d, const struct broker_topic *topic,

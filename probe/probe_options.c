@@ -284,6 +284,11 @@ static int check_companions(const struct cmdline *cl, const struct probe_opts *o
 			o->topic_config.n ? "topic-config" : "replica-assignment");
 		return err_hint(e, "add --create-topic PARTITIONS[:REPLICATION]");
 	}
+	if (o->republish_unknown && (o->transaction || o->exit_without_flush))
+		return err_set(e, ERR_USAGE, "--republish-unknown and --%s do not go together: %s",
+			o->transaction ? "transaction" : "exit-without-flush",
+			o->transaction ? "a transaction is aborted as a whole"
+				       : "who does not wait for outcomes has none to go by");
 	if (o->resume && (!o->run || !opt_given(cl, "count"))) {
 		err_set(e, ERR_USAGE, "--resume sends what is left of a run's --count");
 		return err_hint(e, "add --run NAME and --count N");

@@ -82,7 +82,21 @@ static int look_at_tail(const struct destination *d, struct broker_reader *reade
 	return r;
 }
 
-int probe_check_queue(const struct destination *d, const struct broker_topic *topic,
+int probe_queue_is_empty(const struct destination *d, const struct broker_topic *topic,
+	bool *ret_empty, struct err *e)
+{
+	uint64_t ready = 0, consumers = 0;
+	int r = 0;
+
+	*ret_empty = false;
+	if (!(topic->caps & BROKER_CAP_QUEUE))
+		return 0;
+	r = d->ops->queue_look(&d->config, &ready, &consumers, e);
+	*ret_empty = r == 0 && ready == 0 && consumers == 0;
+	return r;
+}
+
+int probe_check_queue(const struct destination *d, const struct broker_topic *topic, bool relayed,
 	bool *ret_empty, struct err *e)
 {
 	uint64_t ready = 0, consumers = 0;
@@ -94,17 +108,17 @@ int probe_check_queue(const struct destination *d, const struct broker_topic *to
 	r = d->ops->queue_look(&d->config, &ready, &consumers, e);
 	if (r)
 		return r;
-	if (consumers || ready) {
+	if ((consumers && !relayed) || ready) {
 		err_set(e, ERR_STATE, "queue '%s' has %llu consumers and %llu messages already",
 			d->url.name, (unsigned long long)consumers, (unsigned long long)ready);
 		return err_hint(e, "use a queue of its own for the audit, or say --shared");
 	}
-	*ret_empty = true;
+	*ret_empty = consumers == 0;
 	return 0;
 }
 
 int probe_check_unshared(
-	const struct destination *d, const struct broker_topic *topic, struct err *e)
+	const struct destination *d, const struct broker_topic *topic, bool relayed, struct err *e)
 {
 	struct broker_reader *reader = NULL;
 	char groups[256];
@@ -113,7 +127,7 @@ int probe_check_unshared(
 	int n = 0, r;
 
 	/* not being allowed to list groups is common, and no reason to stop */
-	if (d->ops->live_groups &&
+	if (!relayed && d->ops->live_groups &&
 		d->ops->live_groups(&d->config, groups, sizeof(groups), &n, &why) == 0 && n > 0) {
 		err_set(e, ERR_STATE, "'%s' is being consumed by a live group: %s", d->url.name,
 			groups);

@@ -24,13 +24,19 @@
 #define LAST_HEALTH_NS NS_PER_S
 #define GAP_EVENT_NS NS_PER_S
 #define KEY_LEN 48
+/* What is refused again and again is given up some time: after half a minute. */
+#define MAX_ATTEMPTS 16
+#define AGAIN_MIN_NS (100 * NS_PER_MS)
+#define AGAIN_MAX_NS (2 * NS_PER_S)
 
 /* One message on its way: what must stay until its outcome came. */
 struct slot {
 	uint64_t seq;
 	uint32_t lane;
 	int64_t due_ns;      /* when it should have been sent, for the latency */
-	int64_t acked_floor; /* the highest offset acked in its partition when it was intended */
+	int64_t acked_floor; /* the highest offset acked in its partition when it was handed over */
+	uint16_t attempt;
+	int64_t again_ns; /* while it waits for another attempt: not before */
 };
 
 struct refusal {
@@ -40,6 +46,7 @@ struct refusal {
 
 struct pending {
 	uint32_t lane;
+	uint16_t attempt;
 	uint64_t seq;
 	enum outcome outcome;
 	int64_t offset;
@@ -77,10 +84,13 @@ struct producer {
 	struct broker_send batch[BATCH];
 	uint32_t batch_slot[BATCH];
 	char (*keys)[KEY_LEN];
+	struct broker_send again[BATCH]; /* the same for another attempt */
+	uint32_t again_slot[BATCH];
 
 	/* shared */
 	_Atomic bool stop;
 	_Atomic bool give_up;
+	_Atomic bool failed;
 	_Atomic bool sender_done;
 	_Atomic bool finished;
 	_Atomic uint64_t intended;
@@ -102,6 +112,10 @@ struct producer {
 	size_t n_nodes;
 	struct refusal *refusal;
 	size_t n_refusals, cap_refusals;
+	uint32_t *
+		again_ring; /* slots that wait for another attempt: the poller adds, the sender takes */
+	uint64_t again_head, again_tail;
+	bool again_in_hand; /* the sender has some of them */
 	struct err failure; /* what ended the sending early */
 
 	/* the poller's */
@@ -144,14 +158,15 @@ static int make_slots(struct producer *p, struct err *e)
 	p->slot = calloc(p->n_slots, sizeof(*p->slot));
 	p->payload = aligned_alloc(64, p->n_slots * p->stride);
 	p->free_ring = calloc(ring, sizeof(*p->free_ring));
+	p->again_ring = calloc(ring, sizeof(*p->again_ring));
 	p->polled = calloc(POLL_MAX, sizeof(*p->polled));
 	p->next_seq = calloc(p->plan.n_partitions, sizeof(*p->next_seq));
 	p->acked_top = calloc(p->plan.n_partitions, sizeof(*p->acked_top));
 	p->keys = calloc(BATCH, KEY_LEN);
 	if (p->plan.transaction)
 		p->pending = calloc(p->plan.transaction, sizeof(*p->pending));
-	if (!p->slot || !p->payload || !p->free_ring || !p->polled || !p->next_seq ||
-		!p->acked_top || !p->keys || (p->plan.transaction && !p->pending))
+	if (!p->slot || !p->payload || !p->free_ring || !p->again_ring || !p->polled ||
+		!p->next_seq || !p->acked_top || !p->keys || (p->plan.transaction && !p->pending))
 		return err_set(e, ERR_NOMEM, "out of memory for %zu messages of %zu bytes",
 			p->n_slots, p->plan.size);
 	/* the padding is random (it does not compress) and the same in every slot: its sum is known */
@@ -218,6 +233,7 @@ void producer_free(struct producer *p)
 	free(p->slot);
 	free(p->payload);
 	free(p->free_ring);
+	free(p->again_ring);
 	free(p->polled);
 	free(p->next_seq);
 	free(p->acked_top);
@@ -264,6 +280,7 @@ static void fail(struct producer *p, const struct err *why)
 	if (!p->failure.code)
 		p->failure = *why;
 	pthread_mutex_unlock(&p->mutex);
+	atomic_store(&p->failed, true);
 	atomic_store(&p->stop, true);
 }
 
@@ -284,48 +301,136 @@ static void pass_refusal(struct producer *p, uint32_t slot, int32_t code)
 	pthread_mutex_unlock(&p->mutex);
 }
 
-static void make_key(struct producer *p, size_t i, uint64_t seq)
+static void make_key(const struct producer *p, uint64_t seq, char *text, struct broker_send *m)
 {
 	uint64_t n = p->plan.keys == KEYS_MODULO ? seq % p->plan.n_keys : seq;
 	int len;
 
 	if (p->plan.keys == KEYS_NONE)
 		return;
-	len = snprintf(p->keys[i], KEY_LEN, "%u-%llu", p->share.producer_id, (unsigned long long)n);
-	p->batch[i].key = p->keys[i];
-	p->batch[i].key_len = (size_t)len;
+	len = snprintf(text, KEY_LEN, "%u-%llu", p->share.producer_id, (unsigned long long)n);
+	m->key = text;
+	m->key_len = (size_t)len;
+}
+
+/* A slot's message as it is handed over now; key: room for its key, until it is. */
+static void build_one(
+	struct producer *p, struct slot *s, int64_t wall_ns, char *key, struct broker_send *ret)
+{
+	struct envelope env = {
+		.attempt = s->attempt,
+		.run_id = p->plan.run_id,
+		.producer_id = p->share.producer_id,
+		.epoch = p->share.epoch,
+		.nonce = p->share.nonce,
+		.partition = (uint32_t)p->plan.partitions[s->lane],
+		.seq = s->seq,
+		.send_wall_ns = wall_ns,
+		.length = (uint32_t)p->plan.size,
+	};
+	uint8_t *payload = p->payload + (size_t)(s - p->slot) * p->stride;
+
+	envelope_encode(&env, p->payload_hash, payload);
+	*ret = (struct broker_send){.payload = payload, .len = p->plan.size, .tag = s};
+	make_key(p, s->seq, key, ret);
 }
 
 /* Fill n slots for the next seqs of a lane into the batch. */
 static void build(struct producer *p, size_t lane, size_t n, const int64_t *due_ns, int64_t wall_ns)
 {
-	struct envelope env = {
-		.run_id = p->plan.run_id,
-		.producer_id = p->share.producer_id,
-		.epoch = p->share.epoch,
-		.nonce = p->share.nonce,
-		.partition = (uint32_t)p->plan.partitions[lane],
-		.send_wall_ns = wall_ns,
-		.length = (uint32_t)p->plan.size,
-	};
 	int64_t floor = atomic_load_explicit(&p->acked_top[lane], memory_order_relaxed);
 
 	for (size_t i = 0; i < n; i++) {
 		uint32_t index = p->free_ring[p->free_tail++ & p->ring_mask];
 		struct slot *s = &p->slot[index];
-		uint8_t *payload = p->payload + index * p->stride;
 
-		s->seq = p->next_seq[lane]++;
-		s->lane = (uint32_t)lane;
-		s->due_ns = due_ns[i];
-		s->acked_floor = floor;
-		env.seq = s->seq;
-		envelope_encode(&env, p->payload_hash, payload);
+		*s = (struct slot){.seq = p->next_seq[lane]++,
+			.lane = (uint32_t)lane,
+			.due_ns = due_ns[i],
+			.acked_floor = floor};
 		p->batch_slot[i] = index;
-		p->batch[i] =
-			(struct broker_send){.payload = payload, .len = p->plan.size, .tag = s};
-		make_key(p, i, s->seq);
+		build_one(p, s, wall_ns, p->keys[i], &p->batch[i]);
 	}
+}
+
+/* ---- another attempt ------------------------------------------------------------------------- */
+
+/* What became of the first in the row of those that wait for another attempt. */
+enum again { AGAIN_NONE, AGAIN_SENT, AGAIN_STUCK };
+
+/* Is what nobody can say of published again, still? */
+static bool republishes(struct producer *p)
+{
+	return p->plan.republish_unknown && !atomic_load(&p->give_up) && !atomic_load(&p->failed);
+}
+
+/* Under the mutex: those of the first one's lane whose time has come, in the order in which they are waiting. */
+static size_t take_again(struct producer *p)
+{
+	int64_t now = clock_ns();
+	size_t n = 0;
+
+	while (n < BATCH && p->again_tail < p->again_head) {
+		uint32_t index = p->again_ring[p->again_tail & p->ring_mask];
+
+		if (p->slot[index].again_ns > now ||
+			(n && p->slot[index].lane != p->slot[p->again_slot[0]].lane))
+			break;
+		p->again_slot[n++] = index;
+		p->again_tail++;
+	}
+	return n;
+}
+
+/*
+ * Hand over what waits for another attempt, before anything new: the order is kept as well as it can be. A
+ * journal without room for the outcomes, or a client that takes nothing, is waited for.
+ */
+static enum again send_again(struct producer *p)
+{
+	uint64_t outstanding = atomic_load(&p->intended) - atomic_load(&p->outcomes);
+	int64_t wall_ns = clock_wall_ns();
+	char key[BATCH][KEY_LEN];
+	size_t n, at = 0, lane;
+
+	pthread_mutex_lock(&p->mutex);
+	n = republishes(p) ? take_again(p) : 0;
+	p->again_in_hand = n > 0;
+	pthread_mutex_unlock(&p->mutex);
+	if (n == 0)
+		return AGAIN_NONE;
+	lane = p->slot[p->again_slot[0]].lane;
+	for (size_t i = 0; i < n; i++) {
+		struct slot *s = &p->slot[p->again_slot[i]];
+
+		s->acked_floor = atomic_load_explicit(&p->acked_top[lane], memory_order_relaxed);
+		build_one(p, s, wall_ns, key[i], &p->again[i]);
+	}
+	if (journal_has_room(p->journal, outstanding))
+		p->plan.ops->producer_send(p->client, p->plan.partitions[lane], p->again, n);
+	else
+		for (size_t i = 0; i < n; i++)
+			p->again[i].taken = BROKER_QUEUE_FULL;
+	for (; at < n && p->again[at].taken != BROKER_QUEUE_FULL; at++)
+		if (p->again[at].taken != BROKER_TAKEN)
+			pass_refusal(p, p->again_slot[at], p->again[at].code);
+	pthread_mutex_lock(&p->mutex);
+	p->counts.republished += at;
+	/* the rest is first in the row again: nobody else takes from there */
+	p->again_tail -= n - at;
+	p->again_in_hand = false;
+	pthread_mutex_unlock(&p->mutex);
+	return at ? AGAIN_SENT : AGAIN_STUCK;
+}
+
+/* Must something new wait for what is to be published again? */
+static bool waits_for_again(struct producer *p)
+{
+	enum again a = AGAIN_SENT;
+
+	while (a == AGAIN_SENT)
+		a = p->plan.republish_unknown ? send_again(p) : AGAIN_NONE;
+	return a == AGAIN_STUCK;
 }
 
 /* Hand the batch over; waits while the client's queue is full, unless the policy is to drop. */
@@ -336,6 +441,10 @@ static void hand_over(struct producer *p, size_t lane, size_t n)
 	while (at < n) {
 		size_t left = n - at;
 
+		if (!p->plan.drop_when_full && waits_for_again(p)) {
+			wait_for_room(p, 2 * NS_PER_MS);
+			continue;
+		}
 		p->plan.ops->producer_send(
 			p->client, p->plan.partitions[lane], p->batch + at, left);
 		for (; at < n; at++) {
@@ -475,6 +584,17 @@ static void wait_for_pace(struct producer *p, const struct pace *c)
 	wait_for_room(p, wait);
 }
 
+static bool has_more_to_send(struct producer *p)
+{
+	return !stopping(p) && p->sent < p->share.count;
+}
+
+/* Of what is outstanding any may have to be published again. */
+static bool has_more_to_republish(struct producer *p)
+{
+	return republishes(p) && atomic_load(&p->intended) != atomic_load(&p->outcomes);
+}
+
 static void send_plain(struct producer *p)
 {
 	struct pace c = {.start_ns = clock_ns()};
@@ -485,8 +605,10 @@ static void send_plain(struct producer *p)
 		c.interval_ns = 1e9 / p->share.rate;
 		c.start_ns += (int64_t)(p->share.phase * c.interval_ns);
 	}
-	while (!stopping(p) && p->sent < p->share.count) {
-		if (send_round(p, &c, p->share.count - p->sent) == 0)
+	while (has_more_to_send(p) || has_more_to_republish(p)) {
+		if (waits_for_again(p) || !has_more_to_send(p))
+			wait_for_room(p, 2 * NS_PER_MS);
+		else if (send_round(p, &c, p->share.count - p->sent) == 0)
 			wait_for_pace(p, &c);
 		if (clock_ns() < next_check)
 			continue;
@@ -585,11 +707,38 @@ struct tally {
 	int64_t wall_ns;
 };
 
+static void record_attempt(struct producer *p, const struct pending *o, const struct tally *t)
+{
+	journal_record(p->journal, o->lane, o->seq, o->outcome, o->attempt, o->offset, o->node,
+		o->code, t->wall_ns);
+}
+
+/* Of several attempts the best counts: those before the last are unknown. */
 static void record(struct producer *p, const struct pending *o, struct tally *t)
 {
-	journal_record(p->journal, o->lane, o->seq, o->outcome, 0, o->offset, o->node, o->code,
-		t->wall_ns);
-	t->outcome[o->outcome]++;
+	record_attempt(p, o, t);
+	t->outcome[o->attempt && o->outcome != OUTCOME_ACKED ? OUTCOME_UNKNOWN : o->outcome]++;
+}
+
+/* Under the mutex: nobody can say, so it is published again, after the second time not at once. */
+static void wait_for_again(struct producer *p, struct slot *s, const struct tally *t)
+{
+	int64_t pause_ns = s->attempt ? AGAIN_MIN_NS : 0;
+
+	for (int i = 1; i < s->attempt && pause_ns < AGAIN_MAX_NS; i++)
+		pause_ns *= 2;
+	s->again_ns = t->now_ns + (pause_ns < AGAIN_MAX_NS ? pause_ns : AGAIN_MAX_NS);
+	s->attempt++;
+	p->again_ring[p->again_head++ & p->ring_mask] = (uint32_t)(s - p->slot);
+}
+
+/* Under the mutex: what waits for another attempt when there will be none stays unknown. */
+static void give_up_again(struct producer *p, struct tally *t)
+{
+	for (; !p->again_in_hand && p->again_tail < p->again_head; p->again_tail++) {
+		give_back(p, p->again_ring[p->again_tail & p->ring_mask]);
+		t->outcome[OUTCOME_UNKNOWN]++;
+	}
 }
 
 /* An answer came: how long was there none, though something waited? */
@@ -621,12 +770,17 @@ static void note_offset(struct producer *p, const struct slot *s, int64_t offset
 static void take_outcome(struct producer *p, const struct broker_outcome *o, struct tally *t)
 {
 	struct slot *s = o->tag;
-	struct pending one = {s->lane, s->seq, o->outcome, o->offset, o->node, o->code};
+	struct pending one = {s->lane, s->attempt, s->seq, o->outcome, o->offset, o->node, o->code};
 
 	if (o->outcome == OUTCOME_ACKED || o->outcome == OUTCOME_UNCONFIRMED) {
 		note_answer(p, s, t);
 		note_offset(p, s, o->offset, t);
 		hist_add(&p->recent, t->now_ns - s->due_ns, 1);
+	}
+	if (o->outcome == OUTCOME_UNKNOWN && republishes(p) && s->attempt + 1 < MAX_ATTEMPTS) {
+		record_attempt(p, &one, t);
+		wait_for_again(p, s, t);
+		return;
 	}
 	if (p->plan.transaction) {
 		BUG_ON(p->n_pending >= p->plan.transaction);
@@ -696,6 +850,8 @@ static uint64_t poll_round(struct producer *p)
 	for (size_t i = 0; i < n; i++)
 		take_outcome(p, &p->polled[i], &t);
 	take_refusals(p, &t);
+	if (!republishes(p))
+		give_up_again(p, &t);
 	outstanding = atomic_load(&p->intended) - atomic_load(&p->outcomes);
 	if (p->plan.transaction)
 		end_transaction(p, &t, outstanding);

@@ -32,8 +32,9 @@ struct producer_plan {
 	uint64_t n_keys;     /* KEYS_MODULO */
 	bool drop_when_full; /* --on-queue-full drop */
 	bool exit_without_flush;
-	uint64_t transaction; /* messages in one; 0: none */
-	uint64_t abort_every; /* every so many transactions one is aborted; 0: never */
+	bool republish_unknown; /* what nobody can say of is published again, as another attempt */
+	uint64_t transaction;   /* messages in one; 0: none */
+	uint64_t abort_every;   /* every so many transactions one is aborted; 0: never */
 	int64_t transaction_timeout_ns;
 	enum crash_point crash_at;
 	uint64_t crash_n; /* at the so many-th message */
@@ -50,10 +51,14 @@ struct producer_share {
 	double phase;   /* of its pace, 0 to 1: so that producers do not all send at once */
 };
 
-/* Counted since the start. intended = acked + unconfirmed + refused + unknown + outstanding. */
+/*
+ * Counted since the start, by messages: of several attempts the best outcome counts, and what waits for another
+ * one is outstanding. intended = acked + unconfirmed + refused + unknown + outstanding.
+ */
 struct producer_counts {
 	uint64_t intended;
 	uint64_t outcome[OUTCOME_N];
+	uint64_t republished; /* attempts beyond the first that were handed over */
 	uint64_t outstanding;
 	uint64_t truncations;   /* acked at an offset that an earlier ack had reached already */
 	int64_t longest_gap_ns; /* without an answer while something was outstanding */

@@ -168,6 +168,10 @@ static void tell(const struct story *s, FILE *to)
 			    "messages. Nothing proves that it will not come.");
 	else if (found(s, "duplicated at relay"))
 		fprintf(to, "What relays the messages brought it through more than once.");
+	else if (found(s, "duplicated at produce: published again"))
+		fprintf(to,
+			"Nobody could say whether it was stored, so the application published it "
+			"again (--republish-unknown); both are there.");
 	else if (found(s, "duplicated"))
 		fprintf(to, "It was sent again, most probably because an answer was lost, and "
 			    "stored again.");

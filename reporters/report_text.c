@@ -180,7 +180,9 @@ static void produce_row(const struct writer *w, struct stage_row *row)
 
 static const char *where_copies_are(const json_t *doc)
 {
-	return words_of_queue(doc, "source") ? "from the queue" : "on the log";
+	return words_of_queue(doc, "source")                   ? "from the queue"
+	       : *words_setting(doc, "probe", "routed-stream") ? "routed"
+							       : "on the log";
 }
 
 static void broker_row(const struct writer *w, struct stage_row *row)
@@ -189,15 +191,30 @@ static void broker_row(const struct writer *w, struct stage_row *row)
 
 	*row = (struct stage_row){.name = "broker"};
 	put_count(row->left, sizeof(row->left), count_of(w, "acked"), "acked");
-	put_count(row->right, sizeof(row->right), count_of(w, "distinct"), where_copies_are(doc));
+	if (words_of_unread(doc))
+		snprintf(row->right, sizeof(row->right), "not read");
+	else
+		put_count(row->right, sizeof(row->right), count_of(w, "distinct"),
+			where_copies_are(doc));
+	if (words_of_routed(doc)) {
+		char more[64];
+
+		put_count(more, sizeof(more), count_of(w, "target_distinct"), "from the queue");
+		snprintf(row->right + strlen(row->right), sizeof(row->right) - strlen(row->right),
+			", %s", more);
+	}
 	add_cell(row, report_sum(doc, "lost", "broker"), "lost", true, "LOST");
 	add_cell(row, report_sum(doc, "expired", NULL), "expired", true, NULL);
 	add_cell(row, report_sum(doc, "unread", NULL), "unread", false, "UNREAD");
 	add_cell(row, report_sum(doc, "corrupted", "broker"), "corrupted", false, "CORRUPTED");
 	add_cell(row, report_sum(doc, "phantom", "broker"), "phantom", false, "PHANTOM");
 	add_cell(row, report_sum(doc, "inconsistent", NULL), "inconsistent", false, "INCONSISTENT");
+	add_cell(row, report_sum(doc, "reordered", "broker"), "reordered", false, "REORDERED");
 	add_cell(row, report_sum(doc, "pending", "broker"), "pending", false, NULL);
-	add_cell(row, count_of(w, "redelivered"), "given again", false, NULL);
+	add_cell(row,
+		words_of_routed(doc) ? report_sum(doc, "redelivered", NULL)
+				     : count_of(w, "redelivered"),
+		"given again", false, NULL);
 	add_cell(row, count_of(w, "aborted"), "aborted", false, NULL);
 	add_cell(row, count_of(w, "foreign"), "foreign", false, NULL);
 }
@@ -207,7 +224,11 @@ static void relay_row(const struct writer *w, struct stage_row *row)
 	const json_t *doc = w->r->doc;
 
 	*row = (struct stage_row){.name = "relay"};
-	put_count(row->left, sizeof(row->left), count_of(w, "distinct"), where_copies_are(doc));
+	if (words_of_unread(doc))
+		put_count(row->left, sizeof(row->left), count_of(w, "acked"), "acked");
+	else
+		put_count(row->left, sizeof(row->left), count_of(w, "distinct"),
+			where_copies_are(doc));
 	put_count(row->right, sizeof(row->right), count_of(w, "target_read"), "read behind");
 	add_cell(row, report_sum(doc, "lost", "relay"), "lost", true, "LOST");
 	add_cell(row, report_sum(doc, "duplicated", "relay"), "repeated", true, "REPEATED");
@@ -463,8 +484,10 @@ static void settings(const struct writer *w)
 		{"client", "confirms", "confirms", NULL},
 		{"client", "persistent", "persistent", NULL},
 		{"client", "mandatory", "mandatory", NULL},
+		{"client", "exchange", "exchange", ""},
 		{"probe", "on-queue-full", "on-queue-full", "wait"},
 		{"probe", "exit-without-flush", "exit-without-flush", "false"},
+		{"probe", "republish-unknown", "republish-unknown", "false"},
 		{"topic", "replication.factor", "replication", NULL},
 		{"topic", "min.insync.replicas", "min.insync.replicas", NULL},
 		{"topic", "unclean.leader.election.enable", "unclean.leader.election.enable",
@@ -522,17 +545,28 @@ static void put_fences(const json_t *doc, struct buf *b)
 		n++;
 		offset = report_member_number(f, "offset");
 	}
-	if (words_of_queue(doc, "source"))
-		buf_printf(b, "the queue gave the fence, and then nothing more%s",
-			*words_setting(doc, "checker", "no-policy")
-				? "; that no policy takes from it is your premise (--no-policy)"
-				: "");
-	else if (n == 0)
-		buf_str_add(b, "log read to the fence");
-	else if (n == 1)
-		buf_printf(b, "log read to the fence at offset %s", units_grouped(offset, text));
+	if (words_of_unread(doc))
+		buf_str_add(b, "what is behind the relay was read to the fence");
+	else if (words_of_queue(doc, "source") || words_of_routed(doc))
+		buf_str_add(b, "the queue gave the fence, and then nothing more");
+	if ((words_of_queue(doc, "source") || words_of_queue(doc, "target") ||
+		    words_of_unread(doc)) &&
+		*words_setting(doc, "checker", "no-policy"))
+		buf_printf(b, "; that no policy takes from it is your premise (--no-policy)");
+	if (words_of_unread(doc) || words_of_queue(doc, "source"))
+		return;
+	if (b->len)
+		buf_str_add(b, "; ");
+	if (*words_setting(doc, "probe", "routed-stream"))
+		buf_str_add(b, "routed stream ");
 	else
-		buf_printf(b, "log read to the fences of %s partitions", units_grouped(n, text));
+		buf_str_add(b, "log ");
+	if (n == 0)
+		buf_str_add(b, "read to the fence");
+	else if (n == 1)
+		buf_printf(b, "read to the fence at offset %s", units_grouped(offset, text));
+	else
+		buf_printf(b, "read to the fences of %s partitions", units_grouped(n, text));
 }
 
 static void put_generations(const json_t *doc, struct buf *b)
@@ -542,7 +576,7 @@ static void put_generations(const json_t *doc, struct buf *b)
 	struct buf at;
 	size_t i;
 
-	if (words_of_queue(doc, "source"))
+	if (words_of_queue(doc, "source") || words_of_unread(doc))
 		return;
 	buf_init(&at, TEXT_MAX);
 	json_array_foreach(list, i, g)

@@ -233,6 +233,17 @@ bool words_of_queue(const json_t *doc, const char *side)
 	return setting_is(doc, side, "reads", "queue");
 }
 
+bool words_of_routed(const json_t *doc)
+{
+	return setting_is(doc, "source", "reads", "routed-stream") &&
+	       !*report_member_text(json_object_get(doc, "run"), "target");
+}
+
+bool words_of_unread(const json_t *doc)
+{
+	return setting_is(doc, "source", "reads", "nothing");
+}
+
 /* What is RabbitMQ's own: settings of its publishers and queues. */
 static void hint_of_queue(const json_t *doc, bool lost_at_broker, struct buf *out)
 {
@@ -244,6 +255,11 @@ static void hint_of_queue(const json_t *doc, bool lost_at_broker, struct buf *ou
 		buf_str_add(out,
 			"A queue that is not durable goes with its node, and all that is in it. "
 			"Try: durable=true, or a quorum queue");
+	else if (report_sum(doc, "duplicated", "produce") &&
+		 setting_is(doc, "probe", "republish-unknown", "true"))
+		buf_str_add(out,
+			"What is published again is another message to the broker: its consumers must know "
+			"it again, by an id of its own");
 	else if (report_sum(doc, "lost", "produce") &&
 		 setting_is(doc, "client", "confirms", "false"))
 		buf_str_add(out, "Without confirms no broker ever says that it has a message. Try: "
@@ -315,9 +331,20 @@ static size_t count_faults(const json_t *doc)
 void words_proved(const json_t *doc, struct buf *out)
 {
 	size_t faults = count_faults(doc);
-	char n[UNITS_LEN];
+	char n[UNITS_LEN], behind[UNITS_LEN];
 
-	if (words_of_queue(doc, "source"))
+	if (words_of_routed(doc))
+		buf_printf(out,
+			"the queue was emptied, and each of the %s messages that it gave, and of the %s that "
+			"were routed, is accounted for",
+			units_grouped(count_of(doc, "target_read"), behind),
+			units_grouped(count_of(doc, "read"), n));
+	else if (words_of_unread(doc))
+		buf_printf(out,
+			"each of %s records behind the relay was read and accounted for; what the source's "
+			"queue had was the relay's to take, and not seen",
+			units_grouped(count_of(doc, "target_read"), behind));
+	else if (words_of_queue(doc, "source"))
 		buf_printf(out,
 			"the queue was emptied, and each of the %s messages that it gave is accounted for",
 			units_grouped(count_of(doc, "read"), n));
@@ -343,6 +370,10 @@ void words_not_proved(const json_t *doc, struct buf *out)
 			"; that the relay brings all it brings within %s is your premise "
 			"(--relay-lag)",
 			words_setting(doc, "checker", "relay-lag"));
+	if (*words_setting(doc, "source", "reads") && *words_setting(doc, "probe", "routed-stream"))
+		buf_str_add(out,
+			"; the routed stream gets what no queue would have taken (mandatory finds nothing "
+			"unroutable), also what the queue refused (nack), and confirms waited for it too");
 	if (count_faults(doc) == 0)
 		buf_str_add(out, "; no fault was on record during the run");
 }

@@ -22,6 +22,12 @@ void words_broken(const json_t *doc, struct buf *out);
 /* Is what was read on a side ("source", "target") a queue, from which reading takes away? */
 bool words_of_queue(const json_t *doc, const char *side);
 
+/* Is the run's source a stream beside the queue that has what was routed (--routed-stream), and the queue behind it? */
+bool words_of_routed(const json_t *doc);
+
+/* Is the run's source a queue whose messages were the relay's to take, so that it was not read? */
+bool words_of_unread(const json_t *doc);
+
 /* Where the cause is plain from settings and findings: one sentence with what to try. Else nothing.
  */
 void words_hint(const json_t *doc, struct buf *out);

@@ -37,6 +37,8 @@ enum broker_cap {
 	 * and each is given again until it is settled (reader_settle()).
 	 */
 	BROKER_CAP_QUEUE = 1 << 6,
+	BROKER_CAP_ROUTING =
+		1 << 7, /* messages are routed: another destination can get them as well (bind()) */
 };
 
 #define BROKER_NO_OFFSET INT64_C(-1)
@@ -206,6 +208,11 @@ struct broker_fence {
 	size_t key_len;
 	const void *payload;
 	size_t len;
+	/*
+	 * BROKER_CAP_ROUTING: the exchange and the key that it is routed by, as the audited messages are; it must
+	 * be routed to something then (ERR_NOTFOUND). NULL: straight to the destination.
+	 */
+	const char *exchange, *routing_key;
 	bool acked; /* filled */
 	int64_t offset; /* filled: where it is; BROKER_NO_OFFSET: not acked, or there are no positions */
 };
@@ -293,6 +300,14 @@ struct broker_ops {
 	/* Make it. ERR_EXISTS when it is there, otherwise as topic(). Required. */
 	int (*create)(
 		const struct broker_config *c, const struct broker_create *how, struct err *e);
+
+	/*
+	 * From now on what is published to this exchange with this key comes to the destination as well
+	 * (BROKER_CAP_ROUTING). Nothing changes when that is so already. ERR_NOTFOUND (no such exchange, or
+	 * destination), ERR_DENIED, otherwise as topic().
+	 */
+	int (*bind)(const struct broker_config *c, const char *exchange, const char *routing_key,
+		struct err *e);
 
 	/* Remove it with all that is in it. ERR_NOTFOUND, ERR_DENIED, otherwise as topic(). Optional. */
 	int (*destroy)(const struct broker_config *c, struct err *e);

@@ -150,6 +150,30 @@ int destination_open(const char *text, const struct destination_opts *o, struct 
 	return r;
 }
 
+static const struct broker_ops *ops_of(const char *text)
+{
+	struct err ignored;
+	struct url u;
+
+	return url_parse(text, &u, &ignored) ? NULL : broker_find(url_scheme_text(u.scheme));
+}
+
+struct destination_opts destination_share(
+	const struct destination_opts *o, const char *source, const char *target, bool of_target)
+{
+	struct destination_opts share = *o;
+
+	if (ops_of(source) == ops_of(target))
+		return share;
+	if (of_target) {
+		share.property = (struct opt_list){0};
+		share.producer_config = share.fence_config = NULL;
+	} else {
+		share.consumer_config = NULL;
+	}
+	return share;
+}
+
 struct broker_config destination_fence_config(const struct destination *d)
 {
 	struct broker_config c = d->config;

@@ -86,6 +86,15 @@ MUST_CHECK int destination_open(const char *text, const struct destination_opts 
 	struct destination *ret, struct props **warnings, struct err *e);
 void destination_release(struct destination *d);
 
+/*
+ * Which of the options are for the source, and which for the target, where the target is another kind of broker:
+ * the source has what is said of producers (properties of -X, --producer-config, --fence-config), the target
+ * what is said of readers (--consumer-config). Of the same kind: all are for both. The result borrows from o. A URL
+ * that cannot be read is left to destination_open().
+ */
+struct destination_opts destination_share(
+	const struct destination_opts *o, const char *source, const char *target, bool of_target);
+
 /* The fence's own broker_config: other properties, the same destination. */
 struct broker_config destination_fence_config(const struct destination *d);
 

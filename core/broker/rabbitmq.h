@@ -138,6 +138,8 @@ MUST_CHECK int rabbitmq_look(const struct rabbitmq_client *client, struct rabbit
 
 int rabbitmq_topic(const struct broker_config *c, struct broker_topic *ret, struct err *e);
 int rabbitmq_create(const struct broker_config *c, const struct broker_create *how, struct err *e);
+int rabbitmq_bind(const struct broker_config *c, const char *exchange, const char *routing_key,
+	struct err *e);
 int rabbitmq_destroy(const struct broker_config *c, struct err *e);
 int rabbitmq_topic_settings(
 	const struct broker_config *c, broker_setting_fn *fn, void *arg, struct err *e);

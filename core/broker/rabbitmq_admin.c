@@ -419,6 +419,25 @@ int rabbitmq_create(const struct broker_config *c, const struct broker_create *h
 	return err_set(e, ERR_EXISTS, "queue '%s' exists already", c->url->name);
 }
 
+int rabbitmq_bind(
+	const struct broker_config *c, const char *exchange, const char *routing_key, struct err *e)
+{
+	struct visit v;
+	char what[600];
+	int r = visit_begin(c, &v, e);
+
+	if (r == 0)
+		r = rabbitmq_channel_open(&v.conn, v.deadline_ns, e);
+	if (r == 0) {
+		snprintf(what, sizeof(what), "binding queue '%s' to exchange '%s'", v.client.queue,
+			exchange);
+		(void)amqp_queue_bind(v.conn.state, v.conn.channel, rabbitmq_bytes(v.client.queue),
+			rabbitmq_bytes(exchange), rabbitmq_bytes(routing_key), amqp_empty_table);
+		r = rabbitmq_reply(&v.conn, amqp_get_rpc_reply(v.conn.state), what, NULL, e);
+	}
+	return visit_end(&v, r);
+}
+
 int rabbitmq_destroy(const struct broker_config *c, struct err *e)
 {
 	struct rabbitmq_queue q;

@@ -1,6 +1,6 @@
 /*
- * Writing fences: a connection of its own, confirms, mandatory, persistent, the default exchange. A confirm does
- * not say where a stream has it: that is read back.
+ * Writing fences: a connection of its own, confirms, mandatory, persistent, the default exchange (or that which
+ * the audited messages go by). A confirm does not say where a stream has it: that is read back.
  */
 #include <string.h>
 
@@ -69,11 +69,15 @@ static int write_one(const struct rabbitmq_client *client, struct rabbitmq_conn 
 	amqp_bytes_t body = {.len = f->len, .bytes = (void *)(uintptr_t)f->payload};
 	int status, r;
 
-	status = amqp_basic_publish(conn->state, conn->channel, amqp_empty_bytes,
-		rabbitmq_bytes(client->queue), 1, 0, &props, body);
+	status = amqp_basic_publish(conn->state, conn->channel,
+		f->exchange ? rabbitmq_bytes(f->exchange) : amqp_empty_bytes,
+		rabbitmq_bytes(f->exchange ? f->routing_key : client->queue), 1, 0, &props, body);
 	if (status != AMQP_STATUS_OK)
 		return rabbitmq_status(conn, status, "the fence", e);
 	r = wait_for_confirm(conn, deadline_ns, e);
+	if (r == ERR_NOTFOUND && f->exchange)
+		err_set(e, r, "exchange '%s' routes what has the key '%s' to no queue", f->exchange,
+			f->routing_key);
 	f->acked = r == 0;
 	return r;
 }

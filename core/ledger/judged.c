@@ -274,6 +274,26 @@ int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement, struct jud
 	return r;
 }
 
+int judged_never_routed(
+	struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t *ret, struct err *e)
+{
+	struct pg_args args = PG_ARGS_INIT;
+	struct pg_rows *rows = NULL;
+	int r;
+
+	pg_arg_i64(&args, run_id);
+	pg_arg_i64(&args, judgement);
+	r = pg_query(ledger_pg(l),
+		"select coalesce(sum(count), 0)::int8 from mqaudit.finding where run_id = $1 and judgement = $2 "
+		"and withdrawn is null and kind = 'lost' and why like 'never routed%'",
+		&args, PG_TIMEOUT, &rows, e);
+	if (r)
+		return r;
+	*ret = pg_rows_u64(rows, 0, 0);
+	pg_rows_free(rows);
+	return 0;
+}
+
 /* Is a whole the sum of its parts? Says what is not, behind what was said before. */
 static bool sum_holds(
 	const char *whole, uint64_t n, const char *parts, uint64_t sum, char *text, size_t len)

@@ -87,6 +87,13 @@ MUST_CHECK int judged_sums(struct ledger *l, int64_t run_id, uint32_t judgement,
 	struct judged_sums *ret, struct err *e);
 
 /*
+ * Of the messages that are lost, how many a stream beside the queue (--routed-stream) proves to have been routed
+ * nowhere: no queue can have had them.
+ */
+MUST_CHECK int judged_never_routed(
+	struct ledger *l, int64_t run_id, uint32_t judgement, uint64_t *ret, struct err *e);
+
+/*
  * Do the sums hold that counts must satisfy: every intent has one outcome, and every position that was
  * read, of the source and behind a relay, is of one kind? If not, it is a defect of ours: `text` says
  * which does not.

@@ -39,6 +39,10 @@ one=$!
 "$mq" run "$(url idem)" --run idem --create-topic 1 --replica-assignment 2:1:3 -r 300 "${short[@]}" \
 	-X enable.idempotence=true -q >"$work/idem.txt" 2>&1 &
 two=$!
+"$mq" run "$(url again)" --run again --create-topic 1 --replica-assignment 2:1:3 -r 300 "${short[@]}" -X retries=0 \
+	--republish-unknown -q >"$work/again.txt" 2>&1 &
+three=$!
+ok "one that publishes again itself gets going" wait_until 60 going again 600
 ok "retried gets going" wait_until 60 going retried 600
 ok "idempotent gets going" wait_until 60 going idem 600
 # answers of the leader to the clients are dropped; bare acknowledgements of TCP go through
@@ -59,7 +63,8 @@ nsenter --net="$client" nft delete table inet lost_answers
 ok "the fault bit" grep -qE 'packets [1-9]' "$work/nft"
 more() { report_is retried '.counts.acked > 1500'; }
 wait_until 40 more
-kill -INT "$one" "$two"
+ok "what was published again is acknowledged" wait_until 40 report_is again '.counts.acked > 1500'
+kill -INT "$one" "$two" "$three"
 wait "$one"
 is "without idempotence: FAIL" "$? $(report retried .verdict)" "1 FAIL"
 wait "$two"
@@ -73,7 +78,14 @@ is "with both offsets" \
 	"$(report retried '.findings[] | select(.kind == "duplicated") | .positions[] | "\(.seq) \(.offset)"' |
 		grep "^${first##*.} " | cut -d' ' -f2 | paste -sd' ')" \
 	"$(grep "^$first " "$work/read" | cut -d' ' -f2 | paste -sd' ')"
-note "answers lost: $(identities retried duplicated | wc -l) repeated"
+wait "$three"
+is "published again by the application: FAIL" "$? $(report again '"\(.verdict) \(.agreed)"')" "1 FAIL true"
+python_in_lab "$top/tests/broker/tools/read_log.py" "$(bootstrap)" again >"$work/read"
+is "published again: the repeated, by name, as an independent reader sees them" "$(identities again duplicated)" \
+	"$(cut -d' ' -f1 "$work/read" | sort | uniq -d)"
+is "published again: as other attempts, none of them unknown in the end" "$(report again '([.findings[] | select(.kind == "duplicated") |
+	.why | test("^published again")] | unique | tostring) + " \(.counts.intended - .counts.acked)"')" "[true] 0"
+note "answers lost: $(identities again duplicated | wc -l) repeated by the application, $(identities retried duplicated | wc -l) repeated"
 
 # ---- refused -------------------------------------------------------------------------------------
 "$mq" run "$(url small)" --run small --create-topic 1:3 --topic-config max.message.bytes=500 -s 2000 -n 20 -q >"$work/small.txt" 2>&1

@@ -140,6 +140,9 @@ usage 'is for a topic that is made' probe "$no_broker" --replica-assignment 1:2
 usage 'sends what is left' probe "$no_broker" --resume --count 5
 hinted '--run NAME and --count N'
 usage 'sends what is left' probe "$no_broker" --resume --run x
+usage 'republish-unknown and --transaction do not go together: a transaction is aborted' probe "$no_broker" \
+	--republish-unknown --transaction 5
+usage 'republish-unknown and --exit-without-flush do not go' probe "$no_broker" --republish-unknown --exit-without-flush
 usage "both --fail-on and --allow name 'lost'" probe "$no_broker" --fail-on refused,lost --allow lost
 usage 'that is where the messages are sent' probe "$no_broker" --check "$no_broker"
 usage 'relay-lag is about a relay' run "$no_broker" --relay-lag 1s

@@ -53,7 +53,9 @@ struct plog {
 struct lane {
 	struct tracker_ident ident;
 	uint64_t n;
-	enum outcome outcome[MAX_SEQ + 1];
+	enum outcome outcome[MAX_SEQ + 1]; /* the best of all attempts */
+	enum outcome last[MAX_SEQ + 1]; /* that of the last attempt: those before it are unknown */
+	uint16_t attempts[MAX_SEQ + 1]; /* before the last */
 	int64_t offset[MAX_SEQ + 1];
 	unsigned dead[MAX_SEQ +
 		      6]; /* in the dead-letter queue: bit of each attempt; above n: phantoms */
@@ -62,6 +64,7 @@ struct lane {
 /* What is counted here, message by message; and of how much all cases were made. */
 struct tally {
 	uint64_t phantom[2], duplicated[2], redelivered[2], relay_lost, relay_pending;
+	uint64_t never_routed, queue_lost, given_again; /* beside a routed stream */
 	uint64_t aborted, foreign, corrupted;
 	uint64_t dead_expired,
 		dead_redelivered; /* messages; the latter also those that a queue gave again */
@@ -86,6 +89,8 @@ struct test {
 	int64_t fence_at
 		[PARTS]; /* partition behind the relay where a fence came out; -1: nowhere */
 	bool transactional, relayed, bounded, complete, behind;
+	bool unread; /* the source is a queue that only the relay reads */
+	bool routed; /* the source is a stream beside the queue, and the queue is behind it */
 	bool queue
 		[2];  /* reading takes away: the same attempt again is given again, no other copy */
 	bool certain; /* all is acked */
@@ -163,7 +168,11 @@ static void draw_lane(struct test *t, struct lane *l, unsigned faults)
 
 		while (!t->certain && !chance(t, row[i].percent))
 			i++;
-		l->outcome[seq] = row[i].outcome;
+		l->last[seq] = row[i].outcome;
+		l->attempts[seq] = chance(t, 10) ? (uint16_t)(1 + rng_below(&t->rng, 2)) : 0;
+		l->outcome[seq] = l->attempts[seq] && l->last[seq] != OUTCOME_ACKED
+					  ? OUTCOME_UNKNOWN
+					  : l->last[seq];
 		l->offset[seq] = -1;
 		if (chance(t, row[i].stored))
 			store(t, 0, l->ident.lane,
@@ -316,7 +325,7 @@ static int make_run(struct test *t, uint64_t number, struct err *e)
 	struct run_spec spec = {.name = name,
 		.destination = "kafka://nowhere:1/a",
 		.broker = "kafka",
-		.target = t->relayed ? "kafka://nowhere:1/b" : NULL,
+		.target = t->relayed && !t->routed ? "kafka://nowhere:1/b" : NULL,
 		.promise = "exactly-once,ordered",
 		.keys = "none",
 		.transactional = t->transactional,
@@ -343,7 +352,7 @@ static int make_run(struct test *t, uint64_t number, struct err *e)
 
 static int ship(struct test *t, struct err *e)
 {
-	struct produced_outcome outcome[LANES * MAX_SEQ];
+	struct produced_outcome outcome[LANES * MAX_SEQ * 3];
 	struct produced_lane lane[LANES];
 	struct produced_producer producer[PRODUCERS];
 	struct produced_shipment s = {.run_id = t->run.id,
@@ -373,18 +382,27 @@ static int ship(struct test *t, struct err *e)
 		lane[i] = (struct produced_lane){
 			i / PARTS, (int32_t)l->ident.lane, l->n ? 1 : 0, l->n, now, now, l->n + 8};
 		for (uint64_t seq = 1; seq <= l->n; seq++) {
-			if (l->outcome[seq] == OUTCOME_NONE)
-				continue;
-			outcome[s.n_outcomes++] = (struct produced_outcome){.producer = i / PARTS,
-				.partition = (int32_t)l->ident.lane,
-				.outcome = l->outcome[seq],
-				.node = 1,
-				.lo = seq,
-				.hi = seq,
-				.first_offset =
-					l->outcome[seq] == OUTCOME_ACKED ? l->offset[seq] : -1,
-				.first_wall_ns = now,
-				.last_wall_ns = now};
+			for (uint16_t a = 0; a <= l->attempts[seq]; a++) {
+				enum outcome o =
+					a < l->attempts[seq] ? OUTCOME_UNKNOWN : l->last[seq];
+
+				if (o == OUTCOME_NONE)
+					continue;
+				outcome[s.n_outcomes++] =
+					(struct produced_outcome){.producer = i / PARTS,
+						.partition = (int32_t)l->ident.lane,
+						.attempt = a,
+						.outcome = o,
+						.node = 1,
+						.lo = seq,
+						.hi = seq,
+						.first_offset = o == OUTCOME_ACKED && !t->routed &&
+										!t->unread
+									? l->offset[seq]
+									: -1,
+						.first_wall_ns = now,
+						.last_wall_ns = now};
+			}
 		}
 	}
 	return produced_ship(t->l, &s, e);
@@ -618,13 +636,19 @@ static int note_fences(struct test *t, uint32_t judgement, struct err *e)
 
 static int note_queues(struct test *t, struct err *e)
 {
-	static const char *const names[] = {"reads"}, *const values[] = {"queue"};
+	static const char *const names[] = {"reads"};
 	int r = 0;
 
-	for (int side = RUN_SOURCE; r == 0 && side <= RUN_TARGET; side++)
-		if (t->queue[side])
+	for (int side = RUN_SOURCE; r == 0 && side <= RUN_TARGET; side++) {
+		const char *values[] = {side == RUN_TARGET ? "queue"
+					: t->routed        ? "routed-stream"
+					: t->unread        ? "nothing"
+							   : "queue"};
+
+		if (t->queue[side] || (side == RUN_SOURCE && (t->routed || t->unread)))
 			r = run_put_settings(t->l, t->run.id, run_side_text((enum run_side)side),
 				names, values, 1, e);
+	}
 	return r;
 }
 
@@ -748,14 +772,14 @@ static bool is_proved(const struct test *t, uint32_t partition)
 
 static void count_records(const struct test *t, struct tally *ret)
 {
-	for (int side = 0; side < 2; side++) {
+	for (int side = t->unread ? 1 : 0; side < 2; side++) {
 		for (uint32_t p = 0; p < PARTS; p++) {
 			for (size_t i = 0; i < t->log[side][p].n; i++) {
 				const struct record *r = &t->log[side][p].r[i];
 				bool phantom = counts(r) && is_phantom(t, r);
 
-				ret->phantom[side] +=
-					phantom && (side == 0 || !source_has_phantom(t, r));
+				ret->phantom[side] += phantom && (side == 0 || t->unread ||
+									 !source_has_phantom(t, r));
 				if (side == 1)
 					continue;
 				ret->aborted += r->aborted && r->damage == WHOLE;
@@ -779,6 +803,23 @@ static void count_dead(const struct lane *l, uint64_t seq, bool damaged, uint64_
 	ret->duplicated[0] += (uint64_t)(given ? more : more ? more - 1 : 0);
 }
 
+/* Beside a routed stream: a copies of a message were routed, the queue gave b, and some again. */
+static void count_routed(struct tally *ret, enum outcome o, bool sure, uint64_t a, uint64_t b,
+	uint64_t again, bool a_damaged, bool b_damaged)
+{
+	bool promised = o == OUTCOME_ACKED || o == OUTCOME_UNCONFIRMED;
+
+	if (a > 1)
+		ret->duplicated[0] += b > 1 || again ? a - 1 : 0;
+	else
+		ret->duplicated[0] += b > 1 ? b - 1 : 0;
+	ret->given_again += again && a < 2;
+	ret->redelivered[1] += again;
+	if (promised && a && !b && !b_damaged)
+		*(sure ? &ret->queue_lost : &ret->relay_pending) += 1;
+	ret->never_routed += o == OUTCOME_ACKED && !a && !b && !a_damaged;
+}
+
 static void count_lanes(const struct test *t, struct tally *ret)
 {
 	for (size_t i = 0; i < LANES; i++) {
@@ -787,14 +828,24 @@ static void count_lanes(const struct test *t, struct tally *ret)
 			    (t->bounded || is_proved(t, l->ident.lane));
 
 		for (uint64_t seq = 1; seq <= l->n; seq++) {
-			bool damaged;
+			bool damaged, a_damaged;
 			unsigned given;
-			uint64_t again, a = copies(t, 0, l, seq, &damaged, &again, &given), b;
+			uint64_t again, a = copies(t, 0, l, seq, &a_damaged, &again, &given), b;
 
+			if (t->routed) {
+				b = copies(t, 1, l, seq, &damaged, &again, &given);
+				count_routed(ret, l->outcome[seq], sure, a, b, again, a_damaged,
+					damaged);
+				continue;
+			}
+			if (t->unread) {
+				again = 0;
+				a = l->outcome[seq] == OUTCOME_ACKED;
+			}
 			ret->redelivered[0] += again;
 			ret->duplicated[0] += a > 1 ? a - 1 : 0;
 			if (t->queue[0])
-				count_dead(l, seq, damaged, again, given, ret);
+				count_dead(l, seq, a_damaged, again, given, ret);
 			if (!t->relayed)
 				continue;
 			b = copies(t, 1, l, seq, &damaged, &again, &given);
@@ -816,11 +867,39 @@ static int differs(const char *what, uint64_t judged, uint64_t counted, struct e
 				 judged, counted);
 }
 
+static int compare_routed(
+	struct test *t, const struct judged_sums *s, const struct tally *want, struct err *e)
+{
+	int r = differs("repeated on the way", s->count[FINDING_DUPLICATED][STAGE_PRODUCE],
+		want->duplicated[0], e);
+
+	if (r == 0)
+		r = differs("lost beside a routed stream", s->count[FINDING_LOST][STAGE_BROKER],
+			want->queue_lost + (t->complete ? want->never_routed : 0), e);
+	if (r == 0)
+		r = differs("pending beside a routed stream",
+			s->count[FINDING_PENDING][STAGE_BROKER],
+			want->relay_pending + (t->complete ? 0 : want->never_routed), e);
+	if (r == 0)
+		r = differs("given again", s->count[FINDING_REDELIVERED][STAGE_CONSUME],
+			want->given_again, e);
+	if (r == 0)
+		r = differs(
+			"given again, each time", s->target_redelivered, want->redelivered[1], e);
+	t->sum.never_routed += want->never_routed;
+	t->sum.queue_lost += want->queue_lost;
+	t->sum.given_again += want->given_again;
+	return r;
+}
+
 static int compare_tally(
 	struct test *t, const struct judged_sums *s, const struct tally *want, struct err *e)
 {
-	int r = differs("phantom", s->count[FINDING_PHANTOM][STAGE_BROKER], want->phantom[0], e);
+	int r = differs("phantom", s->count[FINDING_PHANTOM][STAGE_BROKER],
+		want->phantom[0] + (t->routed ? want->phantom[1] : 0), e);
 
+	if (t->routed)
+		return r ? r : compare_routed(t, s, want, e);
 	if (r == 0)
 		r = differs("phantom behind", s->count[FINDING_PHANTOM][STAGE_RELAY],
 			want->phantom[1], e);
@@ -923,7 +1002,7 @@ static int judge(struct test *t, uint32_t judgement, const struct removed_facts 
 		.complete = t->complete,
 		.behind = t->behind,
 		.transactional = t->transactional,
-		.source = t->tracker[0],
+		.source = t->unread ? NULL : t->tracker[0],
 		.committed = t->tracker[1],
 		.target = t->tracker[2],
 		.relay_bounded = t->bounded,
@@ -932,7 +1011,8 @@ static int judge(struct test *t, uint32_t judgement, const struct removed_facts 
 		.removed = facts->removed,
 		.unroutable = facts->unroutable,
 		.gone = facts->gone[0] != '\0',
-		.expired = strcmp(facts->gone, "expires") == 0};
+		.expired = strcmp(facts->gone, "expires") == 0,
+		.routed = t->routed};
 	struct findings *sql = findings_new(), *memory = NULL;
 	struct judged_sums sums;
 	struct tally want = {.counted = counted};
@@ -1010,14 +1090,21 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	t->behind = chance(t, 85);
 	t->queue[0] = !t->transactional && chance(t, 30);
 	t->queue[1] = t->relayed && chance(t, 30);
+	t->routed = t->relayed && !t->transactional && chance(t, 25);
+	t->unread = t->relayed && !t->transactional && !t->routed && chance(t, 20);
+	t->bounded = t->bounded && !t->routed;
+	if (t->routed || t->unread)
+		t->queue[0] = false;
+	if (t->routed)
+		t->queue[1] = true;
 	t->certain = t->queue[0] && chance(t, 50);
-	t->eventful = !t->queue[0] && !t->queue[1] && chance(t, 40);
+	t->eventful = !t->queue[0] && !t->queue[1] && !t->unread && chance(t, 40);
 	r = make_run(t, number, e);
 	if (r)
 		return r;
 	draw_case(t);
 	r = ship(t, e);
-	if (r == 0)
+	if (r == 0 && !t->unread)
 		r = read_log(t, 0, RUN_SOURCE, ISOLATION_UNCOMMITTED, e);
 	if (r == 0 && t->transactional)
 		r = read_log(t, 1, RUN_SOURCE, ISOLATION_COMMITTED, e);
@@ -1038,10 +1125,12 @@ static int one_case(struct test *t, uint64_t seed, uint64_t number, struct err *
 	if (r == 0 && t->queue[0])
 		r = judge_counted(t, &sums, e);
 	if (r)
-		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s%s%s", number, t->queue[0] ? ", queue" : "",
-			t->queue[1] ? ", queue behind" : "", t->eventful ? ", eventful" : "",
-			t->transactional ? ", transactional" : "", t->relayed ? ", relayed" : "",
-			t->bounded ? ", bounded" : "", t->complete ? "" : ", incomplete");
+		err_wrap(e, "case %" PRIu64 "%s%s%s%s%s%s%s%s%s", number,
+			t->routed ? ", routed" : "", t->unread ? ", unread" : "",
+			t->queue[0] ? ", queue" : "", t->queue[1] ? ", queue behind" : "",
+			t->eventful ? ", eventful" : "", t->transactional ? ", transactional" : "",
+			t->relayed ? ", relayed" : "", t->bounded ? ", bounded" : "",
+			t->complete ? "" : ", incomplete");
 	for (int i = 0; i < 3; i++) {
 		tracker_free(t->tracker[i]);
 		t->tracker[i] = NULL;
@@ -1073,12 +1162,13 @@ int main(int argc, char **argv)
 	       "\npending_behind %" PRIu64 "\naborted %" PRIu64 "\nforeign %" PRIu64
 	       "\ncorrupted %" PRIu64 "\nplaced %" PRIu64 "\nbetween %" PRIu64
 	       "\nredelivered %" PRIu64 "\nredelivered_behind %" PRIu64 "\ndead_expired %" PRIu64
-	       "\ndead_redelivered %" PRIu64 "\ncounted %" PRIu64 "\n",
+	       "\ndead_redelivered %" PRIu64 "\ncounted %" PRIu64 "\nnever_routed %" PRIu64
+	       "\nqueue_lost %" PRIu64 "\ngiven_again %" PRIu64 "\n",
 		n, t->sum.phantom[0], t->sum.phantom[1], t->sum.duplicated[0], t->sum.duplicated[1],
 		t->sum.relay_lost, t->sum.relay_pending, t->sum.aborted, t->sum.foreign,
 		t->sum.corrupted, t->sum.placed, t->sum.between, t->sum.redelivered[0],
-		t->sum.redelivered[1], t->sum.dead_expired, t->sum.dead_redelivered,
-		t->sum.counted);
+		t->sum.redelivered[1], t->sum.dead_expired, t->sum.dead_redelivered, t->sum.counted,
+		t->sum.never_routed, t->sum.queue_lost, t->sum.given_again);
 	for (int k = 0; k < FINDING_N; k++)
 		if (t->found[k])
 			printf("found_%s %" PRIu64 "\n", finding_text((enum finding_kind)k),

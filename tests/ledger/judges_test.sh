@@ -12,6 +12,7 @@ is "all cases were judged" "$(value cases)" "$cases"
 note "$(tail -n +2 "$work/out" | tr '\n' ' ')"
 # a test that draws nothing proves nothing
 for what in phantom phantom_behind duplicated duplicated_behind lost_behind pending_behind aborted foreign corrupted placed between \
+	never_routed queue_lost given_again \
 	found_lost found_duplicated found_corrupted found_phantom found_reordered found_redelivered redelivered redelivered_behind found_unread found_expired \
 	found_unacknowledged found_refused found_false-refusal found_pending dead_expired dead_redelivered counted; do
 	ok "there was something $what" [ "$(value $what)" -gt 10 ]

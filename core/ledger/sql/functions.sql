@@ -130,7 +130,8 @@ begin
 				where o.run_id = p_run and o.producer_id = l.producer_id and o.epoch = l.epoch
 				  and o.partition = l.partition and o.last_time < now() - p_older_than
 				  and int8range(o.lo, o.hi, '[]') <@ l.seen) x
-			window w as (order by x.lo)
+			-- attempts of the same message are neighbours, and never one row
+			window w as (order by x.lo, x.attempt, x.hi)
 		), grp as (
 			select *, count(*) filter (where before_hi is distinct from lo - 1
 			                             or before_outcome is distinct from outcome
@@ -139,7 +140,7 @@ begin
 			                             or before_code is distinct from code
 			                             or ((proves or before_proves)
 			                                 and before_offset is distinct from first_offset - 1))
-			          over (order by lo) as island
+			          over (order by lo, attempt, hi rows between unbounded preceding and current row) as island
 			from part
 		), island as materialized (
 			select island, max(hi) as hi, min(first_offset) as first_offset, max(last_offset) as last_offset,

@@ -43,6 +43,13 @@ language sql stable as $$
 	from s
 $$;
 
+-- How the source was read: 'log'; 'queue' (by taking); 'nothing' (a queue whose messages what relays them takes);
+-- 'routed-stream' (a stream beside the queue, which has what was routed: the source, and the queue is behind it).
+create or replace function mqaudit.source_reads(p_run int8) returns text
+language sql stable as $$
+	select coalesce((select value from mqaudit.setting where run_id = p_run and scope = 'source' and name = 'reads'), 'log')
+$$;
+
 -- p_complete: everything up to the fence was read. Without it only what is proved gone is lost (cut from
 -- the log after it was seen, or its offset acked again); the rest is pending. p_behind: all that is behind a
 -- relay was read as well; without it nothing is lost there.
@@ -56,9 +63,14 @@ declare
 	-- sides that are queues: what they give has no positions but the numbers of its deliveries
 	v_queues mqaudit.side_kind[];
 	v_removal mqaudit.removal;
+	v_unread bool;
+	v_routed bool;
 begin
 	select transactional, target is not null, keys into strict v_transactional, v_target, v_keys
 	from mqaudit.run where run_id = p_run;
+	v_unread := mqaudit.source_reads(p_run) = 'nothing';
+	v_routed := mqaudit.source_reads(p_run) = 'routed-stream' and not v_target;
+	v_target := v_target or v_routed;
 	v_compact := exists (select from mqaudit.setting where run_id = p_run and scope = 'topic'
 	                     and name = 'cleanup.policy' and value like '%compact%');
 
@@ -178,13 +190,14 @@ begin
 	create temp table j_part on commit drop as
 	with touched as (
 		select m.side, m.producer_id, m.epoch, m.partition, m.read_partition, m.ord, m.lo, m.hi,
-		       m.before_hi, m.range, coalesce(e.earlier, '{}') as earlier,
+		       m.before_hi, m.range, coalesce(e.earlier, '{}') as earlier, coalesce(e.other, '{}') as other,
 		       case when m.side = any (v_queues) then coalesce(e.same, '{}')
 		            else '{}'::int8multirange end as same
 		from j_multi m
 		left join lateral (
 			-- a queue gives the same attempt again; another attempt is another copy
 			select range_agg(x.range) as earlier,
+			       range_agg(x.range) filter (where x.attempt <> m.attempt) as other,
 			       range_agg(x.range) filter (where x.attempt = m.attempt) as same
 			from j_multi x
 			where x.seqs && m.seqs and x.range && m.range and x.ord < m.ord and x.side = m.side
@@ -193,20 +206,35 @@ begin
 		where m.ord > 1
 	)
 	select side, producer_id, epoch, partition, int8multirange(range) * earlier - same as repeated,
+	       int8multirange(range) * other - same as republished,
 	       int8multirange(range) * same as redelivered,
 	       case when before_hi is null or before_hi <= lo then '{}'::int8multirange
 	            else mqaudit.span(lo, least(hi, before_hi - 1)) - earlier end as reordered
 	from touched;
 
 	insert into j_find
-	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u), ''
-	from j_part, unnest(repeated) u where side = 'source';
+	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u), why
+	from (select *, repeated - republished as seqs, '' as why from j_part
+	      union all
+	      select *, republished, 'published again: another attempt of the same message' from j_part) p
+	-- of what was routed twice the queue may have refused one: a repeat is what it gave more than once
+	left join (select producer_id, epoch, partition, range_agg(u) as given
+	           from j_part, unnest(repeated + redelivered) u where side = 'target' group by 1, 2, 3) g
+	     using (producer_id, epoch, partition)
+	cross join lateral unnest(case when v_routed then seqs * coalesce(given, '{}') else seqs end) u
+	where side = 'source';
 
 	insert into j_find
 	select 'redelivered', 'consume', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
 	       'the queue gave it again'
-	from (select producer_id, epoch, partition, range_agg(u) as seqs
-	      from j_part, unnest(redelivered) u where side = 'source' group by 1, 2, 3) s, unnest(s.seqs) r;
+	from (select p.producer_id, p.epoch, p.partition,
+	             -- what was routed twice is not given again
+	             range_agg(u) - case when v_routed then coalesce((select range_agg(v) from j_part a, unnest(a.repeated) v
+	                where a.side = 'source' and a.producer_id = p.producer_id and a.epoch = p.epoch
+	                  and a.partition = p.partition), '{}') else '{}' end as seqs
+	      from j_part p, unnest(p.redelivered) u
+	      where p.side = case when v_routed then 'target' else 'source' end::mqaudit.side_kind
+	      group by 1, 2, 3) s, unnest(s.seqs) r;
 
 	-- the same attempt in the queue and in its dead-letter queue is one message, given twice; another is another copy
 	create temp table j_dead_part on commit drop as
@@ -300,25 +328,41 @@ begin
 		group by 1, 2, 3
 	), damaged as (
 		select producer_id, epoch, partition, range_agg(int8range(seq, seq, '[]')) as damaged
-		from j_damage where side = 'source' and producer_id is not null group by 1, 2, 3
+		from j_damage where side = case when v_unread then 'target' else 'source' end::mqaudit.side_kind
+		  and producer_id is not null group by 1, 2, 3
 	), dead as (
 		select producer_id, epoch, partition, range_agg(range) as dead from j_dead group by 1, 2, 3
+	), s as materialized (
+		-- What is there, as far as it must be in what is behind the source as well. A queue that was not read is
+		-- taken to have had what was acked. Of what was routed the queue owes what was promised; for the rest it
+		-- is what the queue gave that is there.
+		select l.producer_id, l.epoch, l.partition,
+		       case when v_unread then l.acked + coalesce(b.present, '{}')
+		            when v_routed then coalesce(a.present, '{}') * (l.acked + l.unconfirmed) + coalesce(b.present, '{}')
+		            else coalesce(a.present, '{}') end as present,
+		       case when v_unread or v_routed then coalesce(b.present, '{}')
+		            else coalesce(a.present, '{}') end as seen,
+		       case when v_routed then coalesce(a.present, '{}') - coalesce(b.present, '{}')
+		            else '{}' end as only_routed,
+		       coalesce(a.positions, 0) as positions
+		from j_lane l
+		left join j_seen a on a.side = 'source' and a.producer_id = l.producer_id and a.epoch = l.epoch
+		                  and a.partition = l.partition
+		left join j_seen b on b.side = 'target' and b.producer_id = l.producer_id and b.epoch = l.epoch
+		                  and b.partition = l.partition
 	), absent as materialized (
 		-- once: each of these sets may have very many ranges
-		select l.*, coalesce(s.present, '{}') as present, coalesce(g.swept, '{}') as swept,
+		select l.*, s.present, s.seen, s.only_routed, coalesce(g.swept, '{}') as swept,
 		       coalesce(g.cut, '{}') as cut, coalesce(d.damaged, '{}') as damaged,
 		       coalesce(st.log_start, 0) as log_start, coalesce(st.run_start, 0) as run_start,
 		       coalesce(st.read_to, 9223372036854775806) as read_to,
 		       coalesce(x.dead, '{}') as dead,
-		       l.acked - coalesce(s.present, '{}') - coalesce(d.damaged, '{}') - coalesce(x.dead, '{}') as acked_absent,
-		       l.unconfirmed - coalesce(s.present, '{}') - coalesce(d.damaged, '{}')
-		         - coalesce(x.dead, '{}') as unconfirmed_absent,
-		       (l.acked + l.unconfirmed) * coalesce(x.dead, '{}') - coalesce(s.present, '{}')
-		         - coalesce(d.damaged, '{}') as removed,
-		       coalesce(s.positions, 0) as positions
+		       l.acked - s.present - coalesce(d.damaged, '{}') - coalesce(x.dead, '{}') as acked_absent,
+		       l.unconfirmed - s.present - coalesce(d.damaged, '{}') - coalesce(x.dead, '{}') as unconfirmed_absent,
+		       (l.acked + l.unconfirmed) * coalesce(x.dead, '{}') - s.present - coalesce(d.damaged, '{}') as removed,
+		       s.positions
 		from j_lane l
-		left join j_seen s on s.side = 'source' and s.producer_id = l.producer_id and s.epoch = l.epoch
-		                  and s.partition = l.partition
+		join s using (producer_id, epoch, partition)
 		left join gone g on g.producer_id = l.producer_id and g.epoch = l.epoch and g.partition = l.partition
 		left join damaged d on d.producer_id = l.producer_id and d.epoch = l.epoch and d.partition = l.partition
 		left join dead x on x.producer_id = l.producer_id and x.epoch = l.epoch and x.partition = l.partition
@@ -404,7 +448,8 @@ begin
 		select producer_id, epoch, partition, 'lost', (acked_absent - expired - unread) - was_cut - twice - beyond,
 		       'never seen' from c
 	)
-	select kind, 'broker', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), why
+	select kind, 'broker', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
+	       case when v_routed and why = 'never seen' then 'never routed: not in the routed stream either' else why end
 	from named, unnest(seqs) r;
 
 	-- unconfirmed and absent
@@ -434,7 +479,11 @@ begin
 	insert into j_find
 	select 'unacknowledged', 'produce', producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r), why
 	from (
-		select producer_id, epoch, partition, unknown - present - damaged - dead as seqs,
+		select producer_id, epoch, partition, (unknown - present - damaged - dead) * only_routed as seqs,
+		       'nobody could say; it was routed, and the queue has not given it' as why
+		from j_offset
+		union all
+		select producer_id, epoch, partition, unknown - present - damaged - dead - only_routed,
 		       case when log_start > run_start then 'nobody can say, and the log''s beginning is gone'
 		            else 'nobody could say; it is not there' end as why
 		from j_offset
@@ -486,11 +535,16 @@ begin
 	if not p_complete then
 		update j_find set kind = 'pending'
 		where kind = 'unacknowledged'
-		   or (kind = 'lost' and (stage = 'relay' or why in ('never seen', 'no broker had confirmed it',
+		   or (kind = 'lost' and (stage = 'relay' or why like 'never routed%'
+		       or why in ('never seen', 'no broker had confirmed it',
 		           'truncated: the log ends before its offset now')));
 	end if;
 	if 'source' = any (v_queues) and p_complete then
 		perform mqaudit.judge_removals(v_removal);
+	end if;
+	-- the queue is the broker's, not a relay's; another attempt that it gives was published again
+	if v_routed then
+		update j_find set stage = case kind when 'duplicated' then 'produce' else 'broker' end where stage = 'relay';
 	end if;
 	perform mqaudit.judge_store(p_run, p_judgement, v_transactional);
 end $$;
@@ -540,6 +594,14 @@ end $$;
 -- A is what the probe wrote to, B what the checker read behind the relay.
 create or replace function mqaudit.judge_relay(p_run int8, p_judgement int4) returns void
 language plpgsql as $$
+declare
+	v_reads text := mqaudit.source_reads(p_run);
+	v_routed bool := v_reads = 'routed-stream' and (select target is null from mqaudit.run where run_id = p_run);
+	-- what is known of a message that should be behind the source, and where it is missing
+	v_has text := case when v_routed then 'routed, and the queue has not given it: lost in the queue'
+	                   when v_reads = 'routed-stream' then 'routed, not behind the relay: lost there, or in the queue before it'
+	                   when v_reads = 'nothing' then 'acked, not behind the relay: lost there, or before, in the queue that it takes from'
+	                   else 'on the source''s log, not behind the relay' end;
 begin
 	-- what is absent in B is lost when the fence of its A partition was read in B and every lane of that
 	-- A partition stayed on the fence's B partition: then all that was before it has come. Else only when
@@ -576,9 +638,9 @@ begin
 	)
 	select case when fenced and not strayed or lag is not null then 'lost' else 'pending' end, 'relay',
 	       producer_id, epoch, partition, lower(r), upper(r) - 1, upper(r) - lower(r),
-	       case when fenced and not strayed then 'on the source''s log, not behind the relay'
-	            when lag is not null then 'on the source''s log, not behind the relay within ' || lag
-	                                      || ', which was said to be its bound (--relay-lag)'
+	       case when fenced and not strayed then v_has
+	            when lag is not null then v_has || ', within ' || lag || ', which was said to be its bound (--relay-lag)'
+	            when v_routed then 'routed, and the queue has not given it yet, nor the fence behind it'
 	            when fenced then 'not behind the relay; its partition''s lanes are not all where their fence is, '
 	                             'so it may still come'
 	            else 'not behind the relay yet; its fence was not read there' end
@@ -805,8 +867,8 @@ begin
 				       coalesce(sum(count) filter (where kind = 'reordered'), 0)::int8 as reordered,
 				       coalesce(sum(count) filter (where kind = 'unread'), 0)::int8 as unread,
 				       coalesce(sum(count) filter (where kind = 'unacknowledged'), 0)::int8 as unacknowledged,
-				       coalesce(sum(count) filter (where kind = 'phantom' and stage = 'broker'), 0)::int8 as phantom,
-				       coalesce(sum(count) filter (where kind = 'corrupted' and stage = 'broker'), 0)::int8 as corrupted,
+				       (select coalesce(sum(hi - lo + 1), 0)::int8 from j_phantom where side = 'source') as phantom,
+				       (select count(*) from j_damage where side = 'source') as corrupted,
 				       coalesce(sum(count) filter (where kind = 'pending'), 0)::int8 as pending
 				from j_find
 			), t as (
@@ -843,7 +905,7 @@ begin
 			select jsonb_agg(jsonb_build_object(
 				'producer_id', l.producer_id, 'epoch', l.epoch, 'partition', l.partition,
 				'intended', mqaudit.card(l.intended), 'acked', mqaudit.card(l.acked),
-				'present', mqaudit.card(l.present),
+				'present', mqaudit.card(l.seen),
 				'lost', coalesce(f.lost, 0), 'duplicated', coalesce(f.duplicated, 0),
 				'reordered', coalesce(f.reordered, 0))
 				order by l.producer_id, l.epoch, l.partition)

@@ -6,6 +6,11 @@
                                      behind it), again:N (as another attempt), flip:N (a bit of its payload), short:N (without its
                                      last bytes), foreign:N (with a stranger behind it), each for the message with seq N
     queue.py declare QUEUE           a classic queue of its own
+    queue.py bind EXCHANGE QUEUE:TYPE[:N]...
+                                     declare a direct exchange and queues, each bound to it with its own name; with N
+                                     one refuses what is more than that
+    queue.py unbind EXCHANGE QUEUE
+    queue.py copy QUEUE EXCHANGE SEQ...   publish to the exchange what the queue holds with these seqs, and leave it there
     queue.py hold QUEUE N SECONDS    consume N messages without an ack, keep them so long, go without a word
     queue.py take QUEUE N SECONDS    consume and acknowledge N messages, and print their identities; stay so long
 """
@@ -98,6 +103,35 @@ def relay(source, target, orders):
     connection.close()
 
 
+def bind(exchange, queues):
+    connection, channel = connect()
+    channel.exchange_declare(exchange, "direct", durable=True)
+    for queue, kind, *limit in (q.split(":") for q in queues):
+        arguments = {"x-queue-type": kind}
+        if limit:
+            arguments.update({"x-max-length": int(limit[0]), "x-overflow": "reject-publish"})
+        channel.queue_declare(queue, durable=True, arguments=arguments)
+        channel.queue_bind(queue, exchange, queue)
+    connection.close()
+
+
+def unbind(exchange, queue):
+    connection, channel = connect()
+    channel.queue_unbind(queue, exchange, queue)
+    connection.close()
+
+
+def copy(queue, exchange, seqs):
+    connection, channel = connect()
+    bodies = [(p, b) for _m, p, b in gone_through(channel, queue) if (identity(b) or (0, 0, 0, 0))[3] in seqs]
+    connection.close()
+    connection, channel = connect()
+    channel.confirm_delivery()
+    for properties, body in bodies:
+        channel.basic_publish(exchange, queue, body, properties, mandatory=True)
+    connection.close()
+
+
 def hold(queue, n, seconds):
     _connection, channel = connect()
     for i, _ in enumerate(gone_through(channel, queue, idle=30, prefetch=n), 1):
@@ -128,6 +162,12 @@ def main():
         look(rest[0], rest[1:] == ['stream'])
     elif command == "relay":
         relay(rest[0], rest[1], rest[2:])
+    elif command == "bind":
+        bind(rest[0], rest[1:])
+    elif command == "unbind":
+        unbind(rest[0], rest[1])
+    elif command == "copy":
+        copy(rest[0], rest[1], [int(n) for n in rest[2:]])
     elif command == "hold":
         hold(rest[0], int(rest[1]), float(rest[2]))
     elif command == "take":
