@@ -13,7 +13,7 @@
 #: run       --drain end --no-policy
 #: twin no-confirms bad
 #:   producer  confirms=false blocked.notice=false
-#:   expect    FAIL lost@produce
+#:   expect    FAIL lost@produce unacknowledged@produce>=0
 #: twin confirms good
 #:   expect    PASS unacknowledged@produce>=0
 #: twin deaf good

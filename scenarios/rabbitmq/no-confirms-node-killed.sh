@@ -11,7 +11,7 @@
 #: twin no-confirms bad
 #:   producer  confirms=false
 #:   topic     x-queue-type=classic
-#:   expect    FAIL lost@produce
+#:   expect    FAIL lost@produce unacknowledged@produce>=0
 #: twin confirms good
 #:   producer  mandatory=true
 #:   topic     x-queue-type=classic

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# RabbitMQ's faults, and the truth by a client that shares no code with mqaudit (pika): in each scenario, when the sending
+# has ended and all nodes are back, it writes down what stands in each queue, before mqaudit's checker takes it. What is
+# not there is what the run names as lost, refused or unacknowledged, each by its name and no other. NAMES.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+python_env
+names=(mirror-promoted no-confirms-node-killed home-node-down classic-power-cut partition-autoheal)
+[ -z "${NAMES:-}" ] || read -ra names <<<"$NAMES"
+"$mq" lab up rabbitmq --disk loop --lab "$lab" --until-pid $$ >"$work/lab.log" 2>&1 ||
+	bail "no lab: $(tail -3 "$work/lab.log")"
+
+# one word, as it goes into an environment
+cat >"$work/look" <<END
+#!/bin/sh
+exec timeout 120 "$mq" lab exec rabbitmq --lab "$lab" -- "$top/build/venv/bin/python" \\
+	"$top/tests/broker/tools/queue.py" look "\$1"
+END
+chmod +x "$work/look"
+LOOK=$work/look MQAUDIT_REAL=$(readlink -f "$mq") timeout 600 "$mq" scenario run rabbitmq "${names[@]}" --lab "$lab" \
+	--program "$top/tests/broker/tools/look_first.py" --logs "$work/logs" -o json="$work/all.json" \
+	>"$work/all.txt" 2>"$work/all.err"
+is "all as declared, also when somebody looked: exit code" $? 0
+jq -r '.scenarios[] | select(.verdict != "PASS") | "\(.name): \(.verdict) \(.error) \(.undecided_because)",
+	(.twins[] | select(.outcome != "ok") | "    \(.name): \(.outcome) \(.why)")' "$work/all.json" | sed 's/^/# /'
+
+compare() { # SCENARIO TWIN RUN
+	local seen=$work/logs/$1-1/$2.seen kind
+	report "$3" '.lanes[] | "\(.producer_id).\(.epoch).\(.partition) \(.intended)"' | while read -r lane n; do
+		seq 1 "$n" | sed "s/^/$lane./"
+	done | sort >"$work/sent"
+	sort -u "$seen" | comm -23 "$work/sent" - >"$work/missing"
+	for kind in lost expired unacknowledged refused; do identities "$3" $kind; done | sort >"$work/named"
+	ok "$1, $2: the $(wc -l <"$work/missing") of $(wc -l <"$work/sent") that are missing are named, and no other" \
+		cmp "$work/missing" "$work/named"
+	is "$1, $2: none is there twice, nor one that was not sent" \
+		"$(sort "$seen" | uniq -d | wc -l) $(sort -u "$seen" | comm -13 "$work/sent" - | wc -l)" "0 0"
+}
+while read -r name twin run; do compare "$name" "$twin" "$run"; done \
+	< <(jq -r '.scenarios[] | .name as $name | .twins[] | "\($name) \(.name) \(.run_name)"' "$work/all.json")
+is "in each scenario the client misses what was acknowledged" \
+	"$(jq -r '[.scenarios[] | select([.twins[].found[] | select(.kind == "lost")] | length == 0) | .name] | join(" ")' \
+		"$work/all.json")" ""
+done_testing
