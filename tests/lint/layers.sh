@@ -49,6 +49,8 @@ FNR == 1 {
 		bad("librdkafka is for core/broker only")
 	if (target ~ /^(amqp|rabbitmq-c\/)/ && FILENAME !~ /^core\/broker\//)
 		bad("rabbitmq-c is for core/broker only")
+	if (target ~ /^openssl\// && FILENAME !~ /^core\/broker\//)
+		bad("OpenSSL is for core/broker only")
 	if (target ~ /^(libpq-fe\.h|libpq\/|postgresql\/)/ && FILENAME !~ /^core\/ledger\//)
 		bad("libpq is for core/ledger only")
 	if (target ~ /^(curses|ncurses|ncursesw|panel|form|menu|term)(\.h|\/)/ && FILENAME !~ /^reporters\/watch\//)
