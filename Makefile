@@ -17,7 +17,7 @@ ZSHCOMPDIR ?= $(DATADIR)/zsh/site-functions
 FISHCOMPDIR ?= $(DATADIR)/fish/vendor_completions.d
 
 # The only list of libraries; scripts/deps knows the Debian packages that bring them.
-PKGS       := rdkafka librabbitmq libcurl libpq jansson libxxhash inih
+PKGS       := rdkafka librabbitmq libcurl openssl libpq jansson libxxhash inih
 comma      := ,
 B          ?= build/$(if $(SAN),san-$(subst $(comma),-,$(SAN)),rel)
 

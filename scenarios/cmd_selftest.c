@@ -76,6 +76,7 @@ static int all_rounds(struct selftest *s, size_t *ret_failed, struct err *e)
 /* One kind of destination. */
 static int one_kind(struct selftest *s, const char *kind, size_t *ret_failed, struct err *e)
 {
+	log_note("messages go to %s", selftest_destination(s));
 	if (*kind)
 		printf("a %s%s\n", kind, strcmp(kind, "stream") == 0 ? "" : " queue");
 	return all_rounds(s, ret_failed, e);
@@ -96,7 +97,6 @@ static int all_kinds(struct selftest *s, size_t *ret_failed, size_t *ret_rounds,
 	char left[URL_PRINT_LEN];
 	int r = 0;
 
-	log_note("messages go to %s", selftest_destination(s));
 	for (size_t i = 0; r == 0 && kind[i]; i++) {
 		size_t before = *ret_failed;
 

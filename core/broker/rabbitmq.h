@@ -109,8 +109,27 @@ int rabbitmq_code_error(int code, const char *text);
 void rabbitmq_close_text(
 	const amqp_frame_t *frame, char *ret, size_t len, int *ret_code, bool *ret_channel_only);
 
+/* What to do about a refusal of the broker's; NULL: nothing is known. A constant. */
+const char *rabbitmq_close_hint(int code, const char *text);
+
 /* A text as the library takes it; borrowed. */
 amqp_bytes_t rabbitmq_bytes(const char *text);
+
+/* ---- rabbitmq_tls.c ---- */
+
+/*
+ * Make a TLS socket of the connection's, with the client's certificates; connects nowhere. It is the connection's.
+ * Returns 0, ERR_USAGE (files that cannot be read), ERR_NOMEM.
+ */
+MUST_CHECK int rabbitmq_tls_socket(const struct rabbitmq_client *client, struct rabbitmq_conn *conn,
+	amqp_socket_t **ret, struct err *e);
+
+/*
+ * Of a status of the library that this thread's last call on a TLS connection ended with: OpenSSL's own words ("" when
+ * it has none), and what to do about it (NULL: nothing about TLS). Constants.
+ */
+const char *rabbitmq_tls_reason(int status);
+const char *rabbitmq_tls_hint(int status);
 
 /* ---- rabbitmq_admin.c ---- */
 

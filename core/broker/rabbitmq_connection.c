@@ -1,5 +1,4 @@
 /* Connections to RabbitMQ: where, as whom, and what its refusals mean. */
-#include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -60,7 +59,29 @@ static void take_url(const struct url *u, struct rabbitmq_client *client)
 	snprintf(client->user, sizeof(client->user), "%s", u->user);
 }
 
-static int take_lab(const struct url *u, struct rabbitmq_client *client, struct err *e)
+/* A secure lab speaks TLS, with certificates of its own authority. */
+static int take_authority(const struct labfile *lab, const struct props *props,
+	struct rabbitmq_client *client, struct err *e)
+{
+	struct props *own;
+	const char *ca;
+	int r;
+
+	client->tls = true;
+	if (props && props_get(props, "ssl.ca.location"))
+		return 0;
+	own = props_new();
+	r = own ? props_read_file(lab->client_config, own, e)
+		: err_set(e, ERR_NOMEM, "out of memory");
+	ca = r == 0 ? props_get(own, "ssl.ca.location") : NULL;
+	if (ca)
+		snprintf(client->settings.ssl_ca, sizeof(client->settings.ssl_ca), "%s", ca);
+	props_free(own);
+	return r;
+}
+
+static int take_lab(const struct url *u, const struct props *props, struct rabbitmq_client *client,
+	struct err *e)
 {
 	struct labfile *lab;
 	int r = labfile_read(u->lab, labfile_kind_of_scheme(url_scheme_text(u->scheme)), &lab, e);
@@ -81,6 +102,8 @@ static int take_lab(const struct url *u, struct rabbitmq_client *client, struct 
 			r = read_password_file(
 				lab->password_file, client->password, sizeof(client->password), e);
 	}
+	if (r == 0 && lab->secure)
+		r = take_authority(lab, props, client, e);
 	labfile_free(lab);
 	return r;
 }
@@ -96,10 +119,10 @@ int rabbitmq_client_init(const struct broker_config *c, const struct props *prop
 	if (r)
 		return r;
 	if (u->lab[0])
-		r = take_lab(u, client, e);
+		r = take_lab(u, props, client, e);
 	else
 		take_url(u, client);
-	client->tls = u->scheme == URL_AMQPS;
+	client->tls |= u->scheme == URL_AMQPS;
 	client->timeout_ns = c->timeout_ns;
 	client->stop = c->stop;
 	snprintf(client->vhost, sizeof(client->vhost), "%s", u->vhost);
@@ -166,14 +189,21 @@ void rabbitmq_close_text(
 	snprintf(ret, len, "%.*s", (int)text.len, (const char *)text.bytes);
 }
 
-static const char *hint_of(int code, const char *text)
+const char *rabbitmq_close_hint(int code, const char *text)
 {
 	if (strstr(text, "Login was refused"))
 		return "the user is in the URL, the password in MQAUDIT_AMQP_PASSWORD or --password-file FILE";
-	if (code == AMQP_NOT_ALLOWED && strstr(text, "vhost"))
+	if (code == AMQP_NOT_ALLOWED && strstr(text, "not found"))
 		return "the virtual host stands behind the host in the URL, '/' written as %2F";
+	if (strstr(text, "access to "))
+		return "an administrator grants it: rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE "
+		       "READ, of which each is a pattern of names";
+	if (code == AMQP_NOT_FOUND && strstr(text, " - no exchange"))
+		return "it must be there before: mqaudit makes none";
 	if (code == AMQP_PRECONDITION_FAILED && strstr(text, "inequivalent arg"))
 		return "the queue is there already, and is another than the one that was asked for";
+	if (code == AMQP_PRECONDITION_FAILED && strstr(text, "invalid arg"))
+		return "queues of this type do not take it, or not this value: mqaudit lint --queue-argument";
 	return NULL;
 }
 
@@ -199,7 +229,7 @@ static int server_error(struct rabbitmq_conn *conn, const amqp_method_t *method,
 		*ret_code = code;
 	err_set(e, r, "%s: %s (%s:%d, code %d)", what, text, conn->node.host, conn->node.port,
 		code);
-	hint = hint_of(code, text);
+	hint = rabbitmq_close_hint(code, text);
 	if (hint)
 		err_hint(e, "%s", hint);
 	return r;
@@ -216,6 +246,7 @@ static int status_error(int status)
 	case AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD:
 		return ERR_DENIED;
 	case AMQP_STATUS_BAD_AMQP_DATA:
+	case AMQP_STATUS_WRONG_METHOD:
 	case AMQP_STATUS_INCOMPATIBLE_AMQP_VERSION:
 	case AMQP_STATUS_TABLE_TOO_BIG:
 		return ERR_BROKER;
@@ -227,12 +258,15 @@ static int status_error(int status)
 int rabbitmq_status(const struct rabbitmq_conn *conn, int status, const char *what, struct err *e)
 {
 	int r = status_error(status);
+	const char *reason = rabbitmq_tls_reason(status), *hint = rabbitmq_tls_hint(status);
 
-	err_set(e, r, "%s: %s (%s:%d)", what,
+	err_set(e, r, "%s: %s%s%s (%s:%d)", what,
 		status == AMQP_STATUS_TIMEOUT ? "no answer in time" : amqp_error_string2(status),
-		conn->node.host, conn->node.port);
-	if (status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED)
-		err_hint(e, "-X ssl.ca.location=FILE names the certificates that are trusted");
+		*reason ? ": " : "", reason, conn->node.host, conn->node.port);
+	if (status == AMQP_STATUS_HOSTNAME_RESOLUTION_FAILED)
+		hint = "check the name of the host";
+	if (hint)
+		err_hint(e, "%s", hint);
 	return r;
 }
 
@@ -277,20 +311,12 @@ void rabbitmq_rpc_deadline(struct rabbitmq_conn *conn, int64_t deadline_ns)
 	BUG_ON(amqp_set_rpc_timeout(conn->state, &tv));
 }
 
-static int set_certificates(amqp_socket_t *socket, const struct rabbitmq_settings *s, struct err *e)
+static int refused(const struct rabbitmq_conn *conn, struct err *e)
 {
-	amqp_ssl_socket_set_verify_peer(socket, s->ssl_verify);
-	amqp_ssl_socket_set_verify_hostname(socket, s->ssl_verify);
-	if (s->ssl_verify && amqp_ssl_socket_set_cacert(socket, s->ssl_ca)) {
-		err_set(e, ERR_USAGE, "no certificates can be read from '%s'", s->ssl_ca);
-		return err_hint(e, "-X ssl.ca.location=FILE, in PEM form");
-	}
-	if (s->ssl_certificate[0] &&
-		amqp_ssl_socket_set_key(socket, s->ssl_certificate, s->ssl_key))
-		return err_set(e, ERR_USAGE,
-			"certificate '%s' and key '%s' cannot be read, or do not belong together",
-			s->ssl_certificate, s->ssl_key);
-	return 0;
+	err_set(e, ERR_BROKER_AWAY, "cannot connect: %s:%d refuses, or cannot be reached",
+		conn->node.host, conn->node.port);
+	return err_hint(
+		e, "check host and port: RabbitMQ's is 5672, and 5671 for TLS, which is amqps://");
 }
 
 static int open_socket(const struct rabbitmq_client *client, struct rabbitmq_conn *conn,
@@ -300,11 +326,10 @@ static int open_socket(const struct rabbitmq_client *client, struct rabbitmq_con
 	amqp_socket_t *socket;
 	int before, status, r = 0;
 
-	socket = client->tls ? amqp_ssl_socket_new(conn->state) : amqp_tcp_socket_new(conn->state);
-	if (!socket)
-		return err_set(e, ERR_NOMEM, "out of memory for a connection");
 	if (client->tls)
-		r = set_certificates(socket, &client->settings, e);
+		r = rabbitmq_tls_socket(client, conn, &socket, e);
+	else if (!(socket = amqp_tcp_socket_new(conn->state)))
+		r = err_set(e, ERR_NOMEM, "out of memory for a connection");
 	if (r == 0)
 		r = netns_enter(client->netns, &before, e);
 	if (r)
@@ -312,13 +337,12 @@ static int open_socket(const struct rabbitmq_client *client, struct rabbitmq_con
 	status = amqp_socket_open_noblock(socket, conn->node.host, conn->node.port, &tv);
 	netns_leave(before);
 	if (status == AMQP_STATUS_SOCKET_ERROR)
-		return err_set(e, ERR_BROKER_AWAY,
-			"cannot connect: %s:%d refuses, or cannot be reached", conn->node.host,
-			conn->node.port);
+		return refused(conn, e);
 	if (status) {
 		r = rabbitmq_status(conn, status, "cannot connect", e);
-		if (status == AMQP_STATUS_SSL_CONNECTION_FAILED)
-			err_hint(e, "is this the port for TLS, 5671?");
+		if (status == AMQP_STATUS_TIMEOUT)
+			err_hint(e, client->tls ? "is this RabbitMQ's port for TLS, 5671?"
+						: "check host and port: nothing comes back");
 		return r;
 	}
 	conn->fd = amqp_get_sockfd(conn->state);
@@ -339,6 +363,44 @@ static amqp_table_entry_t flag(const char *name)
 		.value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}};
 }
 
+/*
+ * What answers, and does not log us in, may be no RabbitMQ at all. A broker of another version of AMQP answers with
+ * its own protocol header, which the library takes for an unexpected method (0.11).
+ */
+static void login_hint(const struct rabbitmq_client *client, int status, struct err *e)
+{
+	const char *hint = NULL;
+
+	switch (status) {
+	case AMQP_STATUS_WRONG_METHOD:
+	case AMQP_STATUS_INCOMPATIBLE_AMQP_VERSION:
+		hint = "what answers there speaks another version of AMQP than 0-9-1";
+		break;
+	case AMQP_STATUS_BAD_AMQP_DATA:
+		hint = "what answers there does not speak AMQP; RabbitMQ's port for it is 5672, and 5671 "
+		       "for TLS";
+		break;
+	case AMQP_STATUS_TIMEOUT:
+		hint = "it takes connections and says nothing: is this RabbitMQ's port, and RabbitMQ up?";
+		break;
+	case AMQP_STATUS_SOCKET_ERROR:
+	case AMQP_STATUS_CONNECTION_CLOSED:
+		hint = client->tls
+			       ? "it hangs up: is this RabbitMQ's port for TLS, 5671?"
+			       : "it hangs up: is this RabbitMQ's port, 5672? One for TLS wants "
+				 "amqps://";
+		break;
+	case AMQP_STATUS_SSL_ERROR:
+		if (!*rabbitmq_tls_reason(status))
+			hint = "it hangs up: is this RabbitMQ's port for TLS, 5671?";
+		break;
+	default:
+		break;
+	}
+	if (hint)
+		err_hint(e, "%s", hint);
+}
+
 static int log_in(const struct rabbitmq_client *client, struct rabbitmq_conn *conn,
 	int64_t deadline_ns, struct err *e)
 {
@@ -355,7 +417,7 @@ static int log_in(const struct rabbitmq_client *client, struct rabbitmq_conn *co
 	amqp_table_t properties = {2, about};
 	struct timeval tv = left(deadline_ns);
 	char what[600];
-	int r;
+	int code, r;
 
 	BUG_ON(amqp_set_handshake_timeout(conn->state, &tv));
 	rabbitmq_rpc_deadline(conn, deadline_ns);
@@ -365,7 +427,9 @@ static int log_in(const struct rabbitmq_client *client, struct rabbitmq_conn *co
 		amqp_login_with_properties(conn->state, client->vhost, 0, FRAME_MAX,
 			client->settings.heartbeat_s, &properties, AMQP_SASL_METHOD_PLAIN,
 			client->user, client->password),
-		what, NULL, e);
+		what, &code, e);
+	if (r && code < 0)
+		login_hint(client, code, e);
 	return r;
 }
 

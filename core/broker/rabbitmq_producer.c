@@ -194,6 +194,8 @@ static void take_close(struct broker_producer *p, const amqp_frame_t *frame)
 	if (channel_only && ends_all(code)) {
 		err_set(&p->fatal, rabbitmq_code_error(code, text),
 			"the broker closed the channel: %s", text);
+		if (rabbitmq_close_hint(code, text))
+			err_hint(&p->fatal, "%s", rabbitmq_close_hint(code, text));
 		p->fatal_code = code;
 	}
 	break_line(p, code, text);

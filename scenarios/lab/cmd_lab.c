@@ -149,11 +149,12 @@ static const struct opt up_rows[] = {
 	{.name = "secure",
 		.type = OPT_FLAG,
 		.offset = offsetof(struct up_opts, secure),
-		.help = "TLS, passwords (SCRAM-SHA-256) and permissions; users admin, alice (all "
+		.help = "TLS, passwords (Kafka: SCRAM-SHA-256) and permissions; users admin, alice (all "
 			"on what "
 			"starts with alice) and mallory (nothing), each with a file of client "
 			"properties in "
-			"the lab's folder."},
+			"the lab's folder. RabbitMQ's port is 5671 then, and alice has a "
+			"certificate, too."},
 	{.name = "disk",
 		.type = OPT_CHOICE,
 		.arg = "KIND",

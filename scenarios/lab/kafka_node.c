@@ -18,6 +18,7 @@
 #include "scenarios/lab/lab_kafka.h"
 #include "scenarios/lab/lab_ping.h"
 #include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/lab_tls.h"
 #include "scenarios/lab/template.h"
 
 #define FORMAT_TIMEOUT_NS (120 * NS_PER_S)
@@ -63,7 +64,7 @@ static int add_rest(
 	char pem[PATHS_MAX], ca[PATHS_MAX], password[KAFKA_SECURE_USERS][64] = {""};
 	const struct template_pair pairs[] = {{"ADMIN_PASSWORD", password[0]},
 		{"ALICE_PASSWORD", password[1]}, {"MALLORY_PASSWORD", password[2]},
-		{"NODE_PEM", pem}, {"CA_PEM", ca}, {"NODE_CN", KAFKA_SECURE_NODE_CN}, {NULL, NULL}};
+		{"NODE_PEM", pem}, {"CA_PEM", ca}, {"NODE_CN", LAB_TLS_NODE_CN}, {NULL, NULL}};
 	const char *name;
 	int r = 0;
 

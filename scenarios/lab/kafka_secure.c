@@ -3,16 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/broker/kafka_ping.h"
 #include "core/clock.h"
-#include "core/proc.h"
 #include "core/rng.h"
 #include "scenarios/lab/kafka_tools.h"
 #include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/lab_tls.h"
 
-#define OPENSSL_TIMEOUT_NS (30 * NS_PER_S)
 #define GRANT_TIMEOUT_NS (60 * NS_PER_S)
 #define PASSWORD_LINE "\nsasl.password="
 
@@ -33,31 +31,6 @@ void kafka_secure_node_pem(
 void kafka_secure_ca_pem(const struct lab *lab, char *ret, size_t len)
 {
 	in_folder(lab, "ca", ".pem", ret, len);
-}
-
-/* Files that openssl and the shell make are the owner's alone. */
-static int openssl(const char *const *argv, struct err *e)
-{
-	mode_t before = umask(077);
-	int r = proc_check(argv, NULL, OPENSSL_TIMEOUT_NS, NULL, e);
-
-	umask(before);
-	if (r == ERR_NOTFOUND)
-		err_hint(e, "a secure lab makes its certificates with it; Debian: apt-get install "
-			    "openssl");
-	return r;
-}
-
-static int make_authority(const struct lab *lab, struct err *e)
-{
-	char key[PATHS_MAX], cert[PATHS_MAX];
-	const char *argv[] = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-		"ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj", "/CN=mqaudit-lab-ca",
-		"-keyout", key, "-out", cert, NULL};
-
-	in_folder(lab, "ca", ".key", key, sizeof(key));
-	kafka_secure_ca_pem(lab, cert, sizeof(cert));
-	return openssl(argv, e);
 }
 
 /* Kafka wants one PEM file: the key (PKCS#8) and then the certificate. */
@@ -84,21 +57,12 @@ static int join(const char *key, const char *cert, const char *to, struct err *e
 
 static int make_node(const struct lab *lab, const struct labfile_node *node, struct err *e)
 {
-	char ca_key[PATHS_MAX], ca[PATHS_MAX], key[PATHS_MAX], cert[PATHS_MAX], pem[PATHS_MAX];
-	char names[160];
-	const char *argv[] = {"openssl", "req", "-x509", "-CA", ca, "-CAkey", ca_key, "-newkey",
-		"ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj",
-		"/CN=" KAFKA_SECURE_NODE_CN, "-addext", names, "-addext",
-		"basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", cert, NULL};
-	int r;
+	char key[PATHS_MAX], cert[PATHS_MAX], pem[PATHS_MAX];
+	int r = lab_tls_node(lab, node, e);
 
-	in_folder(lab, "ca", ".key", ca_key, sizeof(ca_key));
-	kafka_secure_ca_pem(lab, ca, sizeof(ca));
 	in_folder(lab, node->name, ".key", key, sizeof(key));
 	in_folder(lab, node->name, ".crt", cert, sizeof(cert));
 	kafka_secure_node_pem(lab, node, pem, sizeof(pem));
-	snprintf(names, sizeof(names), "subjectAltName=IP:%s,DNS:%s", node->address, node->name);
-	r = openssl(argv, e);
 	return r ? r : join(key, cert, pem, e);
 }
 
@@ -133,7 +97,7 @@ static int write_user(const struct lab *lab, const char *name, struct err *e)
 int kafka_secure_make(struct lab *lab, struct err *e)
 {
 	struct labfile *file = lab->file;
-	int r = make_authority(lab, e);
+	int r = lab_tls_authority(lab, e);
 
 	for (size_t i = 0; i < file->n_nodes && r == 0; i++)
 		r = make_node(lab, &file->node[i], e);

@@ -11,7 +11,6 @@
  * nothing
  */
 
-#define KAFKA_SECURE_NODE_CN "mqaudit-lab-node" /* subject of the nodes' certificates */
 #define KAFKA_SECURE_USERS 3
 
 /* Make keys and certificates (openssl), passwords and property files; sets file->client_config. */

@@ -10,6 +10,7 @@
 #include "scenarios/lab/lab_disk.h"
 #include "scenarios/lab/rabbitmq_ask.h"
 #include "scenarios/lab/rabbitmq_node.h"
+#include "scenarios/lab/rabbitmq_secure.h"
 
 #define CLIENT_PORT 5672
 #define LEADER_POLL_NS (100 * NS_PER_MS)
@@ -295,6 +296,11 @@ static const char *disk_error(int errnum)
 	}
 }
 
+static int finish(struct lab *lab, struct err *e)
+{
+	return lab->file->secure ? rabbitmq_secure_grant(lab, e) : 0;
+}
+
 const struct lab_kind lab_rabbitmq = {
 	.name = "rabbitmq",
 	.client_port = CLIENT_PORT,
@@ -305,6 +311,7 @@ const struct lab_kind lab_rabbitmq = {
 	.configure = rabbitmq_configure,
 	.start = rabbitmq_start,
 	.ask = ask,
+	.finish = finish,
 	.leader = leader,
 	.environment = rabbitmq_environment,
 	.stored_bytes = stored_bytes,

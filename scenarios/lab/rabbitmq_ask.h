@@ -7,7 +7,8 @@
 
 /*
  * Which nodes answer a client: a fresh connection to each from where clients live, all at once, with
- * the first bytes of AMQP 0-9-1, to which a broker answers with Connection.Start. Asked by a child
+ * the first bytes of AMQP 0-9-1, to which a broker answers with Connection.Start; in a secure lab with a
+ * TLS client's hello, to which it answers with a server's. Asked by a child
  * process, which enters the clients' network. ret_ok[i] is for file->node[i]; nodes with ask[i] false
  * are left out. Blocks up to timeout_ns. Returns 0, or ERR_IO (no child).
  */

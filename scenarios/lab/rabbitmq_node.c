@@ -12,6 +12,7 @@
 #include "core/rng.h"
 #include "lab_data.h"
 #include "scenarios/lab/lab_process.h"
+#include "scenarios/lab/rabbitmq_secure.h"
 #include "scenarios/lab/template.h"
 
 #define PACKAGED "/usr/lib/rabbitmq/lib/rabbitmq_server-*"
@@ -84,8 +85,6 @@ int rabbitmq_find(
 
 static int check_wish(const struct lab *lab, const struct lab_wish *wish, struct err *e)
 {
-	if (wish->secure)
-		return err_set(e, ERR_USAGE, "--secure: not with RabbitMQ");
 	if (wish->jvm_options)
 		return err_set(e, ERR_USAGE, "--jvm-options: RabbitMQ runs on no JVM");
 	if (lab->file->network == LABFILE_ON_LOOPBACK) {
@@ -111,6 +110,8 @@ int rabbitmq_programs(struct lab *lab, const struct lab_wish *wish, struct err *
 			file->libs, file->version);
 		return err_hint(e, "unpack it somewhere and set RABBITMQ_HOME");
 	}
+	for (size_t i = 0; file->secure && i < file->n_nodes; i++)
+		file->node[i].port = RABBITMQ_TLS_PORT;
 	return 0;
 }
 
@@ -179,12 +180,18 @@ static int write_config(
 	const struct labfile *file = lab->file;
 	char port[12], path[PATHS_MAX];
 	const struct template_pair pairs[] = {{"ADDRESS", node->address}, {"CLIENT_PORT", port},
-		{"LAB", file->name}, {"USER", file->user}, {"PASSWORD", password}, {NULL, NULL}};
+		{"LAB", file->name}, {"LAB_FOLDER", lab->folder}, {"NODE", node->name},
+		{"USER", file->user}, {"PASSWORD", password}, {NULL, NULL}};
 	struct buf b;
 
 	snprintf(port, sizeof(port), "%d", node->port);
 	buf_init(&b, 1 << 20);
 	template_fill(&b, LAB_RABBITMQ_RABBITMQ_CONF, pairs);
+	template_fill(&b,
+		file->secure ? LAB_RABBITMQ_LISTENERS_SECURE_CONF
+			     : LAB_RABBITMQ_LISTENERS_PLAIN_CONF,
+		pairs);
+	buf_char(&b, '\n');
 	/* the first begins alone, at once: among peers it would try 5 s to join one that is not there */
 	for (size_t i = 0; i < (node == file->node ? 1 : file->n_nodes); i++)
 		buf_printf(&b, "cluster_formation.classic_config.nodes.%zu = rabbit@%s\n", i + 1,
@@ -295,6 +302,8 @@ int rabbitmq_configure(struct lab *lab, struct err *e)
 	char password[SECRET_LEN];
 	int r = write_secrets(lab, password, e);
 
+	if (r == 0 && lab->file->secure)
+		r = rabbitmq_secure_make(lab, password, e);
 	for (size_t i = 0; i < lab->file->n_nodes && r == 0; i++)
 		r = configure_node(lab, &lab->file->node[i], password, e);
 	return r ? r : write_tools(lab, e);
@@ -332,9 +341,11 @@ int rabbitmq_environment(const struct labfile *file, struct err *e)
 	snprintf(path, sizeof(path), "%s/bin:%s", folder,
 		before && *before ? before : "/usr/bin:/bin");
 	snprintf(port, sizeof(port), "%d", node->port);
-	snprintf(url, sizeof(url), "amqp://%s:%s@%s:%s/%%2F", file->user, password, node->address,
-		port);
-	if (!set("PATH", path) || !set("MQAUDIT_LAB", file->name) ||
+	snprintf(url, sizeof(url), "amqp%s://%s:%s@%s:%s/%%2F", file->secure ? "s" : "", file->user,
+		password, node->address, port);
+	if (file->secure && !set("RABBITMQ_CLIENT_CONFIG", file->client_config))
+		r = ERR_NOMEM;
+	if (r || !set("PATH", path) || !set("MQAUDIT_LAB", file->name) ||
 		!set("RABBITMQ_BOOTSTRAP", file->bootstrap) ||
 		!set("RABBITMQ_HOST", node->address) || !set("RABBITMQ_PORT", port) ||
 		!set("RABBITMQ_USER", file->user) ||

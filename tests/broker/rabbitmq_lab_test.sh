@@ -40,7 +40,6 @@ up() { "$mq" lab up rabbitmq --lab "$lab" --until-pid $$ "$@"; }
 ok "no RabbitMQ: an error with what to install" refused 3 'apt-get install.* rabbitmq-server' \
 	env RABBITMQ_HOME="$work" "$mq" lab up rabbitmq --lab "$lab"
 ok "another version than the installed one" refused 3 'RabbitMQ 3.7.1 is not installed' up --version 3.7.1
-ok "--secure" refused 2 'not with RabbitMQ' up --secure
 ok "--jvm-options" refused 2 'no JVM' up --jvm-options -Xmx1g
 ok "loopback" refused 2 "cannot share one machine's loopback" up --network loopback
 is "... nothing is there" "$("$mq" lab status rabbitmq --lab "$lab" 2>&1 | head -1)" "mqaudit: error: no rabbitmq lab '$lab' is up"

@@ -51,6 +51,8 @@ FNR == 1 {
 		bad("rabbitmq-c is for core/broker only")
 	if (target ~ /^curl\// && FILENAME !~ /^core\/broker\//)
 		bad("libcurl is for core/broker only")
+	if (target ~ /^openssl\// && FILENAME !~ /^core\/broker\//)
+		bad("OpenSSL is for core/broker only")
 	if (target ~ /^(libpq-fe\.h|libpq\/|postgresql\/)/ && FILENAME !~ /^core\/ledger\//)
 		bad("libpq is for core/ledger only")
 	if (target ~ /^(curses|ncurses|ncursesw|panel|form|menu|term)(\.h|\/)/ && FILENAME !~ /^reporters\/watch\//)
