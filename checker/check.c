@@ -708,17 +708,26 @@ static int read_to_fences(struct check *c, enum witness_index i, uint64_t number
 
 /*
  * Of a queue: wait until it seems to be empty, which is a hint and no proof, so that the fence need not wait behind
- * much, and no question by basic.get overtakes what a consumer is just given.
+ * much, and no question by basic.get overtakes what a consumer is just given. That may take as long as it likes while
+ * it gets ever less; it ends when nothing more came for as long as a fence may take.
  */
-static int wait_until_quiet(struct check *c, enum run_side side, int64_t deadline_ns, struct err *e)
+static int wait_until_quiet(struct check *c, enum run_side side, struct err *e)
 {
 	const struct destination *d = side == RUN_TARGET ? &c->target : &c->source;
-	uint64_t ready = 0, consumers;
+	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	uint64_t ready = 0, least = UINT64_MAX, consumers;
 	struct err ignored;
 	int r = 0;
 
-	while (r == 0 && c->queue[side] && clock_ns() < deadline_ns && !stop_asked()) {
-		if (d->ops->queue_look(&d->config, &ready, &consumers, &ignored) == 0 && ready == 0)
+	while (r == 0 && c->queue[side] && !stop_asked()) {
+		if (d->ops->queue_look(&d->config, &ready, &consumers, &ignored) == 0) {
+			if (ready == 0)
+				break;
+			if (ready < least)
+				deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+			least = ready < least ? ready : least;
+		}
+		if (clock_ns() >= deadline_ns)
 			break;
 		r = tend(c, e);
 		clock_sleep_ns(TICK_NS);
@@ -766,14 +775,15 @@ static bool is_drained(struct check *c, enum witness_index i, int times, int64_t
 /* Write a fence, read it, and make sure that what was read before it is still there. */
 static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct err *e)
 {
-	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
 	size_t missing = 0;
+	int64_t deadline_ns;
 	int r;
 
 	*ret_ok = false;
 	c->phase = "fence";
 	show(c);
-	r = wait_until_quiet(c, RUN_SOURCE, deadline_ns, e);
+	r = wait_until_quiet(c, RUN_SOURCE, e);
+	deadline_ns = clock_ns() + c->o->fence_timeout_ns;
 	if (r == 0)
 		r = write_fences(c, number, deadline_ns, e);
 	if (is_undecided(r)) {
@@ -1006,7 +1016,7 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 
 	*ret_ok = false;
 	if (r == 0 && c->queue[RUN_SOURCE]) {
-		r = wait_until_quiet(c, RUN_SOURCE, clock_ns() + c->o->fence_timeout_ns, e);
+		r = wait_until_quiet(c, RUN_SOURCE, e);
 		if (r)
 			return r;
 		*ret_ok = is_drained(c, W_SOURCE, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
@@ -1124,7 +1134,7 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 		r = wait_for_strays(c, deadline_ns, &state, e);
 	/* what is not known by its fence is absent only if all that is there was read */
 	if (r == 0 && c->queue[RUN_TARGET]) {
-		r = wait_until_quiet(c, RUN_TARGET, clock_ns() + c->o->fence_timeout_ns, e);
+		r = wait_until_quiet(c, RUN_TARGET, e);
 		c->behind = r == 0 &&
 			    is_drained(c, W_TARGET, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
 		if (r == 0 && !c->o->relay_lag_ns)
