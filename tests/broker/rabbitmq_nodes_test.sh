@@ -41,7 +41,8 @@ inside timeout 60 "$mq" run "amqp://mqaudit@$(address 1)/%2F/far" --password-fil
 	>"$work/far.out" 2>&1
 is "from a node without it is not read" "$?" 3
 ok "... which is said" grep -q "PRECONDITION_FAILED - .* does not have a replica on the local node" "$work/far.out"
-timeout 60 "$mq" run "$(url far)" --run far -n 20000 -q >"$work/far.out" 2>&1
+inside timeout 60 "$mq" run "amqp://mqaudit@$(state .bootstrap)/%2F/far" --password-file "$password" --run far -n 20000 -q \
+	>"$work/far.out" 2>&1
 is "with all nodes to choose from it is" "$? $(report far '[.counts.acked, .counts.distinct, .counts.extra] | join(" ")')" "0 20000 20000 0"
 
 note "a stream with three replicas, and its leader killed"
