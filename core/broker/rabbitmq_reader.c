@@ -461,6 +461,8 @@ static size_t give_got(struct broker_reader *rd, struct broker_message *ret, siz
 {
 	size_t n = rd->n_got < max ? rd->n_got : max;
 
+	if (n == 0)
+		return 0;
 	for (size_t i = 0; i < n; i++)
 		take_of_queue(rd, &rd->got[i], true, &ret[i]);
 	memmove(rd->got, rd->got + n, (rd->n_got - n) * sizeof(*rd->got));
