@@ -842,19 +842,27 @@ static int read_to_fences(struct check *c, enum witness_index i, uint64_t number
 
 /*
  * Of a queue: wait until it seems to be empty, which is a hint and no proof, so that the fence need not wait behind
- * much, and no question by basic.get overtakes what a consumer is just given.
+ * much, and no question by basic.get overtakes what a consumer is just given. That may take as long as it likes while
+ * it gets ever less; it ends when nothing more came for as long as a fence may take.
  */
-static int wait_until_quiet(struct check *c, enum run_side side, int64_t deadline_ns, struct err *e)
+static int wait_until_quiet(struct check *c, enum run_side side, struct err *e)
 {
 	const struct destination *d = side == RUN_TARGET ? &c->target : &c->source;
-	uint64_t ready = 0, consumers;
+	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+	uint64_t ready = 0, least = UINT64_MAX, consumers;
 	struct err ignored;
 	int r = 0;
 
-	while (r == 0 && c->queue[side] && clock_ns() < deadline_ns && !stop_asked()) {
+	while (r == 0 && c->queue[side] && !stop_asked()) {
 		int looked = d->ops->queue_look(&d->config, &ready, &consumers, &ignored);
 
 		if ((looked == 0 && ready == 0) || looked == ERR_NOTFOUND)
+			break;
+		if (looked == 0 && ready < least) {
+			deadline_ns = clock_ns() + c->o->fence_timeout_ns;
+			least = ready;
+		}
+		if (clock_ns() >= deadline_ns)
 			break;
 		r = tend(c, e);
 		clock_sleep_ns(TICK_NS);
@@ -903,14 +911,15 @@ static bool is_drained(struct check *c, enum witness_index i, int times, int64_t
 /* Write a fence, read it, and make sure that what was read before it is still there. */
 static int fence_round(struct check *c, uint64_t number, bool *ret_ok, struct err *e)
 {
-	int64_t deadline_ns = clock_ns() + c->o->fence_timeout_ns;
 	size_t missing = 0;
+	int64_t deadline_ns;
 	int r;
 
 	*ret_ok = false;
 	c->phase = "fence";
 	show(c);
-	r = c->unread ? 0 : wait_until_quiet(c, RUN_SOURCE, deadline_ns, e);
+	r = c->unread ? 0 : wait_until_quiet(c, RUN_SOURCE, e);
+	deadline_ns = clock_ns() + c->o->fence_timeout_ns;
 	if (r == 0)
 		r = write_fences(c, number, deadline_ns, e);
 	if (r == ERR_NOTFOUND && c->queue[RUN_SOURCE]) {
@@ -1154,7 +1163,7 @@ static int read_to_end(struct check *c, bool *ret_ok, struct err *e)
 	if (c->unread)
 		return r;
 	if (r == 0 && c->queue[RUN_SOURCE]) {
-		r = wait_until_quiet(c, RUN_SOURCE, clock_ns() + c->o->fence_timeout_ns, e);
+		r = wait_until_quiet(c, RUN_SOURCE, e);
 		if (r)
 			return r;
 		*ret_ok = is_drained(c, W_SOURCE, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
@@ -1277,7 +1286,7 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 		r = wait_for_strays(c, deadline_ns, &state, e);
 	/* what is not known by its fence is absent only if all that is there was read */
 	if (r == 0 && c->queue[RUN_TARGET]) {
-		r = wait_until_quiet(c, RUN_TARGET, clock_ns() + c->o->fence_timeout_ns, e);
+		r = wait_until_quiet(c, RUN_TARGET, e);
 		c->behind = r == 0 &&
 			    is_drained(c, W_TARGET, 2, clock_ns() + c->o->fence_timeout_ns, &r, e);
 		if (r == 0 && !c->o->relay_lag_ns)

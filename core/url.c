@@ -173,10 +173,7 @@ static int parse_hosts(struct part text, struct url *u, struct err *e)
 
 		more = one.len < text.len;
 		text = part_behind(text, one);
-		if (u->n_hosts == 1 && u->scheme != URL_KAFKA)
-			r = err_set(e, ERR_USAGE, "%s takes one host", schemes[u->scheme].text);
-		else
-			r = parse_host(one, schemes[u->scheme].port, &hosts, e);
+		r = parse_host(one, schemes[u->scheme].port, &hosts, e);
 		u->n_hosts++;
 	}
 	if (r == 0 && (buf_failed(&hosts) || u->n_hosts > URL_HOSTS_MAX))

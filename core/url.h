@@ -12,7 +12,7 @@
  *
  *   kafka://host:port[,host:port...]/topic      port 9092 when left out
  *   kafka://lab/topic   kafka://lab:NAME/topic   a running lab of this machine
- *   amqp://user@host:port/vhost/queue            port 5672; amqps 5671; user may be left out
+ *   amqp://user@host:port[,host:port...]/vhost/queue   port 5672; amqps 5671; user may be left out
  *   amqp://lab/queue    amqp://lab:NAME/queue    vhost "/"
  *
  * IPv6 addresses stand in brackets. In AMQP's user, vhost and queue %XX stands for a byte ("%2F" is the
@@ -32,7 +32,7 @@ struct url {
 	enum url_scheme scheme;
 	char lab[URL_LAB_LEN]; /* name of the lab; "" when it is not one */
 	char hosts[2560];      /* "host:port,..." with every port, IPv6 in brackets; "" for a lab */
-	size_t n_hosts;        /* 0 for a lab, 1 for amqp */
+	size_t n_hosts;        /* 0 for a lab */
 	char user[256];        /* amqp: decoded; "" when there is none */
 	char vhost[256];       /* amqp: decoded; "/" for a lab */
 	char name[256];        /* topic or queue, decoded */

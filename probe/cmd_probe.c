@@ -236,7 +236,7 @@ const struct command cmd_probe = {
 		"Every intent is on record before the message is handed to the client library, and every "
 		"outcome as it arrives: acked, unconfirmed, refused or unknown. The client's own settings are "
 		"left as they are: what is measured is the promise of the configuration.\n\n"
-		"URL is kafka://host:port[,host:port...]/topic, or amqp://user@host:port/vhost/queue (amqps for TLS; "
+		"URL is kafka://host:port[,host:port...]/topic, or amqp://user@host:port[,...]/vhost/queue (amqps for TLS; "
 		"the vhost '/' is written %2F); kafka://lab/topic and amqp://lab/queue mean the running lab.",
 	.examples =
 		"  # ten thousand messages at a thousand per second, with acks=1\n"

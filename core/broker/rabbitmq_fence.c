@@ -7,6 +7,8 @@
 #include "core/broker/rabbitmq.h"
 #include "core/clock.h"
 
+#define ATTEMPT_NS (15 * NS_PER_S) /* on one connection */
+
 /* One fence and its confirm; *ret_returned: no queue took it. */
 static int take_frame(const struct rabbitmq_conn *conn, const amqp_frame_t *frame, bool *ret_acked,
 	bool *ret_returned, struct err *e)
@@ -25,7 +27,9 @@ static int take_frame(const struct rabbitmq_conn *conn, const amqp_frame_t *fram
 		*ret_acked = true;
 		return 0;
 	case AMQP_BASIC_NACK_METHOD:
-		return err_set(e, ERR_BROKER, "the fence: the broker could not take it (nack)");
+		/* as while a quorum queue has no leader: another time it may */
+		return err_set(
+			e, ERR_BROKER_AWAY, "the fence: the broker could not take it (nack)");
 	case AMQP_CHANNEL_CLOSE_METHOD:
 	case AMQP_CONNECTION_CLOSE_METHOD:
 		rabbitmq_close_text(frame, text, sizeof(text), &code, &channel_only);
@@ -36,7 +40,8 @@ static int take_frame(const struct rabbitmq_conn *conn, const amqp_frame_t *fram
 	}
 }
 
-static int wait_for_confirm(struct rabbitmq_conn *conn, int64_t deadline_ns, struct err *e)
+static int wait_for_confirm(
+	struct rabbitmq_conn *conn, int64_t deadline_ns, bool *ret_returned, struct err *e)
 {
 	bool acked = false, returned = false;
 	amqp_frame_t frame;
@@ -56,9 +61,27 @@ static int wait_for_confirm(struct rabbitmq_conn *conn, int64_t deadline_ns, str
 		r = take_frame(conn, &frame, &acked, &returned, e);
 		amqp_maybe_release_buffers(conn->state);
 	}
-	if (r == 0 && returned)
-		r = err_set(e, ERR_NOTFOUND, "the fence was returned: the queue is gone");
+	*ret_returned = returned;
 	return r;
+}
+
+/*
+ * No queue took it: there is none, or the node of a classic queue is down, for which the default exchange has no route
+ * either (3.10.8). Asking tells; where it is there again, another try does.
+ */
+static int explain_return(const struct rabbitmq_client *client, struct rabbitmq_conn *conn,
+	const struct broker_fence *f, int64_t deadline_ns, struct err *e)
+{
+	struct rabbitmq_queue ignored;
+	int r = rabbitmq_look(client, conn, deadline_ns, &ignored, e);
+
+	if (r == 0 && f->exchange)
+		return err_set(e, ERR_NOTFOUND,
+			"exchange '%s' routes what has the key '%s' to no queue", f->exchange,
+			f->routing_key);
+	if (r == 0)
+		return err_set(e, ERR_BROKER_AWAY, "the fence was returned: no queue took it");
+	return err_wrap(e, "the fence was returned");
 }
 
 static int write_one(const struct rabbitmq_client *client, struct rabbitmq_conn *conn,
@@ -67,6 +90,7 @@ static int write_one(const struct rabbitmq_client *client, struct rabbitmq_conn 
 	amqp_basic_properties_t props = {
 		._flags = AMQP_BASIC_DELIVERY_MODE_FLAG, .delivery_mode = AMQP_DELIVERY_PERSISTENT};
 	amqp_bytes_t body = {.len = f->len, .bytes = (void *)(uintptr_t)f->payload};
+	bool returned = false;
 	int status, r;
 
 	status = amqp_basic_publish(conn->state, conn->channel,
@@ -74,10 +98,9 @@ static int write_one(const struct rabbitmq_client *client, struct rabbitmq_conn 
 		rabbitmq_bytes(f->exchange ? f->routing_key : client->queue), 1, 0, &props, body);
 	if (status != AMQP_STATUS_OK)
 		return rabbitmq_status(conn, status, "the fence", e);
-	r = wait_for_confirm(conn, deadline_ns, e);
-	if (r == ERR_NOTFOUND && f->exchange)
-		err_set(e, r, "exchange '%s' routes what has the key '%s' to no queue", f->exchange,
-			f->routing_key);
+	r = wait_for_confirm(conn, deadline_ns, &returned, e);
+	if (r == 0 && returned)
+		r = explain_return(client, conn, f, deadline_ns, e);
 	f->acked = r == 0;
 	return r;
 }
@@ -148,6 +171,11 @@ static void find_in_stream(struct broker_reader *rd, int64_t from, struct broker
 	}
 }
 
+/*
+ * Again and again while there is time: a node may be away, and a connection may be left unanswered for ever where
+ * another one is served (rabbitmq-facts.md section 3, R-10). What was stored without an answer is stored twice then,
+ * which is no harm to a fence.
+ */
 static int write_in_time(const struct broker_config *c, struct broker_fence *fence, size_t n,
 	int64_t deadline_ns, struct err *e)
 {
@@ -160,8 +188,11 @@ static int write_in_time(const struct broker_config *c, struct broker_fence *fen
 		fence[i].offset = BROKER_NO_OFFSET;
 	}
 	while (r == 0) {
-		r = write_all(&client, &at, fence, n, deadline_ns, e);
-		if (r != ERR_BROKER_AWAY || clock_ns() >= deadline_ns)
+		int64_t now = clock_ns();
+		int64_t until = now + ATTEMPT_NS < deadline_ns ? now + ATTEMPT_NS : deadline_ns;
+
+		r = write_all(&client, &at, fence, n, until, e);
+		if ((r != ERR_BROKER_AWAY && r != ERR_TIMEOUT) || clock_ns() >= deadline_ns)
 			break;
 		r = 0;
 		at++;

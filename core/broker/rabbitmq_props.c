@@ -19,7 +19,7 @@ struct row {
 	size_t len;    /* IS_TEXT: of the array */
 	int min, max;  /* IS_INT */
 	const char *dflt;
-	bool connection; /* how to reach and enter the broker */
+	bool connection; /* how to reach and enter the broker; or of no use but to who reads */
 	const char *help;
 };
 
@@ -88,11 +88,12 @@ static const struct row rows[] = {
 		.min = 1,
 		.max = 65535,
 		.dflt = "10000",
-		.help = "How many messages a reader is given ahead of its acknowledgements; in "
-			"--consumer-config."},
+		.connection = true,
+		.help = "How many messages a reader is given ahead of its acknowledgements."},
 	{.name = "queue.type",
 		TEXT(queue_type),
 		.dflt = "",
+		.connection = true,
 		.help = "classic, quorum or stream, for a user who may not ask (asking needs the permission "
 			"to configure the queue)."},
 	{.name = "heartbeat",

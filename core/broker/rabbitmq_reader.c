@@ -250,20 +250,31 @@ static int attach_here(struct broker_reader *rd, int64_t deadline_ns, struct err
 	return r;
 }
 
-/* A stream is read where it has a replica: other nodes say 406. The job's, or without it the caller's. */
+/* Would another node say the same? */
+static bool is_final(int r)
+{
+	return r == ERR_NOTFOUND || r == ERR_DENIED || r == ERR_EXISTS || r == ERR_STOPPED;
+}
+
+/*
+ * A stream is read where it has a replica: other nodes say 406. Where it cannot be read for another reason another
+ * node is the next to be asked. The job's, or without it the caller's.
+ */
 static int attach_lane(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < rd->client.n_nodes; i++) {
 		r = attach_here(rd, deadline_ns, e);
-		if (r == 0 || !strstr(e->msg, "replica"))
+		if (r == 0)
+			return 0;
+		/* connecting goes from node to node by itself */
+		if (rd->lane.conn.state && !is_final(r))
+			rd->lane_at = (rd->lane_at + 1) % rd->client.n_nodes;
+		rabbitmq_disconnect(&rd->lane.conn, 0);
+		if (!strstr(e->msg, "replica"))
 			break;
-		rabbitmq_disconnect(&rd->lane.conn, 0);
-		rd->lane_at = (rd->lane_at + 1) % rd->client.n_nodes;
 	}
-	if (r)
-		rabbitmq_disconnect(&rd->lane.conn, 0);
 	return r;
 }
 
@@ -451,6 +462,8 @@ static size_t give_got(struct broker_reader *rd, struct broker_message *ret, siz
 {
 	size_t n = rd->n_got < max ? rd->n_got : max;
 
+	if (n == 0)
+		return 0;
 	for (size_t i = 0; i < n; i++)
 		take_of_queue(rd, &rd->got[i], true, &ret[i]);
 	memmove(rd->got, rd->got + n, (rd->n_got - n) * sizeof(*rd->got));

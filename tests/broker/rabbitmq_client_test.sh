@@ -128,17 +128,71 @@ heal
 wait "$job"
 
 note "a node that is short of memory"
-(probe blocked --create-queue classic -n 20k -r 3k) &
+# for longer than a peer may keep its window closed: that of a broker that says so is
+(probe blocked --create-queue classic -n 20k -r 3k -s 4k -X tcp.user.timeout.ms=1000) &
 job=$!
 wait_until 30 counts blocked '.acked > 3000'
 control set_vm_memory_high_watermark absolute 1MB
 err=$work/blocked.err
 ok "the probe says that it is blocked, and why" wait_until 20 grep -q 'takes no messages for now: .*low on memory' "$err"
+sleep 4
 control set_vm_memory_high_watermark absolute 2GB
 wait "$job"
 ok "... and that it is over" says 'takes messages again'
-ok "nothing is lost of it" counts blocked '.acked == 20000'
+ok "nothing is lost of it" counts blocked '.acked == 20000 and .unknown == 0'
+is "... on one connection" "$(grep -c 'lost' "$err")" 0
 is "... and all are there" "$(depth blocked)" 20000
+
+note "what the broker refuses while more is on its way"
+# shellcheck disable=SC2016 # Erlang's own
+erlang() { control eval "$1" >>"$work/lab.log" 2>&1 || bail "$(tail -3 "$work/lab.log")"; }
+erlang 'rabbit_exchange:declare(rabbit_misc:r(<<"/">>, exchange, <<"ours">>), fanout, true, false, false, [], <<"t">>).'
+probe cut --create-queue quorum -n 1
+erlang 'rabbit_binding:add({binding, rabbit_misc:r(<<"/">>, exchange, <<"ours">>), <<>>,
+	rabbit_misc:r(<<"/">>, queue, <<"cut">>), []}, <<"t">>).'
+(probe cut --shared --exchange ours --producer-id 2 -n 200k -r 5k; echo "$code" >"$work/cut.code") &
+job=$!
+wait_until 30 counts cut '.acked > 3000'
+erlang 'rabbit_exchange:delete(rabbit_misc:r(<<"/">>, exchange, <<"ours">>), false, <<"t">>).'
+wait "$job"
+err=$work/cut.err
+is "an exchange that is deleted ends it" "$(<"$work/cut.code")" 3
+ok "... by its name" says "NOT_FOUND - no exchange 'ours'"
+ok "... with an outcome for each" counts cut '.acked + .refused + .unknown == .intended and .unknown > 0'
+timeout -k 5 120 "$mq" check "$url/cut" --run cut --drain end --no-policy -q >"$work/cut.out" 2>&1
+is "... and what was acknowledged is there" "$? $(report cut .counts.lost)" "0 0"
+(probe large --create-queue classic -n 200k -r 5k -s 2k; echo "$code" >"$work/large.code") &
+job=$!
+wait_until 30 counts large '.acked > 3000'
+limit() { erlang "persistent_term:put(max_message_size, $1), application:set_env(rabbit, max_message_size, $1)."; }
+limit 1000
+# a channel reads it when it is opened
+control close_all_connections smaller >>"$work/lab.log" 2>&1
+wait "$job"
+limit 134217728
+err=$work/large.err
+is "a limit of the broker's that is lower than ours ends it" "$(<"$work/large.code")" 3
+ok "... PRECONDITION_FAILED" says 'PRECONDITION_FAILED - message size 2048 is larger than configured max size 1000'
+ok "... none of them acknowledged" counts large '.acked + .refused + .unknown == .intended and .unknown > 0'
+acked=$(report large .counts.acked)
+there=$(depth large)
+ok "... what was is there" test "$acked" -le "$there"
+
+note "a user who may not configure the queue"
+control add_user clerk secret >/dev/null
+control set_permissions clerk '^$' '.*' '.*'
+err=$work/clerk.err
+clerk() { MQAUDIT_AMQP_PASSWORD=secret "$mq" lab exec rabbitmq --lab "$lab" -- timeout 60 "$mq" run "amqp://clerk@$address/%2F/quorum" \
+	--shared -q "$@" >"$work/clerk.out" 2>"$err"; }
+clerk --run clerk-1 -n 100
+is "may not ask what it is" "$? $(grep -c 'hint: .*say -X queue.type=' "$err")" "3 1"
+clerk --run clerk-2 -n 100 -X queue.type=quorum --drain end
+is "... and need not, when he says so" "$? $(report clerk-2 .counts.distinct)" "0 100"
+
+note "without confirms: a fence may overtake what a quorum queue was sent, so a second one is written"
+timeout -k 5 120 "$mq" run "$url/overtaken" --run overtaken --create-queue quorum --no-policy -n 60k -X confirms=false -q \
+	>"$work/overtaken.out" 2>&1
+is "all are there" "$? $(report overtaken '[.counts.unconfirmed, .counts.distinct, .counts.fences] | join(" ")')" "0 60000 60000 2"
 
 note "a stream from end to end"
 timeout -k 5 120 "$mq" run "$url/whole" --run whole --create-queue stream -n 50k >"$work/whole.out" 2>&1

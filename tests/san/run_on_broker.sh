@@ -1,6 +1,7 @@
 #!/bin/bash
-# Probe, recover and check on a real broker, in the sanitizers' builds. TAP. Builds what is missing; brings
-# up a lab of its own (needs root), unless LAB names one that is up (with its MQAUDIT_STATE).
+# Probe, recover and check on real brokers, in the sanitizers' builds. TAP. Builds what is missing; brings
+# up labs of its own (needs root), one after the other, unless LAB names one that is up (with its MQAUDIT_STATE).
+# BROKERS ("kafka rabbitmq"): which.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -28,7 +29,7 @@ result() { # 0|1 NAME
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
 	if [ -n "$mine" ]; then
-		"$mine" lab down kafka --lab "$lab" >/dev/null 2>&1
+		"$mine" lab down --lab "$lab" >/dev/null 2>&1
 		"$mine" ledger stop >/dev/null 2>&1
 	fi
 	if [ "$failed" -eq 0 ]; then rm -rf "$top"; else echo "# left behind: $top"; fi
@@ -50,7 +51,7 @@ exits() { # CODE COMMAND...
 	[ "$got" -eq "$want" ] && ! grep -qE 'Sanitizer|runtime error' "$top/out"
 }
 
-suite() { # FLAVOUR
+suite_of_kafka() { # FLAVOUR
 	local mq topic id=$RANDOM$RANDOM
 	mq=$(program "$1")
 	topic=kafka://lab:$lab/san-$id
@@ -86,23 +87,77 @@ suite() { # FLAVOUR
 	result $? "$1: a closed port is an error"
 }
 
+acked() { # MQ RUN COUNT: more than so many
+	[ "$("$1" report "$2" --format json 2>/dev/null | jq ".counts.acked > $3")" = true ]
+}
+
+# The node that holds the queue and our connections is killed; what is mandatory is returned while it is away.
+run_through_a_kill() { # MQ URL RUN OPTIONS...
+	local mq=$1 run=$3 job i r=1
+	timeout 180 "$mq" run "$2" --run "$run" "${@:4}" -n 15k -r 1500 --mandatory --no-policy >"$top/out" 2>&1 &
+	job=$!
+	for ((i = 0; i < 300; i++)); do
+		acked "$mq" "$run" 2000 && break
+		sleep 0.1
+	done
+	"$mq" lab fault kill rabbitmq1 --lab "$lab" >>"$top/lab" 2>&1 && r=0
+	"$mq" lab heal --lab "$lab" >>"$top/lab" 2>&1 || r=1
+	wait "$job" && [ "$r" -eq 0 ] && ! grep -qE 'Sanitizer|runtime error' "$top/out" "$top/lab"
+}
+
+suite_of_rabbitmq() { # FLAVOUR
+	local mq url kind id=$RANDOM$RANDOM
+	mq=$(program "$1")
+	for kind in classic quorum stream; do
+		url=amqp://lab:$lab/san-$kind-$id
+		exits 0 "$mq" probe "$url" --create-queue "$kind" -n 20k --producers 2 --run "plain-$kind-$id"
+		result $? "$1: $kind: a probe ends"
+		exits 0 "$mq" check "$url" --run "plain-$kind-$id" --record messages
+		result $? "$1: $kind: it is judged PASS, message by message"
+		url=$url-2
+		exits 137 "$mq" probe "$url" --create-queue "$kind" -n 20k --run "killed-$kind-$id" --crash-at ack:5k
+		result $? "$1: $kind: a probe dies"
+		exits 0 "$mq" recover
+		result $? "$1: $kind: its journal is recovered"
+		exits 0 "$mq" check "$url" --run "killed-$kind-$id"
+		result $? "$1: $kind: what it left is judged PASS"
+		run_through_a_kill "$mq" "$url-3" "node-$kind-$id" --create-queue "$kind"
+		result $? "$1: $kind: the node is killed"
+		# the flag that stops calls is volatile, not atomic: for the address flavour only
+		if [ "$1" != thread ]; then
+			exits 0 "$(dirname "$mq")/tests/conformance/conformance" "amqp://lab:$lab/conf-$kind-$id" \
+				--create "x-queue-type=$kind" --part quiet --capacity window --prefetch prefetch \
+				--unconfirmed confirms=false --refuse mandatory=true --refuse routing.key=nowhere
+			result $? "$1: $kind: the broker conforms"
+		fi
+	done
+}
+
 for flavour in "${flavours[@]}"; do
 	make --no-print-directory -j4 SAN="$flavour" "$(program "$flavour")" \
 		"$(dirname "$(program "$flavour")")/tests/conformance/conformance" >"$top/out" 2>&1
 	result $? "$flavour: it builds"
 done
 [ "$failed" -eq 0 ] || exit 1
-if [ -z "$lab" ]; then
+[ -n "$lab" ] || mine=$(program "${flavours[0]}")
+if [ -n "$mine" ]; then
 	lab=san$$
 	export MQAUDIT_STATE=$top/state
-	mine=$(program "${flavours[0]}")
 	mkdir -p "$MQAUDIT_STATE"
 	chmod 755 "$top"
-	exits 0 "$mine" lab up kafka --nodes 1 --lab "$lab"
-	result $? "a lab is up"
 fi
-for flavour in "${flavours[@]}"; do
-	suite "$flavour"
+for broker in ${BROKERS:-kafka rabbitmq}; do
+	if [ -n "$mine" ]; then
+		exits 0 "$mine" lab up "$broker" --nodes "$([ "$broker" = kafka ] && echo 1 || echo 3)" --lab "$lab"
+		result $? "$broker: a lab is up"
+	fi
+	for flavour in "${flavours[@]}"; do
+		case $broker in
+		kafka) suite_of_kafka "$flavour" ;;
+		rabbitmq) suite_of_rabbitmq "$flavour" ;;
+		esac
+	done
+	[ -z "$mine" ] || "$mine" lab down "$broker" --lab "$lab" >/dev/null 2>&1
 done
 echo "1..$n"
 exit "$failed"

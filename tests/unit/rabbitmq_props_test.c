@@ -139,6 +139,8 @@ static void only_what_connects_goes_to_the_judges_own_clients(void **state)
 	assert_true(rabbitmq_props_is_connection("password"));
 	assert_true(rabbitmq_props_is_connection("ssl.ca.location"));
 	assert_true(rabbitmq_props_is_connection("heartbeat"));
+	assert_true(rabbitmq_props_is_connection("queue.type"));
+	assert_true(rabbitmq_props_is_connection("prefetch"));
 	assert_false(rabbitmq_props_is_connection("confirms"));
 	assert_false(rabbitmq_props_is_connection("exchange"));
 	assert_false(rabbitmq_props_is_connection("nonsense"));

@@ -33,6 +33,8 @@ static void destinations_are_taken_apart(void **state)
 			"amqps://me@h:5671/v/q"},
 		{"amqp://a%40b%3a@[::1]:7/%2fv/a%20b%2Fc", URL_AMQP, "", "[::1]:7", "a@b:", "/v",
 			"a b/c", "amqp://a%40b%3A@[::1]:7/%2Fv/a%20b%2Fc"},
+		{"amqp://me@a,[::1]:7,c:8/v/q", URL_AMQP, "", "a:5672,[::1]:7,c:8", "me", "v", "q",
+			"amqp://me@a:5672,[::1]:7,c:8/v/q"},
 		{"amqp://lab/q", URL_AMQP, "default", "", "", "/", "q", NULL},
 		{"amqp://lab:x/%e4", URL_AMQP, "x", "", "", "/", "\xe4", "amqp://lab:x/%E4"},
 	};
@@ -115,7 +117,7 @@ static void wrong_destinations_are_named(void **state)
 		{"amqp://h/v/a?b", "must be written %3F"},
 		{"amqp://h/v/a b", "must be written %20"},
 		{"amqp://@h/v/q", "no user in front"},
-		{"amqp://a,b/v/q", "amqp takes one host"},
+		{"amqp://a,/v/q", "no host"},
 		{"amqps://lab/q", "a lab's queue is amqp://lab/queue"},
 		{"amqp://me@lab/q", "a lab's queue is amqp://lab/queue"},
 	};
