@@ -182,7 +182,7 @@ test-full: ## repeats, storms, soaks: the suite, then 20 kills, each broker test
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit prove --timer -v --exec bash tests/full/*_test.sh
 
 # Each has a lab of its own, and mostly waits: some go side by side.
-JOBS ?= $(shell [ "$$(nproc)" -ge 4 ] && echo 3 || echo 2)
+JOBS ?= $(shell [ "$$(nproc)" -ge 2 ] && echo 3 || echo 2)
 broker-test: $(B)/mqaudit $(CONFORMANCE) ## the audit end to end, on a real Kafka cluster
 	$(Q)MQAUDIT=$(abspath $(B))/mqaudit CONFORMANCE=$(abspath $(CONFORMANCE)) prove -j $(JOBS) --timer --exec bash $(sort $(wildcard tests/broker/*_test.sh))
 
@@ -225,8 +225,8 @@ sanitize: ## unit, property and simulation tests under Address-, UndefinedBehavi
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit
 	$(Q)TSAN_OPTIONS=suppressions=$(CURDIR)/tests/san/thread.supp $(MAKE) --no-print-directory SAN=thread unit
 
-# Not a test: figures for people. REPEATS, CASES, PARTS, COUNT, JSON: see tests/bench/bench.py.
-bench: $(B)/mqaudit $(BENCH_BINS) ## probe and checker against bare loops and Kafka's perf tools, as ratios
+# Not a test: figures for people. REPEATS, CASES, PARTS, COUNT, LIMIT, JSON: see tests/bench/bench.py.
+bench: $(B)/mqaudit $(BENCH_BINS) ## probe and checker against bare loops and perf tools, as ratios: CASES=kafka|rabbitmq
 	$(Q)B='$(B)' tests/bench/bench.sh
 
 clean: ## remove everything that was built

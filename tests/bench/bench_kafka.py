@@ -19,7 +19,8 @@ LAB_UP = ["--broker-config", "log.segment.delete.delay.ms=1000", "--jvm-options"
 # part, ours, theirs, name, (floor, goal) of the rate, (floor, goal) of the CPU; None: no goal was set
 RATIOS = [
     ("produce", "probe", "bare plain", "probe / plain librdkafka loop", (1.2, 1.6), (1.15, 0.8)),
-    ("produce", "probe", "bare batch", "probe / the same loop without audit", None, None),
+    ("produce", "probe", "bare own", "probe / the same, each message its own bytes", (1.2, 1.6), (1.15, 0.8)),
+    ("produce", "probe", "bare batch", "probe / its own loop without audit", None, None),
     ("produce", "probe", "perf tool", "probe / kafka-producer-perf-test", (1.3, 1.8), (0.5, 0.25)),
     ("consume", "checker", "bare", "checker / bare consumer", (0.85, 1.0), None),
     ("consume", "checker", "perf tool", "checker / kafka-consumer-perf-test", (0.6, 1.0), (1.0, 0.8)),
@@ -110,8 +111,9 @@ class KafkaBench(Bench):
     # ---- the parts ----
 
     def one_case(self, case, size, partitions, count, turn):
-        sides = [self.bare_produce("plain"), self.bare_produce("batch"), self.java_produce]
-        sides.insert(turn % 4, self.probe)
+        sides = [self.bare_produce("plain"), self.bare_produce("own"), self.bare_produce("batch"),
+                 self.java_produce]
+        sides.insert(turn % 5, self.probe)
         audited = None
         for side in sides:
             topic = self.topic(partitions)
@@ -164,7 +166,7 @@ class KafkaBench(Bench):
                 out, cost = self.measure([
                     self.inside(BARE, "consume", self.bootstrap, topic, str(partitions), str(count),
                                 "queued.min.messages=1000000", "check.crcs=true"),
-                    self.inside(BARE, "produce-plain", self.bootstrap, topic, str(partitions),
+                    self.inside(BARE, "produce-own", self.bootstrap, topic, str(partitions),
                                 str(count), str(size), *PRODUCER)])
                 # from the first that was sent: a consumer that came late has less to read, not more speed
                 seconds = json.loads(out[0])["ended"] - json.loads(out[1])["began"]

@@ -128,14 +128,20 @@ class Bench:
         outputs = []
         for w in watchers:
             w.start()
-        for p, c in zip(running, commands):
-            out = p.stdout.read()
-            err = p.stderr.read()
-            _, status, _ = os.wait4(p.pid, 0)
-            p.returncode = os.waitstatus_to_exitcode(status)
-            if p.returncode != 0:
-                raise SystemExit("%s: exit %d\n%s%s" % (" ".join(c), p.returncode, out, err))
-            outputs.append(out)
+        try:
+            for p, c in zip(running, commands):
+                out = p.stdout.read()
+                err = p.stderr.read()
+                _, status, _ = os.wait4(p.pid, 0)
+                p.returncode = os.waitstatus_to_exitcode(status)
+                if p.returncode != 0:
+                    raise SystemExit("%s: exit %d\n%s%s" % (" ".join(c), p.returncode, out, err))
+                outputs.append(out)
+        finally:  # what goes on would start the ledger again that is about to be stopped
+            for p in running:
+                if p.poll() is None:
+                    p.terminate()
+                    p.wait()
         for w in watchers:
             w.end.set()
             w.join()

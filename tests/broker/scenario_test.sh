@@ -7,6 +7,8 @@
 
 python_env
 lab_up --broker-config replica.lag.time.max.ms=10000
+# (a ledger that a scenario started would be one of its processes, and stay a minute)
+"$mq" ledger start -q >/dev/null
 scenario() { timeout 300 "$mq" scenario run kafka --lab "$lab" "$@" 2>"$work/scenario.err"; }
 result() { jq -r "$1" "$work/result.json"; }
 
@@ -95,7 +97,6 @@ is "told to end: undecided" $? 4
 is "... in its result" "$(result '.verdict + ", " + .scenarios[0].verdict + ": " + (.scenarios[0].undecided_because | join("; ")) +
 	.scenarios[0].error')" "UNDECIDED, UNDECIDED: stopped on request"
 ok "... healed when it ends" healed
-# (a ledger that one of its runs started stays a minute)
 ok "... and nothing of it goes on" wait_until 120 alone
 
 # --- a lab of its own, and nothing left of it
