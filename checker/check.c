@@ -463,9 +463,9 @@ static int put_settings(struct check *c, struct err *e)
 		names[n] = "dead-letter-queue";
 		values[n++] = c->o->dead_letter_queue;
 	}
-	if (c->o->no_policy) {
+	if (c->queue[RUN_SOURCE] || c->queue[RUN_TARGET]) {
 		names[n] = "no-policy";
-		values[n++] = "true";
+		values[n++] = c->o->no_policy ? "true" : "";
 	}
 	return n ? run_put_settings(c->ledger, c->run.id, "checker", names, values, n, e) : 0;
 }
@@ -1282,6 +1282,9 @@ static int wait_for_relay(struct check *c, uint64_t number, struct err *e)
 		r = read_to_fences(c, W_TARGET, number, deadline_ns, &missing, e);
 	if (r == 0 && number)
 		r = note_fences_read(c, W_TARGET, number, e);
+	/* where the source is not read the fence is read there, or nowhere */
+	if (c->unread && missing)
+		c->fenced = false;
 	if (r == 0)
 		r = wait_for_strays(c, deadline_ns, &state, e);
 	/* what is not known by its fence is absent only if all that is there was read */

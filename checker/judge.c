@@ -1079,6 +1079,9 @@ static int judge_relay(struct bench *b, struct side_lane *l, struct err *e)
 	if (r == 0)
 		r = add_ranges(
 			b, FINDING_REORDERED, stage_behind(b, FINDING_REORDERED), l, reordered);
+	/* by the same attempt a queue's redelivery and what came through twice look alike */
+	if (r == 0 && !b->plan->routed)
+		r = add_ranges(b, FINDING_REDELIVERED, STAGE_RELAY, l, target->redelivered);
 	seqset_free(absent);
 	seqset_free(repeated);
 	seqset_free(reordered);

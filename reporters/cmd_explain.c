@@ -134,7 +134,24 @@ static void tell_lost(const struct story *s, FILE *to)
 	char node[32];
 
 	snprintf(node, sizeof(node), s->node[0] ? "Node %s" : "The leader%s", s->node);
-	if (found(s, "lost at relay"))
+	if (found(s, "lost at relay: acked"))
+		fprintf(to,
+			"It was acknowledged, and did not come out behind what relays the messages. "
+			"The queue before that was the relay's to take from, so nobody has seen "
+			"whether it was there.");
+	else if (found(s, "lost at relay: routed"))
+		fprintf(to,
+			"It was routed to the queue that what relays the messages takes from, and "
+			"did not come out behind it.");
+	else if (found(s, "lost at broker: never routed"))
+		fprintf(to,
+			"It was acknowledged, and routed to nothing: a stream that is bound as the "
+			"queue is does not have it either.");
+	else if (found(s, "lost at broker: routed"))
+		fprintf(to,
+			"It was routed to the queue, as the stream beside it shows, and the queue "
+			"was emptied and did not give it.");
+	else if (found(s, "lost at relay"))
 		fprintf(to, "It is on the source's log; what relays the messages did not bring it "
 			    "through.");
 	else if (!s->acked)

@@ -236,6 +236,7 @@ static void relay_row(const struct writer *w, struct stage_row *row)
 	add_cell(row, report_sum(doc, "corrupted", "relay"), "corrupted", false, "CORRUPTED");
 	add_cell(row, report_sum(doc, "phantom", "relay"), "phantom", false, "PHANTOM");
 	add_cell(row, report_sum(doc, "pending", "relay"), "pending", false, NULL);
+	add_cell(row, report_sum(doc, "redelivered", "relay"), "given again", false, NULL);
 	add_cell(row, count_of(w, "target_foreign"), "foreign", false, NULL);
 }
 
@@ -520,6 +521,13 @@ static void settings(const struct writer *w)
 	buf_release(&topic);
 }
 
+static void put_no_policy(const json_t *doc, struct buf *b)
+{
+	if (*words_setting(doc, "checker", "no-policy"))
+		buf_str_add(
+			b, "; that no policy takes from the queue is your premise (--no-policy)");
+}
+
 /* "log read to the fence at offset 2,437", or for more partitions "to their 3 fences". */
 static void put_fences(const json_t *doc, struct buf *b)
 {
@@ -549,24 +557,20 @@ static void put_fences(const json_t *doc, struct buf *b)
 		buf_str_add(b, "what is behind the relay was read to the fence");
 	else if (words_of_queue(doc, "source") || words_of_routed(doc))
 		buf_str_add(b, "the queue gave the fence, and then nothing more");
-	if ((words_of_queue(doc, "source") || words_of_queue(doc, "target") ||
-		    words_of_unread(doc)) &&
-		*words_setting(doc, "checker", "no-policy"))
-		buf_printf(b, "; that no policy takes from it is your premise (--no-policy)");
-	if (words_of_unread(doc) || words_of_queue(doc, "source"))
+	if (words_of_unread(doc) || words_of_queue(doc, "source")) {
+		put_no_policy(doc, b);
 		return;
-	if (b->len)
-		buf_str_add(b, "; ");
-	if (*words_setting(doc, "probe", "routed-stream"))
-		buf_str_add(b, "routed stream ");
-	else
-		buf_str_add(b, "log ");
+	}
+	buf_printf(b, "%s%s ", b->len ? "; " : "",
+		*words_setting(doc, "probe", "routed-stream") ? "routed stream" : "log");
 	if (n == 0)
 		buf_str_add(b, "read to the fence");
 	else if (n == 1)
 		buf_printf(b, "read to the fence at offset %s", units_grouped(offset, text));
 	else
 		buf_printf(b, "read to the fences of %s partitions", units_grouped(n, text));
+	if (words_of_queue(doc, "target"))
+		put_no_policy(doc, b);
 }
 
 static void put_generations(const json_t *doc, struct buf *b)

@@ -67,7 +67,7 @@ with r as (
 	union all
 	select s.at, case when s.superseded is null then 6 else 4 end,
 	       case when s.superseded is null then 'read' else 'read before' end,
-	       case s.side when 'source' then 'on the log' else 'behind the relay' end
+	       mqaudit.side_words($1, s.side)
 	       || case s.isolation when 'committed' then ' (read committed)' else '' end || ', partition ' || s.partition
 	       || coalesce(', offset ' || s.at_offset, ', between offsets ' || s.first_offset || ' and ' || s.last_offset)
 	       || case when s.attempt > 0 then ', attempt ' || s.attempt else '' end
@@ -83,7 +83,7 @@ with r as (
 	union all
 	-- with --record=messages: each copy for itself
 	select m.at, 4, 'received',
-	       case m.side when 'source' then 'on the log' else 'behind the relay' end
+	       mqaudit.side_words($1, m.side)
 	       || case m.isolation when 'committed' then ' (read committed)' else '' end || ', partition ' || m.partition
 	       || ', offset ' || m."offset" || ', ' || m.size || ' bytes, '
 	       || round((m.received_ns::numeric - m.sent_ns) / 1000000, 1) || ' ms after it was sent'
@@ -107,7 +107,7 @@ with r as (
 	where g.run_id = $1 and g.cause <> 'start' and g.isolation = 'uncommitted' and g.first_offset <= place."offset"
 	union all
 	select wp.heard, 6, 'damaged',
-	       case c.side when 'source' then 'on the log' else 'behind the relay' end || ', partition ' || c.partition
+	       mqaudit.side_words($1, c.side) || ', partition ' || c.partition
 	       || ', offset ' || c."offset" || ': the ' || c.what || ' is damaged'
 	       || case when c.superseded is null then '' else ' (cut from the log since)' end, wp.heard
 	from mqaudit.witness_corrupted c
@@ -131,8 +131,10 @@ with r as (
 	-- once for each side: the last one that was read, else the last one that was written
 	select distinct on (f.side) coalesce(f.read, f.acked) as at, 7 as n, 'fence' as what,
 	       case when f.read is null then 'written' else 'read' end
-	       -- a queue has no offsets
-	       || case when f."offset" < 0 then '' else ' at offset ' || f."offset" || ' of partition ' || f.partition end || case f.side when 'source' then '' else ' behind the relay' end
+	       || case when f."offset" >= 0 then ' at offset ' || f."offset" || ' of partition ' || f.partition
+	               when f.partition > 0 then ' for partition ' || f.partition else '' end
+	       || case mqaudit.side_words($1, f.side) when 'on the log' then ''
+	               else ' ' || mqaudit.side_words($1, f.side) end
 	       || case when f.read is null then ', not read'
 	               when exists (select from seen s where s.side = f.side and s.superseded is null) then ''
 	               else ': no copy of it up to there' end as detail

@@ -18,6 +18,25 @@ language sql immutable parallel safe as $$
 	select mqaudit.flat_box((producer_id * 1000003 + epoch * 8191 + partition) & 2147483647, lo, hi)
 $$;
 
+-- How the source was read: 'log'; 'queue' (by taking); 'nothing' (a queue whose messages what relays them takes);
+-- 'routed-stream' (a stream beside the queue, which has what was routed: the source, and the queue is behind it).
+create or replace function mqaudit.source_reads(p_run int8) returns text
+language sql stable as $$
+	select coalesce((select value from mqaudit.setting where run_id = p_run and scope = 'source' and name = 'reads'), 'log')
+$$;
+
+-- Where what was read on a side is, in words.
+create or replace function mqaudit.side_words(p_run int8, p_side mqaudit.side_kind) returns text
+language sql stable as $$
+	select case when p_side = 'target' then
+	            case when mqaudit.source_reads(p_run) = 'routed-stream' and r.target is null then 'from the queue'
+	                 else 'behind the relay' end
+	       when mqaudit.source_reads(p_run) = 'routed-stream' then 'in the routed stream'
+	       when mqaudit.source_reads(p_run) = 'queue' then 'from the queue'
+	       else 'on the log' end
+	from mqaudit.run r where r.run_id = p_run
+$$;
+
 -- A time as reports write it: ISO 8601, UTC, microseconds.
 create or replace function mqaudit.iso(t timestamptz) returns text
 language sql stable as $$ select to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;

@@ -43,13 +43,6 @@ language sql stable as $$
 	from s
 $$;
 
--- How the source was read: 'log'; 'queue' (by taking); 'nothing' (a queue whose messages what relays them takes);
--- 'routed-stream' (a stream beside the queue, which has what was routed: the source, and the queue is behind it).
-create or replace function mqaudit.source_reads(p_run int8) returns text
-language sql stable as $$
-	select coalesce((select value from mqaudit.setting where run_id = p_run and scope = 'source' and name = 'reads'), 'log')
-$$;
-
 -- p_complete: everything up to the fence was read. Without it only what is proved gone is lost (cut from
 -- the log after it was seen, or its offset acked again); the rest is pending. p_behind: all that is behind a
 -- relay was read as well; without it nothing is lost there.
@@ -657,6 +650,13 @@ begin
 	left join twice_in_a a on a.producer_id = p.producer_id and a.epoch = p.epoch and a.partition = p.partition
 	cross join lateral unnest(case when p.repeated && a.seqs then p.repeated - a.seqs else p.repeated end) u
 	where p.side = 'target';
+
+	-- by the same attempt a queue's redelivery and what came through twice look alike
+	insert into j_find
+	select 'redelivered', 'relay', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1, upper(r) - lower(r),
+	       'the queue gave it again, or it came through the relay twice: that cannot be told'
+	from (select producer_id, epoch, partition, range_agg(u) as seqs
+	      from j_part, unnest(redelivered) u where side = 'target' and not v_routed group by 1, 2, 3) s, unnest(s.seqs) r;
 
 	insert into j_find
 	select 'reordered', 'relay', s.producer_id, s.epoch, s.partition, lower(r), upper(r) - 1, upper(r) - lower(r), ''
