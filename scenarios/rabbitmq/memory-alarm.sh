@@ -7,7 +7,7 @@
 #: id        R-25
 #: stage     produce
 #: faults    memory alarm, connections closed by an operator
-#: needs     nodes=3
+#: needs     lab nodes=3
 #: takes     25s
 #: topic     x-queue-type=classic
 #: run       --drain end --no-policy

@@ -7,7 +7,7 @@
 #: id        R-09
 #: stage     broker
 #: faults    kill
-#: needs     nodes=3
+#: needs     lab nodes=3
 #: takes     30s
 #: topic     x-queue-type=classic
 #: run       --drain end --no-policy

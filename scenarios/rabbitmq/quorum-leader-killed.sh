@@ -6,7 +6,7 @@
 #: id        R-13
 #: stage     broker
 #: faults    kill
-#: needs     nodes=3
+#: needs     lab nodes=3
 #: takes     25s
 #: run       --drain end --no-policy
 #: twin quorum good

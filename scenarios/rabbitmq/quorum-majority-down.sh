@@ -5,7 +5,7 @@
 #: id        R-13c
 #: stage     broker
 #: faults    kill of two nodes
-#: needs     nodes=3
+#: needs     lab nodes=3
 #: takes     30s
 #: run       --drain end --no-policy
 #: twin quorum good

@@ -103,7 +103,7 @@ static const struct opt list_rows[] = {
 
 const struct command cmd_scenario_list = {
 	.name = "scenario list",
-	.args = "[kafka]",
+	.args = "[kafka|rabbitmq]",
 	.summary = "the scenarios: what each provokes, and how long it takes",
 	.description = "A scenario provokes one way of losing or repeating messages on a real "
 		       "cluster. mqaudit scenario show explains one.",
@@ -199,7 +199,7 @@ static int show_run(struct cmdline *cl)
 
 const struct command cmd_scenario_show = {
 	.name = "scenario show",
-	.args = "[kafka] NAME",
+	.args = "[kafka|rabbitmq] NAME",
 	.summary = "explain a scenario: its fault, its twins, what each must give",
 	.description = "What is declared at the top of its script.",
 	.examples = "mqaudit scenario show leader-isolated\n",
@@ -497,7 +497,8 @@ static const struct opt run_rows[] = {
 		.arg = "FILE",
 		AT(struct run_opts, producer_config),
 		.group = "Your own settings (the third twin)",
-		.help = "Your producer's properties, in librdkafka's or Java's names."},
+		.help = "Your producer's properties, in librdkafka's or Java's names; those of a "
+			"RabbitMQ client are in the README."},
 	{.name = "consumer-config",
 		.type = OPT_STRING,
 		.arg = "FILE",
@@ -513,7 +514,7 @@ static const struct opt run_rows[] = {
 		.type = OPT_LIST,
 		.arg = "NAME=VALUE",
 		AT(struct run_opts, topic_config),
-		.help = "A setting of your topic. Repeatable."},
+		.help = "A setting of your topic, or an argument of your queue. Repeatable."},
 	{.name = "broker-config",
 		.type = OPT_LIST,
 		.arg = "NAME=VALUE",
@@ -581,7 +582,7 @@ static const struct opt run_rows[] = {
 
 const struct command cmd_scenario_run = {
 	.name = "scenario run",
-	.args = "[kafka] [NAME...]",
+	.args = "[kafka|rabbitmq] [NAME...]",
 	.summary = "provoke losses and repeats on a real cluster, and prove what each setting does",
 	.description =
 		"Each scenario runs its twins side by side under one fault: the bad ones must show "
@@ -596,7 +597,9 @@ const struct command cmd_scenario_run = {
 		"  # the quick suite, on a lab of its own\n"
 		"  mqaudit scenario run kafka --suite quick\n"
 		"  # what would happen to us?\n"
-		"  mqaudit scenario run kafka --producer-config our.properties -o junit=results.xml\n",
+		"  mqaudit scenario run kafka --producer-config our.properties -o junit=results.xml\n"
+		"  # ... with a quorum queue of RabbitMQ's, to which we publish with mandatory?\n"
+		"  mqaudit scenario run rabbitmq -X mandatory=true --topic-config x-queue-type=quorum\n",
 	.opts = run_rows,
 	.opts_size = sizeof(struct run_opts),
 	.max_args = -1,
