@@ -523,16 +523,24 @@ static void put_fences(const json_t *doc, struct buf *b)
 		offset = report_member_number(f, "offset");
 	}
 	if (words_of_queue(doc, "source"))
-		buf_printf(b, "the queue gave the fence, and then nothing more%s",
-			*words_setting(doc, "checker", "no-policy")
-				? "; that no policy takes from it is your premise (--no-policy)"
-				: "");
+		buf_str_add(b, "the queue gave the fence, and then nothing more");
 	else if (n == 0)
 		buf_str_add(b, "log read to the fence");
 	else if (n == 1)
 		buf_printf(b, "log read to the fence at offset %s", units_grouped(offset, text));
 	else
 		buf_printf(b, "log read to the fences of %s partitions", units_grouped(n, text));
+}
+
+/* Why what a queue did not give was not removed by policy, where that matters. */
+static void put_removals(const json_t *doc, struct buf *b)
+{
+	const char *by = report_member_text(json_object_get(doc, "removals"), "policy_excluded_by");
+
+	if (*words_setting(doc, "checker", "no-policy"))
+		buf_str_add(b, "; that no policy takes from it is your premise (--no-policy)");
+	else if (*by && report_sum(doc, "lost", NULL))
+		buf_printf(b, "; no policy took it: %s", by);
 }
 
 static void put_generations(const json_t *doc, struct buf *b)
@@ -577,6 +585,7 @@ static void evidence(const struct writer *w)
 
 	buf_init(&b, TEXT_MAX);
 	put_fences(doc, &b);
+	put_removals(doc, &b);
 	put_generations(doc, &b);
 	if (json_is_boolean(agreed))
 		buf_printf(&b, "; %s",
