@@ -71,7 +71,8 @@ static const struct opt opts[] = {
 		.type = OPT_FLAG,
 		AT(no_policy),
 		.help = "Your word that nothing but consumers removes messages from the queue: no TTL, no "
-			"length or delivery limit, no purge. Without it what is not there is not surely lost."},
+			"length or delivery limit, no purge. For where neither a dead-letter queue, nor "
+			"--management, nor a lab's nodes tell: else what is not there is not surely lost."},
 	DESTINATION_OPTS(struct check_opts, destination),
 	{.name = "ledger",
 		.type = OPT_STRING,

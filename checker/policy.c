@@ -12,7 +12,9 @@
 
 #define LOOK_NS (5 * NS_PER_S)
 #define LOOK_TIMEOUT (2 * NS_PER_S)
-#define FENCE_KEY_LEN 64
+#define LAST_LOOK_NS (10 * NS_PER_S)
+#define DEAD_BUSY_NS (20 * NS_PER_S) /* for another checker to be done with a dead-letter queue */
+#define DEAD_AGAIN_NS (300 * NS_PER_MS)
 #define MAX_LETTERS ((size_t)1 << 24)
 
 /* One copy in the dead-letter queue. */
@@ -34,6 +36,7 @@ struct policy {
 	struct letter *letter;
 	size_t n_letters, cap_letters;
 	char looked_through[256]; /* the dead-letter queue that was, wholly; "": none was */
+	const char *counts_doubt; /* why the nodes' counts tell nothing; NULL: they do */
 	char dead_doubt[400];     /* why it proves nothing of what is not there */
 };
 
@@ -57,7 +60,7 @@ void policy_free(struct policy *p)
 
 /* ---- limits and counts --------------------------------------------------------------------------- */
 
-static int look(struct policy *p)
+static int look(struct policy *p, int64_t timeout_ns)
 {
 	const struct destination *d = p->plan.source;
 	struct broker_config config = d->config;
@@ -66,7 +69,7 @@ static int look(struct policy *p)
 
 	if (!d->ops->removals)
 		return ERR_NOTFOUND;
-	config.timeout_ns = LOOK_TIMEOUT;
+	config.timeout_ns = timeout_ns;
 	r = d->ops->removals(&config, &now, &p->trouble);
 	if (r)
 		return r;
@@ -84,9 +87,9 @@ static int look(struct policy *p)
 	return 0;
 }
 
-static int look_and_count(struct policy *p)
+static int look_and_count(struct policy *p, int64_t timeout_ns)
 {
-	int r = look(p);
+	int r = look(p, timeout_ns);
 
 	p->looks += r == 0;
 	p->failures += r != 0;
@@ -97,7 +100,19 @@ static int look_and_count(struct policy *p)
 void policy_look(struct policy *p)
 {
 	if (clock_ns() >= p->next_look_ns)
-		(void)look_and_count(p);
+		(void)look_and_count(p, LOOK_TIMEOUT);
+}
+
+/* The last look, for which a node that is slow is waited for. */
+static bool look_last(struct policy *p)
+{
+	int64_t deadline_ns = clock_ns() + LAST_LOOK_NS;
+	int r;
+
+	while ((r = look_and_count(p, LAST_LOOK_NS)) != ERR_NOTFOUND && r != ERR_DENIED &&
+		(r || (!p->last.all_nodes && !p->last.gone)) && clock_ns() < deadline_ns)
+		clock_sleep_ns(200 * NS_PER_MS);
+	return r == 0;
 }
 
 static int put_counts(struct policy *p, struct err *e)
@@ -236,14 +251,21 @@ static int read_dead_letters(
 		.length = ENVELOPE_LEN};
 	uint8_t payload[ENVELOPE_LEN];
 	struct broker_fence fence = {.payload = payload, .len = sizeof(payload)};
+	int64_t until_ns = clock_ns() + DEAD_BUSY_NS;
 	struct err why;
 	char limits[400];
 	int r;
 
 	envelope_encode(&env, envelope_payload_hash(NULL, 0), payload);
-	p->n_letters = 0;
-	r = d->ops->dead_letters(&d->config, queue, p->plan.no_fence ? NULL : &fence,
-		p->plan.settle_ns, p->plan.timeout_ns, take_letter, p, limits, &why);
+	for (;;) {
+		p->n_letters = 0;
+		r = d->ops->dead_letters(&d->config, queue, p->plan.no_fence ? NULL : &fence,
+			p->plan.settle_ns, p->plan.timeout_ns, take_letter, p, limits, &why);
+		/* several queues may share it, and be judged at the same time */
+		if (r != ERR_EXISTS || clock_ns() >= until_ns)
+			break;
+		clock_sleep_ns(DEAD_AGAIN_NS);
+	}
 	if (r == ERR_NOMEM) {
 		*e = why;
 		return r;
@@ -291,6 +313,14 @@ static int count_up(struct policy *p, const struct policy_end *end, bool told, b
 			r = removed_difference(p->plan.ledger, p->plan.run_id, BROKER_COUNT_DEAD,
 				BROKER_COUNT_UNROUTABLE, &dead, e);
 	}
+	if (!p->last.all_nodes)
+		p->counts_doubt = "not all nodes give their counts";
+	else if (!d.comparable)
+		p->counts_doubt =
+			"a node's counts began anew, or were not noted before the first message";
+	else if (!end->undisturbed || readers > 1)
+		p->counts_doubt =
+			"what an interrupted reading gave back may have been counted by the nodes";
 	/* what went to a dead-letter queue that nobody looked into may be what is missing */
 	if (dead.removed && !p->looked_through[0] && !p->dead_doubt[0])
 		snprintf(p->dead_doubt, sizeof(p->dead_doubt),
@@ -380,6 +410,8 @@ static void doubt(struct policy *p, bool told, struct policy_facts *ret)
 			p->last.others[0] ? ", with those of other queues ("
 					  : ", which is not what is missing",
 			p->last.others, p->last.others[0] ? ")" : "");
+	if (p->has_source && !p->last.gone && p->counts_doubt && at < len)
+		at += (size_t)snprintf(ret->doubt + at, len - at, "%s; ", p->counts_doubt);
 	if (p->dead_doubt[0] && at < len)
 		at += (size_t)snprintf(ret->doubt + at, len - at, "%s; ", p->dead_doubt);
 	if (!told && p->has_source && at < len)
@@ -393,7 +425,7 @@ static void doubt(struct policy *p, bool told, struct policy_facts *ret)
 int policy_conclude(
 	struct policy *p, const struct policy_end *end, struct policy_facts *ret, struct err *e)
 {
-	bool told = look_and_count(p) == 0, told_before = false;
+	bool told = look_last(p), told_before = false;
 	struct removed_facts facts;
 	int r = limits_before(p, &told_before, e);
 

@@ -63,6 +63,9 @@ static bool starts(const char *text, const char *with)
 struct story {
 	bool acked, refused, unknown, unconfirmed, silent;
 	bool read, read_before, again, cut;
+	bool queue;  /* it was read from one */
+	bool untold; /* lost, unless a policy took it */
+	bool unroutable, queue_gone;
 	bool isolated; /* the node that acknowledged it was cut off then */
 	unsigned copies;
 	char node[16];
@@ -112,12 +115,17 @@ static void note(struct story *s, const char *what, const char *detail, const ch
 	s->read_before |= strcmp(what, "read before") == 0;
 	if (strcmp(what, "outcome") == 0)
 		note_outcome(s, detail, remark);
-	if (strcmp(what, "finding") == 0)
+	if (strcmp(what, "finding") == 0) {
 		note_finding(s, detail);
+		s->untold |= strstr(detail, "policy not excluded") != NULL;
+		s->unroutable |= strstr(detail, ": unroutable") != NULL;
+		s->queue_gone |= strstr(detail, "the queue is gone") != NULL;
+	}
 	if (strcmp(what, "read") != 0)
 		return;
-	s->read |= starts(detail, "on the log");
-	s->copies += starts(detail, "on the log") && !strstr(detail, "(read committed)");
+	s->read |= starts(detail, "on the log") || starts(detail, "from the queue");
+	s->copies += s->read && !strstr(detail, "(read committed)") &&
+		     !starts(detail, "behind the relay");
 }
 
 static bool found(const struct story *s, const char *what)
@@ -154,8 +162,16 @@ static void tell_lost(const struct story *s, FILE *to)
 	else if (found(s, "lost at relay"))
 		fprintf(to, "It is on the source's log; what relays the messages did not bring it "
 			    "through.");
+	else if (s->unroutable)
+		fprintf(to, "It was acknowledged and routed to no queue: the broker dropped it at "
+			    "once. With mandatory it would have come back.");
+	else if (s->untold)
+		fprintf(to, "The queue did not give it. Whether it is lost or a policy removed it "
+			    "nobody can say.");
 	else if (!s->acked)
-		fprintf(to, "No broker ever confirmed it, and the log does not hold it.");
+		fprintf(to, s->queue
+				    ? "No broker ever confirmed it, and the queue did not give it."
+				    : "No broker ever confirmed it, and the log does not hold it.");
 	else if (s->isolated && (s->again || s->cut))
 		fprintf(to,
 			"%s acknowledged it while it was cut off. When it came back as a follower, "
@@ -172,7 +188,8 @@ static void tell_lost(const struct story *s, FILE *to)
 		fprintf(to, "It was acknowledged and could be read, and was cut from the log "
 			    "afterwards.");
 	else
-		fprintf(to, "%s acknowledged it, but the log does not hold it.", node);
+		fprintf(to, "%s acknowledged it, but the %s.", node,
+			s->queue ? "queue did not give it" : "log does not hold it");
 }
 
 static void tell(const struct story *s, FILE *to)
@@ -197,8 +214,12 @@ static void tell(const struct story *s, FILE *to)
 	else if (found(s, "phantom"))
 		fprintf(to, "It is there although nobody sent it.");
 	else if (found(s, "expired"))
+		fprintf(to, "It was there, and a policy (%s) removed it.",
+			s->queue ? "a limit of the queue" : "retention, compaction, deletion");
+	else if (found(s, "unread") && s->queue_gone)
 		fprintf(to,
-			"It was there, and a policy (retention, compaction, deletion) removed it.");
+			"It may have been in the queue, which is not there any more: nobody can "
+			"say.");
 	else if (found(s, "unread"))
 		fprintf(to,
 			"Its place in the log was removed before anybody read it: nobody can say.");
@@ -291,11 +312,14 @@ static int explain(struct ledger *l, const struct run *run, const struct identit
 	struct pg_args args = PG_ARGS_INIT;
 	struct pg_rows *rows = NULL;
 	struct story story = {0};
+	char reads[16] = "";
 	int r;
 
 	identity_args(&args, run, id);
 	pg_arg_u64(&args, id->seq);
-	r = pg_query(ledger_pg(l), SQL_EXPLAIN, &args, EXPLAIN_TIMEOUT, &rows, e);
+	r = run_get_setting(l, run->id, "source", "reads", reads, sizeof(reads), e);
+	if (r == 0)
+		r = pg_query(ledger_pg(l), SQL_EXPLAIN, &args, EXPLAIN_TIMEOUT, &rows, e);
 	if (r)
 		return r;
 	if (pg_rows_n(rows) == 0) {
@@ -305,6 +329,7 @@ static int explain(struct ledger *l, const struct run *run, const struct identit
 	for (int i = 0; i < pg_rows_n(rows); i++)
 		note(&story, pg_rows_text(rows, i, 1), pg_rows_text(rows, i, 2),
 			pg_rows_text(rows, i, 3));
+	story.queue = strcmp(reads, "queue") == 0;
 	head(text, run, &story, to);
 	for (int i = 0; i < pg_rows_n(rows); i++)
 		put_line(rows, i, to);

@@ -521,13 +521,6 @@ static void settings(const struct writer *w)
 	buf_release(&topic);
 }
 
-static void put_no_policy(const json_t *doc, struct buf *b)
-{
-	if (*words_setting(doc, "checker", "no-policy"))
-		buf_str_add(
-			b, "; that no policy takes from the queue is your premise (--no-policy)");
-}
-
 /* "log read to the fence at offset 2,437", or for more partitions "to their 3 fences". */
 static void put_fences(const json_t *doc, struct buf *b)
 {
@@ -557,10 +550,8 @@ static void put_fences(const json_t *doc, struct buf *b)
 		buf_str_add(b, "what is behind the relay was read to the fence");
 	else if (words_of_queue(doc, "source") || words_of_routed(doc))
 		buf_str_add(b, "the queue gave the fence, and then nothing more");
-	if (words_of_unread(doc) || words_of_queue(doc, "source")) {
-		put_no_policy(doc, b);
+	if (words_of_unread(doc) || words_of_queue(doc, "source"))
 		return;
-	}
 	buf_printf(b, "%s%s ", b->len ? "; " : "",
 		*words_setting(doc, "probe", "routed-stream") ? "routed stream" : "log");
 	if (n == 0)
@@ -569,8 +560,18 @@ static void put_fences(const json_t *doc, struct buf *b)
 		buf_printf(b, "read to the fence at offset %s", units_grouped(offset, text));
 	else
 		buf_printf(b, "read to the fences of %s partitions", units_grouped(n, text));
-	if (words_of_queue(doc, "target"))
-		put_no_policy(doc, b);
+}
+
+/* Why what a queue did not give was not removed by policy, where that matters. */
+static void put_removals(const json_t *doc, struct buf *b)
+{
+	const char *by = report_member_text(json_object_get(doc, "removals"), "policy_excluded_by");
+
+	if (*words_setting(doc, "checker", "no-policy"))
+		buf_str_add(
+			b, "; that no policy takes from the queue is your premise (--no-policy)");
+	else if (*by && report_sum(doc, "lost", NULL))
+		buf_printf(b, "; no policy took it: %s", by);
 }
 
 static void put_generations(const json_t *doc, struct buf *b)
@@ -615,6 +616,7 @@ static void evidence(const struct writer *w)
 
 	buf_init(&b, TEXT_MAX);
 	put_fences(doc, &b);
+	put_removals(doc, &b);
 	put_generations(doc, &b);
 	if (json_is_boolean(agreed))
 		buf_printf(&b, "; %s",

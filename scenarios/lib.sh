@@ -358,8 +358,8 @@ elect_preferred() { # the first of each partition's replicas becomes its leader,
 }
 # Of RabbitMQ: queues, by its own tools.
 rabbitmqctl() { in_lab rabbitmqctl -q "$@"; }
-declare_queue() { # NAME: a durable classic queue, if it is not there
-	rabbitmqctl eval "rabbit_amqqueue:declare(rabbit_misc:r(<<\"/\">>, queue, <<\"$1\">>), true, false, [], none, <<\"mqaudit\">>), ok." \
+declare_queue() { # NAME [NODE]: a durable classic queue, if it is not there; it lives on that node
+	rabbitmqctl -n "${2:-${BROKER}1}" eval "rabbit_amqqueue:declare(rabbit_misc:r(<<\"/\">>, queue, <<\"$1\">>), true, false, [], none, <<\"mqaudit\">>), ok." \
 		>/dev/null || die "queue $1 cannot be declared"
 }
 delete_queue() { # TWIN

@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 #include "core/broker/erlang.h"
+#include "core/clock.h"
 #include "core/labfile.h"
 #include "core/url.h"
 
+#define ASK_AGAIN_NS (50 * NS_PER_MS)
 #define ANSWER_MAX ((size_t)1 << 18)
 #define FIRST_VERSION_WITH_LIMIT 4 /* quorum queues have a delivery limit of 20 if none is set */
 
@@ -56,7 +58,7 @@ static void add_limit(char *limits, size_t len, const struct rabbitmq_trait *t)
 
 void rabbitmq_portrait_tell(const struct rabbitmq_portrait *p, struct broker_removals *ret)
 {
-	static const struct rabbitmq_trait by_default = {"delivery-limit", "20", "default"};
+	static const struct rabbitmq_trait by_default = {"delivery-limit", "20, by default", ""};
 	const char *exchange = rabbitmq_portrait_get(p, "dead-letter-exchange");
 	const char *key = rabbitmq_portrait_get(p, "dead-letter-routing-key");
 
@@ -343,6 +345,19 @@ static int ask_node(const struct labfile *lab, const struct labfile_node *node,
 	return r;
 }
 
+/* Of several that ask at the same instant one may be refused: it asks again, as long as there is time. */
+static int ask_node_again(const struct labfile *lab, const struct labfile_node *node,
+	const char *question, int64_t timeout_ns, char *answer, struct err *e)
+{
+	int64_t deadline_ns = clock_ns() + timeout_ns;
+	int r;
+
+	while ((r = ask_node(lab, node, question, timeout_ns, answer, e)) == ERR_BROKER_AWAY &&
+		clock_ns() < deadline_ns)
+		clock_sleep_ns(ASK_AGAIN_NS);
+	return r;
+}
+
 static int ask_lab(const struct labfile *lab, const char *question, int64_t timeout_ns,
 	struct told *told, struct broker_removals *ret, struct err *e)
 {
@@ -355,7 +370,7 @@ static int ask_lab(const struct labfile *lab, const char *question, int64_t time
 		const struct labfile_node *node = &lab->node[i];
 
 		if (node->state != LABFILE_NODE_RUNNING ||
-			ask_node(lab, node, question, timeout_ns, answer, &why))
+			ask_node_again(lab, node, question, timeout_ns, answer, &why))
 			continue;
 		n_answers++;
 		if (take_answer(node->name, answer, told, ret))

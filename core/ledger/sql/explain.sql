@@ -4,6 +4,11 @@
 -- is known of that message itself.
 with r as (
 	select * from mqaudit.run where run_id = $1
+), side as (
+	-- how a side is called; of a queue positions are the numbers of its deliveries
+	select s.side, mqaudit.side_words($1, s.side) as name, q.name is not null as is_queue
+	from unnest(enum_range(null::mqaudit.side_kind)) s (side)
+	left join mqaudit.setting q on q.run_id = $1 and q.scope = s.side::text and q.name = 'reads' and q.value = 'queue'
 ), o as (
 	select *, case when last_offset - first_offset = hi - lo then first_offset + ($5 - lo) end as at_offset
 	from mqaudit.outcome
@@ -67,14 +72,15 @@ with r as (
 	union all
 	select s.at, case when s.superseded is null then 6 else 4 end,
 	       case when s.superseded is null then 'read' else 'read before' end,
-	       mqaudit.side_words($1, s.side)
-	       || case s.isolation when 'committed' then ' (read committed)' else '' end || ', partition ' || s.partition
-	       || coalesce(', offset ' || s.at_offset, ', between offsets ' || s.first_offset || ' and ' || s.last_offset)
+	       d.name || case s.isolation when 'committed' then ' (read committed)' else '' end
+	       || case when d.is_queue then ', delivery' || coalesce(' ' || s.at_offset, 's ' || s.first_offset || ' to ' || s.last_offset)
+	               else ', partition ' || s.partition || coalesce(', offset ' || s.at_offset,
+	                    ', between offsets ' || s.first_offset || ' and ' || s.last_offset) end
 	       || case when s.attempt > 0 then ', attempt ' || s.attempt else '' end
 	       || case when s.other_start then ', with the nonce of no known start of that producer' else '' end
 	       || case s.gone_by when 'cut' then '; it was there until the log was cut'
 	                         when 'sweep' then '; then the log was read again' else '' end, s.at
-	from seen s
+	from seen s join side d using (side)
 	union all
 	select d.at, 6, 'dead letter', 'in dead-letter queue ''' || d.queue || ''': ' || d.reason
 	       || case when d.attempt > 0 then ', attempt ' || d.attempt else '' end, d.at

@@ -108,6 +108,11 @@ select jsonb_build_object(
 	'judgement', (select judgement from j),
 	'judged', (select mqaudit.iso(ended) from j),
 	'reasons', to_jsonb(coalesce((select reasons from j), '{}')),
+	-- of a queue: what was known of removals by policy
+	'removals', (select jsonb_build_object('policy_excluded_by', excluded, 'counts_exact', exact,
+		'counted', case when exact then removed end, 'unroutable', case when exact then unroutable end,
+		'how', how, 'queue_gone', gone) from mqaudit.removal
+		where run_id = $1 and judgement = (select judgement from j)),
 	'run', jsonb_build_object('id', lpad(to_hex(run.run_id), 16, '0'), 'name', run.name,
 		'started', mqaudit.iso(run.started), 'ended', mqaudit.iso(run.ended), 'destination', run.destination,
 		'target', run.target, 'lab', run.lab, 'transactional', run.transactional, 'keys', run.keys),
