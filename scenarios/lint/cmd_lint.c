@@ -333,20 +333,30 @@ const struct command cmd_lint = {
 	.args = "[URL]",
 	.summary = "say from settings what can be lost or repeated, before any fault",
 	.description =
-		"Reads the settings of producer, consumer, topic and brokers, from files and, with a "
-		"URL, from the live cluster, fills in the defaults of the client library and of "
-		"Kafka, and says what can be lost or repeated at which stage, by which fault, and "
+		"Reads the settings of producer, consumer, topic or queue, and brokers, from files and, "
+		"with a URL, from the live cluster, fills in the defaults of the client library and of "
+		"the broker, and says what can be lost or repeated at which stage, by which fault, and "
 		"which scenario proves it. Nothing is sent, nothing is broken.\n\n"
+		"Of RabbitMQ the queue's type, arguments and policies count, and what the application "
+		"says when it publishes: confirms, mandatory, persistent, in the names that -X of "
+		"mqaudit run takes. AMQP tells of a queue's arguments, and neither of policies nor of "
+		"nodes: a lab's node is asked for these; otherwise --policy, --no-policy and "
+		"--broker-config say, and what nobody said is named.\n\n"
 		"Exit code 0: nothing that breaks the promise is predicted; 1: something is; 2: wrong "
 		"use, a wrong name or value in a file; 3: the cluster did not answer. A URL needs the "
-		"permission to DescribeConfigs of topic and cluster.",
+		"permission to DescribeConfigs of topic and cluster, or to configure the queue.",
 	.examples =
 		"# a file that an application uses, in librdkafka's or Java's names\n"
 		"mqaudit lint --producer-config producer.properties\n"
 		"# what if?\n"
 		"mqaudit lint -X acks=1 --topic-config min.insync.replicas=2 --accept power-cut-all\n"
 		"# topic and brokers as they are\n"
-		"mqaudit lint kafka://broker1:9092/orders --producer-config producer.properties\n",
+		"mqaudit lint kafka://broker1:9092/orders --producer-config producer.properties\n"
+		"# a mirrored queue of RabbitMQ, and whether a quorum queue would be better\n"
+		"mqaudit lint -X mandatory=true --policy ha-mode=all\n"
+		"mqaudit lint -X mandatory=true --queue-argument x-queue-type=quorum\n"
+		"# a queue as it is\n"
+		"mqaudit lint amqp://auditor@rabbit1/%2F/orders -X mandatory=true --no-policy\n",
 	.opts = opts,
 	.opts_size = sizeof(struct lint_opts),
 	.max_args = 1,

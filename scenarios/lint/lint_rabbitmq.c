@@ -120,10 +120,14 @@ static int settle_publisher(struct lint *l, struct err *e)
 		q->mandatory = s.mandatory;
 		q->persistent = s.persistent;
 		q->listens = s.blocked_notice;
+		q->gives_up = s.heartbeat_s > 0 || s.tcp_user_timeout_ms > 0;
 		q->republishes = l->republishes;
 		lint_add(l, LINT_PRODUCER, "republish-unknown", l->republishes ? "true" : "false",
 			l->republishes ? "--republish-unknown" : "not said", l->republishes);
 	}
+	if (r == 0 && s.exchange[0])
+		r = props_set(l->unseen, "bindings",
+			"not looked at: whether the exchange leads the key to the queue", e);
 	explicit_bzero(&s, sizeof(s));
 	return r;
 }
@@ -359,6 +363,8 @@ static void settle_mirrors(struct lint *l)
 	if (strcmp(mode.text, "exactly") == 0 && params.text && strcmp(params.text, "1") == 0)
 		q->mirrored = LINT_NO;
 	q->sync_automatic = strcmp(mirror_word(l, "ha-sync-mode", "manual"), "automatic") == 0;
+	q->promote_any_on_shutdown =
+		strcmp(mirror_word(l, "ha-promote-on-shutdown", "when-synced"), "always") == 0;
 	q->promote_synced =
 		strcmp(mirror_word(l, "ha-promote-on-failure", "always"), "when-synced") == 0;
 }
@@ -442,6 +448,7 @@ int lint_rabbitmq_settle(struct lint *l, struct err *e)
 		return r;
 	settle_type(l);
 	settle_switch(l, "durable", true, &l->facts.queue.durable);
+	settle_switch(l, "auto-delete", false, &l->facts.queue.auto_delete);
 	r = check_arguments(l, e);
 	if (r)
 		return r;

@@ -33,11 +33,13 @@ struct lint_queue_facts {
 	bool mandatory;
 	bool persistent;
 	bool listens;     /* to the notice that the broker blocks publishers */
+	bool gives_up;    /* a connection whose peer is silent */
 	bool republishes; /* what nobody confirmed */
 	/* queue */
 	enum lint_queue type;
 	int version; /* of a classic queue */
 	bool durable;
+	bool auto_delete;
 	int members;        /* nodes that hold a quorum queue or stream */
 	int64_t max_length; /* messages; LINT_FOREVER: no limit, here and below */
 	int64_t max_bytes;
@@ -49,8 +51,9 @@ struct lint_queue_facts {
 	bool dead_letters_surely; /* ... and stays until that has it */
 	enum lint_known policies; /* LINT_UNKNOWN: there may be some that nobody told of */
 	enum lint_known mirrored;
-	bool sync_automatic; /* new mirrors get what was there before */
-	bool promote_synced; /* ... and only who has it leads after a failure */
+	bool sync_automatic;          /* new mirrors get what was there before */
+	bool promote_synced;          /* ... and only who has it leads after a failure */
+	bool promote_any_on_shutdown; /* ... and who has not leads after one in order */
 	/* cluster */
 	enum lint_partitions partitions;
 	int nodes;

@@ -83,6 +83,16 @@ static enum lint_chance sent_again(const struct lint_facts *f)
 	return sure_if(f->queue.confirms && f->queue.republishes);
 }
 
+static enum lint_chance unheard(const struct lint_facts *f)
+{
+	return maybe_if(f->queue.confirms && !f->queue.listens);
+}
+
+static enum lint_chance never_given_up(const struct lint_facts *f)
+{
+	return maybe_if(f->queue.confirms && !f->queue.gives_up);
+}
+
 /* ---- queue ----------------------------------------------------------------------------------- */
 
 /* Quorum queues and streams write to the disk whatever the message says. */
@@ -99,6 +109,22 @@ static enum lint_chance in_page_cache(const struct lint_facts *f)
 	const struct lint_queue_facts *q = &f->queue;
 
 	return unless_mirrored(q, sure_if(q->confirms && has_one_home(q) && q->version >= 2));
+}
+
+/* Where all nodes go at once mirrors are no help. */
+static enum lint_chance in_memory_of_all(const struct lint_facts *f)
+{
+	const struct lint_queue_facts *q = &f->queue;
+	bool kept = q->durable && q->persistent;
+
+	return sure_if(q->type == LINT_CLASSIC && q->confirms && !kept);
+}
+
+static enum lint_chance in_page_cache_of_all(const struct lint_facts *f)
+{
+	const struct lint_queue_facts *q = &f->queue;
+
+	return sure_if(q->type == LINT_CLASSIC && q->confirms && q->version >= 2);
 }
 
 static enum lint_chance stream_in_page_cache(const struct lint_facts *f)
@@ -126,6 +152,12 @@ static enum lint_chance if_mirrored(const struct lint_queue_facts *q, bool bad)
 static enum lint_chance promoted_behind(const struct lint_facts *f)
 {
 	return if_mirrored(&f->queue, !f->queue.sync_automatic && !f->queue.promote_synced);
+}
+
+static enum lint_chance promoted_in_order(const struct lint_facts *f)
+{
+	return if_mirrored(&f->queue, f->queue.mirrored == LINT_YES && !f->queue.sync_automatic &&
+					      f->queue.promote_any_on_shutdown);
 }
 
 static enum lint_chance split(const struct lint_facts *f, enum lint_partitions handling)
@@ -206,6 +238,11 @@ static enum lint_chance stream_cut(const struct lint_facts *f)
 	return maybe_if(q->type == LINT_STREAM && (q->max_age || q->max_bytes < LINT_FOREVER));
 }
 
+static enum lint_chance deleted(const struct lint_facts *f)
+{
+	return maybe_if(f->queue.auto_delete);
+}
+
 static enum lint_chance untold(const struct lint_facts *f)
 {
 	return maybe_if(f->queue.policies == LINT_UNKNOWN);
@@ -242,6 +279,15 @@ static enum lint_chance dead_on_the_way(const struct lint_facts *f)
 		"and confirm what they drop",                                                      \
 		"x-queue-type=quorum; or mandatory=true, and send again what is returned"
 
+#define IN_MEMORY                                                                                  \
+	"not durable, or not persistent",                                                          \
+		"a confirm says that the queue has the message, in memory: it goes with the node", \
+		"durable=true and persistent=true; or x-queue-type=quorum"
+#define VERSION_2                                                                                  \
+	"x-queue-version=2",                                                                       \
+		"version 2 of a classic queue confirms what is in the page cache, on no disk",     \
+		"x-queue-version=1; or x-queue-type=quorum"
+
 WAY(lost_unconfirmed, AT_PRODUCE(LOST), unconfirmed, NO_CONFIRMS);
 WAY(lost_away_unconfirmed, AT_PRODUCE(LOST), home_away_unconfirmed, NO_CONFIRMS);
 WAY(lost_unroutable, LOST_AT_BROKER, unroutable, NOT_MANDATORY);
@@ -256,15 +302,20 @@ WAY(unacked, AT_PRODUCE(UNACKNOWLEDGED), unanswered, "a lost connection, or a na
 	"nobody says what became of the messages without a confirm; who does not look at it "
 	"loses them",
 	"keep what is not confirmed, and send it again");
+WAY(unacked_unheard, AT_PRODUCE(UNACKNOWLEDGED), unheard, "blocked.notice=false",
+	"a publisher that is not told goes on sending into a connection that nobody reads",
+	"blocked.notice=true");
+WAY(unacked_for_ever, AT_PRODUCE(UNACKNOWLEDGED), never_given_up,
+	"heartbeat=0, tcp.user.timeout.ms=0",
+	"a node that stands still is never given up, and its confirms are waited for without end",
+	"heartbeat=10");
 WAY(twice, AT_PRODUCE(DUPLICATED), sent_again, "publishing again what was not confirmed",
 	"a message whose confirm was lost is stored already, and RabbitMQ recognises no repeat",
 	"a consumer that recognises what it has seen");
-WAY(lost_memory, LOST_AT_BROKER, in_memory, "not durable, or not persistent",
-	"a confirm says that the queue has the message, in memory: it goes with the node",
-	"durable=true and persistent=true; or x-queue-type=quorum");
-WAY(lost_version_2, LOST_AT_BROKER, in_page_cache, "x-queue-version=2",
-	"version 2 of a classic queue confirms what is in the page cache, on no disk",
-	"x-queue-version=1; or x-queue-type=quorum");
+WAY(lost_memory, LOST_AT_BROKER, in_memory, IN_MEMORY);
+WAY(lost_memory_all, LOST_AT_BROKER, in_memory_of_all, IN_MEMORY);
+WAY(lost_version_2, LOST_AT_BROKER, in_page_cache, VERSION_2);
+WAY(lost_version_2_all, LOST_AT_BROKER, in_page_cache_of_all, VERSION_2);
 WAY(lost_stream, LOST_AT_BROKER, stream_in_page_cache, "x-queue-type=stream",
 	"a stream confirms what a majority has in its page cache, on no disk",
 	"x-queue-type=quorum, or nodes whose power does not fail together");
@@ -274,6 +325,9 @@ WAY(lost_lone_stream, LOST_AT_BROKER, stream_on_one, "a stream on one node",
 WAY(lost_promoted, LOST_AT_BROKER, promoted_behind, "ha-promote-on-failure=always",
 	"a mirror that never got the older messages may lead, and they are gone",
 	"ha-promote-on-failure=when-synced with ha-sync-mode=automatic; or x-queue-type=quorum");
+WAY(lost_in_order, LOST_AT_BROKER, promoted_in_order, "ha-promote-on-shutdown=always",
+	"a mirror that never got the older messages leads when its leader is stopped in order",
+	"ha-promote-on-shutdown=when-synced; or x-queue-type=quorum");
 WAY(lost_split, LOST_AT_BROKER, split_ignored, "cluster_partition_handling=ignore",
 	"both sides of a cut go on and confirm; one side's messages are thrown away in the end",
 	"cluster_partition_handling=pause_minority; or x-queue-type=quorum");
@@ -300,6 +354,8 @@ WAY(expired_deliveries, EXPIRED_AT_BROKER, given_too_often, "x-delivery-limit",
 WAY(expired_stream, EXPIRED_AT_BROKER, stream_cut, "x-max-age, x-max-length-bytes",
 	"the oldest segments of a stream are removed, read or not",
 	"limits above the longest time unread");
+WAY(expired_deleted, EXPIRED_AT_BROKER, deleted, "auto-delete=true",
+	"the queue goes with its last consumer, and all that is in it", "auto-delete=false");
 WAY(expired_untold, EXPIRED_AT_BROKER, untold, "policies that were not looked at",
 	"a policy may limit length, age and deliveries", "--policy, or --no-policy");
 WAY(lost_dead_letter, LOST_AT_BROKER, dead_on_the_way, "x-dead-letter-strategy=at-most-once",
@@ -333,6 +389,7 @@ static const struct lint_scenario scenarios[] = {
 	{"rolling-restart", "R-26", "each node is restarted in turn", false},
 	/* no script */
 	{"", "stream-limits", "a stream grows beyond its limits", false},
+	{"", "auto-delete", "the queue's last consumer goes", false},
 	{"", "policy", "a policy that was not looked at", false},
 };
 
@@ -358,6 +415,7 @@ static const struct lint_rule rules[] = {
 	{"no-confirms-node-killed", &lost_home_away, MAYBE},
 	{"no-confirms-node-killed", &refused_home_away, MAYBE},
 	{"no-confirms-node-killed", &unacked, MAYBE},
+	{"no-confirms-node-killed", &unacked_for_ever, MAYBE},
 	{"no-confirms-node-killed", &twice, MAYBE},
 	{"transient-restart", &lost_memory, SURE},
 	{"transient-restart", &lost_unconfirmed, MAYBE},
@@ -375,14 +433,16 @@ static const struct lint_rule rules[] = {
 	{"classic-power-cut", &lost_memory, SURE},
 	{"classic-power-cut", &lost_unconfirmed, MAYBE},
 	{"power-cut-all", &lost_stream, SURE},
-	{"power-cut-all", &lost_version_2, MAYBE},
-	{"power-cut-all", &lost_memory, SURE},
+	{"power-cut-all", &lost_version_2_all, MAYBE},
+	{"power-cut-all", &lost_memory_all, SURE},
 	BREAKS("power-cut-all"),
 	{"mirror-promoted", &lost_promoted, SURE},
 	BREAKS("mirror-promoted"),
 	{"partition-ignore", &lost_split, SURE},
+	{"partition-ignore", &unacked_for_ever, MAYBE},
 	BREAKS("partition-ignore"),
 	{"partition-autoheal", &lost_healed, SURE},
+	{"partition-autoheal", &unacked_for_ever, MAYBE},
 	BREAKS("partition-autoheal"),
 	BREAKS("partition-pause-minority"),
 	BREAKS("quorum-leader-killed"),
@@ -400,11 +460,13 @@ static const struct lint_rule rules[] = {
 	{"confirm-lost-republish", &lost_unconfirmed, MAYBE},
 	{"memory-alarm", &lost_unconfirmed, MAYBE},
 	{"memory-alarm", &unacked, MAYBE},
+	{"memory-alarm", &unacked_unheard, MAYBE},
 	{"memory-alarm", &twice, MAYBE},
 	{"rolling-restart", &lost_memory, MAYBE},
-	{"rolling-restart", &lost_promoted, MAYBE},
+	{"rolling-restart", &lost_in_order, MAYBE},
 	BREAKS("rolling-restart"),
 	{"stream-limits", &expired_stream, MAYBE},
+	{"auto-delete", &expired_deleted, MAYBE},
 	{"policy", &expired_untold, MAYBE},
 };
 

@@ -34,7 +34,7 @@ ends "a user with permissions" 0 run "$(url alice-2)" --create-queue quorum --ru
 ends "a client's certificate of the lab's authority" 0 "${admin[@]}" --run certified \
 	-X ssl.certificate.location="$files/alice.crt" -X ssl.key.location="$files/alice.key"
 is "the node speaks nothing else" "$("$mq" lab exec rabbitmq --lab "$lab" -- ss -Hltn | grep -c ':5672 ')" 0
-ends "RabbitMQ's own tools, and the address for others" 0 lab exec rabbitmq --lab "$lab" -- sh -c \
+limit=120 ends "RabbitMQ's own tools, and the address for others" 0 lab exec rabbitmq --lab "$lab" -- sh -c \
 	'rabbitmqctl -q list_users && case $RABBITMQ_URL in amqps://*:5671/%2F) ;; *) exit 1 ;; esac'
 ends "the lab says that it is secure" 0 lab status rabbitmq --lab "$lab"
 ok "... and where its users are" contains "$out" "properties .*/admin.properties"

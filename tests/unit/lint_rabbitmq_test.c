@@ -13,6 +13,7 @@ static struct lint_facts good(void)
 			.mandatory = true,
 			.persistent = true,
 			.listens = true,
+			.gives_up = true,
 			.type = LINT_QUORUM,
 			.version = 1,
 			.durable = true,
@@ -161,6 +162,13 @@ static void what_is_in_the_page_cache_goes_with_the_power(void **state)
 	assert_string_equal(predicted(f, "classic-power-cut"), "lost@broker!");
 	assert_string_equal(
 		predicted(f, "classic-killed"), UNACKED " refused@produce"); /* a process only */
+	f.queue.mirrored = LINT_YES; /* whose power fails with it, or not */
+	assert_null(strstr(predicted(f, "classic-power-cut"), "lost"));
+	assert_non_null(strstr(predicted(f, "power-cut-all"), "lost@broker"));
+	f.queue.version = 1;
+	assert_null(strstr(predicted(f, "power-cut-all"), "lost"));
+	f.queue.persistent = false;
+	assert_non_null(strstr(predicted(f, "power-cut-all"), "lost@broker!"));
 	f = good();
 	f.queue.type = LINT_STREAM;
 	assert_string_equal(predicted(f, "power-cut-all"), "lost@broker! " UNACKED);
@@ -242,6 +250,40 @@ static void who_publishes_again_repeats(void **state)
 	assert_string_equal(predicted(f, "quorum-leader-killed"), "duplicated@produce " UNACKED);
 	f.queue.confirms = false; /* nothing is ever unknown */
 	assert_string_equal(predicted(f, "confirm-lost-republish"), "lost@produce");
+}
+
+static bool is_predicted(struct lint_facts f, const char *scenario, const char *cause)
+{
+	struct lint_prediction p[LINT_PREDICTIONS_MAX];
+	size_t n = lint_predict(&f, scenario, p);
+
+	for (size_t i = 0; i < n; i++)
+		if (strstr(p[i].way->cause, cause))
+			return true;
+	return false;
+}
+
+static void the_rest_of_the_settings(void **state)
+{
+	struct lint_facts f = good();
+
+	(void)state;
+	assert_false(is_predicted(f, "memory-alarm", "blocked.notice"));
+	f.queue.listens = false;
+	assert_true(is_predicted(f, "memory-alarm", "blocked.notice"));
+	assert_false(is_predicted(f, "no-confirms-node-killed", "heartbeat"));
+	f.queue.gives_up = false;
+	assert_true(is_predicted(f, "no-confirms-node-killed", "heartbeat"));
+	f = classic();
+	assert_false(is_predicted(f, NULL, "auto-delete"));
+	f.queue.auto_delete = true;
+	assert_true(is_predicted(f, NULL, "auto-delete"));
+	f.queue.mirrored = LINT_YES;
+	assert_false(is_predicted(f, "rolling-restart", "ha-promote-on-shutdown"));
+	f.queue.promote_any_on_shutdown = true;
+	assert_true(is_predicted(f, "rolling-restart", "ha-promote-on-shutdown"));
+	f.queue.sync_automatic = true;
+	assert_false(is_predicted(f, "rolling-restart", "ha-promote-on-shutdown"));
 }
 
 static void every_rule_has_its_scenario_and_its_words(void **state)
@@ -333,6 +375,7 @@ int main(void)
 		cmocka_unit_test(mirrors_lose_where_they_may_lead_or_split),
 		cmocka_unit_test(what_policy_removes_is_expired),
 		cmocka_unit_test(who_publishes_again_repeats),
+		cmocka_unit_test(the_rest_of_the_settings),
 		cmocka_unit_test(every_rule_has_its_scenario_and_its_words),
 		cmocka_unit_test(names_of_rabbitmq_conf),
 		cmocka_unit_test(values),
