@@ -9,7 +9,7 @@ one core, the ratio of rates says little: "crowded".
 Environment: REPEATS (5), CASES (regular expression on "kafka 100B/12p", "rabbitmq classic/100B", ...), PARTS
 (produce,consume,record,both,latency; the last but one is all that RabbitMQ has beside the first two), COUNT
 (divides the numbers of messages: 2 = half), LIMIT (seconds for the turns on one broker: none is begun that would
-not fit; 0: no limit; default 480 on RabbitMQ), JSON (file for the figures), RESULTS (a JSON file to print again,
+not fit, and no case behind it; 0: no limit; default 480 on RabbitMQ), JSON (file for the figures), RESULTS (a JSON file to print again,
 without measuring).
 """
 import json
@@ -126,7 +126,12 @@ def take_turns(bench, wanted, limit):
         if n and limit and used + used / n > limit:
             return n
         say("turn %d of %d" % (n + 1, REPEATS))
-        bench.turn(n, wanted)
+        for case in wanted:
+            if limit and time.monotonic() - began > limit:
+                say("no time is left for %s" % case[0])
+            else:
+                bench.case(n, *case)
+        bench.end_turn()
     return REPEATS
 
 

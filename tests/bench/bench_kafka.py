@@ -184,12 +184,13 @@ class KafkaBench(Bench):
                   latency=report["latency"])
         self.drop(topic)
 
-    def turn(self, n, wanted):
-        """Each side of each case once."""
-        for case, size, partitions, count in wanted:
-            if "produce" in PARTS or "consume" in PARTS:
-                self.one_case(case, size, partitions, count // DIVIDE, n)
-            if "both" in PARTS and partitions > 1:
-                self.both(case, size, partitions, count // DIVIDE, n)
+    def case(self, turn, name, size, partitions, count):
+        """Each side of a case once."""
+        if "produce" in PARTS or "consume" in PARTS:
+            self.one_case(name, size, partitions, count // DIVIDE, turn)
+        if "both" in PARTS and partitions > 1:
+            self.both(name, size, partitions, count // DIVIDE, turn)
+
+    def end_turn(self):
         if "latency" in PARTS:
             self.latency()
