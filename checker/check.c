@@ -535,11 +535,15 @@ static int start_policy(struct check *c, struct err *e)
 		.run_id = c->run.id,
 		.dead_letter_queue = c->o->dead_letter_queue,
 		.no_policy = c->o->no_policy,
-		.no_fence = c->o->no_fence,
 		.settle_ns = c->o->settle_ns,
 		.timeout_ns = c->o->fence_timeout_ns,
 	};
+	char shared[16] = "";
+	int r = run_get_setting(c->ledger, c->run.id, "probe", "shared", shared, sizeof(shared), e);
 
+	if (r)
+		return r;
+	plan.no_fence = c->o->no_fence || strcmp(shared, "true") == 0;
 	c->policy = policy_new(&plan);
 	return c->policy ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }

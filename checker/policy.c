@@ -166,7 +166,7 @@ static int compare_letters(const void *a, const void *b)
 	const struct letter *x = a, *y = b;
 	const int64_t d[] = {(int64_t)x->producer_id - y->producer_id, (int64_t)x->epoch - y->epoch,
 		(int64_t)x->nonce - y->nonce, (int64_t)x->lane - y->lane, x->attempt - y->attempt,
-		strcmp(x->reason, y->reason), x->seq < y->seq ? -1 : x->seq > y->seq};
+		x->seq < y->seq ? -1 : x->seq > y->seq, strcmp(x->reason, y->reason)};
 
 	for (size_t i = 0; i < sizeof(d) / sizeof(d[0]); i++)
 		if (d[i])
@@ -174,11 +174,12 @@ static int compare_letters(const void *a, const void *b)
 	return 0;
 }
 
+/* Is it the last of the range again, or the one behind it, for the same reason? */
 static bool goes_on(const struct removed_dead *d, const struct letter *x)
 {
 	return d->producer_id == x->producer_id && d->epoch == x->epoch && d->nonce == x->nonce &&
-	       d->lane == x->lane && d->attempt == x->attempt && x->seq >= d->lo &&
-	       x->seq <= d->hi + 1 && strcmp(d->reason, x->reason) == 0;
+	       d->lane == x->lane && d->attempt == x->attempt &&
+	       (x->seq == d->hi || (x->seq == d->hi + 1 && strcmp(d->reason, x->reason) == 0));
 }
 
 /* As ranges, each message and attempt once. */
@@ -195,8 +196,7 @@ static int put_letters(struct policy *p, const char *queue, struct err *e)
 		const struct letter *x = &p->letter[i];
 
 		if (n && goes_on(&dead[n - 1], x)) {
-			if (x->seq > dead[n - 1].hi)
-				dead[n - 1].hi = x->seq;
+			dead[n - 1].hi = x->seq;
 			continue;
 		}
 		dead[n++] = (struct removed_dead){x->producer_id, x->epoch, x->nonce, x->lane,

@@ -344,11 +344,18 @@ void words_proved(const json_t *doc, struct buf *out)
 			"each of %s records behind the relay was read and accounted for; what the source's "
 			"queue had was the relay's to take, and not seen",
 			units_grouped(count_of(doc, "target_read"), behind));
-	else if (words_of_queue(doc, "source"))
-		buf_printf(out,
-			"the queue was emptied, and each of the %s messages that it gave is accounted for",
-			units_grouped(count_of(doc, "read"), n));
-	else if (json_is_true(json_object_get(doc, "fenced")))
+	else if (words_of_queue(doc, "source")) {
+		const json_t *removals = json_object_get(doc, "removals");
+		uint64_t given = count_of(doc, "read");
+
+		buf_printf(out, "the queue %s, and ",
+			*report_member_text(removals, "queue_gone") ? "is gone" : "was emptied");
+		if (given == 1)
+			buf_str_add(out, "the one message that it gave is accounted for");
+		else
+			buf_printf(out, "each of the %s messages that it gave is accounted for",
+				units_grouped(given, n));
+	} else if (json_is_true(json_object_get(doc, "fenced")))
 		buf_printf(out, "each of %s records up to the fence was read and accounted for",
 			units_grouped(count_of(doc, "read"), n));
 	else

@@ -35,19 +35,17 @@ int removed_put_dead(
 		pg_arg_text(&args, ledger_array_end(&col[i]));
 	r = pg_query(ledger_pg(l),
 		"with u as ("
-		"select *, row_number() over () as n from unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], "
-		"$6::int4[], $7::int8[], $8::int8[], $9::text[], $10::text[]) "
+		"select * from unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int4[], $7::int8[], "
+		"$8::int8[], $9::text[], $10::text[]) "
 		"as t (producer_id, epoch, nonce, lane, attempt, lo, hi, queue, reason)"
+		"), known as ("
+		"select producer_id, epoch, nonce, lane, attempt, range_agg(int8range(lo, hi, '[]')) as seqs "
+		"from mqaudit.dead_letter where run_id = $1::int8 group by 1, 2, 3, 4, 5"
 		") insert into mqaudit.dead_letter (run_id, producer_id, epoch, nonce, lane, attempt, lo, hi, queue, "
 		"reason) "
-		"select $1::int8, u.producer_id, u.epoch, u.nonce, u.lane, u.attempt, lower(r), upper(r) - 1, u.queue, "
-		"u.reason from u cross join lateral unnest(mqaudit.span(u.lo, u.hi) - coalesce(("
-		"select range_agg(int8range(k.lo, k.hi, '[]')) from ("
-		"select producer_id, epoch, nonce, lane, attempt, lo, hi from mqaudit.dead_letter "
-		"where run_id = $1::int8 union all "
-		"select b.producer_id, b.epoch, b.nonce, b.lane, b.attempt, b.lo, b.hi from u b where b.n < u.n) k "
-		"where k.producer_id = u.producer_id and k.epoch = u.epoch and k.nonce = u.nonce "
-		"and k.lane = u.lane and k.attempt = u.attempt), '{}')) r",
+		"select $1::int8, producer_id, epoch, nonce, lane, attempt, lower(r), upper(r) - 1, queue, reason "
+		"from u left join known k using (producer_id, epoch, nonce, lane, attempt) "
+		"cross join lateral unnest(mqaudit.span(u.lo, u.hi) - coalesce(k.seqs, '{}')) r",
 		&args, PUT_TIMEOUT, NULL, e);
 	for (int i = 0; i < DEAD_COLUMNS; i++)
 		buf_release(&col[i]);

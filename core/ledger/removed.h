@@ -21,8 +21,8 @@ struct removed_dead {
 };
 
 /*
- * Note dead letters. What is known already is passed over, so that a queue may be looked through again; of two
- * entries for one attempt of a message the first counts. Returns 0 or as pg.h.
+ * Note dead letters. What is known already is passed over, so that a queue may be looked through again. Entries of
+ * one call do not overlap: each attempt of a message is in one of them at most. Returns 0 or as pg.h.
  */
 MUST_CHECK int removed_put_dead(
 	struct ledger *l, int64_t run_id, const struct removed_dead *dead, size_t n, struct err *e);

@@ -123,6 +123,16 @@ outside() { # COMMAND RUN OPTIONS...: by its address, from where clients live
 	MQAUDIT_AMQP_PASSWORD=$password timeout 120 "$mq" lab exec rabbitmq --lab "$lab" -- "$mq" "$1" \
 		"amqp://mqaudit@$node:5672/%2F/$2" --run "$2" -q --management "http://$node:15672" "${@:3}" >>"$work/$2.txt" 2>&1
 }
+unaided() { # COMMAND RUN OPTIONS...: the same, and nobody tells
+	MQAUDIT_AMQP_PASSWORD=$password timeout 120 "$mq" lab exec rabbitmq --lab "$lab" -- "$mq" "$1" \
+		"amqp://mqaudit@$node:5672/%2F/$2" --run "$2" -q "${@:3}" >>"$work/$2.txt" 2>&1
+}
+unaided probe untold --create-queue classic --exchange '' --routing-key nobody --count 10 || bail "$(tail -3 "$work/untold.txt")"
+unaided check untold
+is "without anybody who tells: UNDECIDED" "$? $(whys untold) $(reasons untold | grep -c -- '--management URL, --dead-letter-queue NAME')" \
+	"4 never seen; policy not excluded 1"
+unaided check untold --no-policy
+is "... or the user's word: FAIL" "$? $(whys untold)" "1 never seen"
 outside probe managed --create-queue quorum --queue-argument x-max-length=300 --count 1000 || bail "$(tail -3 "$work/managed.txt")"
 outside check managed
 is "by the management API: PASS" "$? $(kinds managed) $(whys managed)" \

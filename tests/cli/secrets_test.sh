@@ -27,6 +27,7 @@ quiet_about "a secret without a name" 2 probe "$no_broker" -X "$secret"
 quiet_about "as the value of an unknown option" 2 probe "$no_broker" "--sasl.password=$secret"
 quiet_about "in the destination" 2 probe "kafka://user:$secret@h/t"
 quiet_about "in an AMQP destination" 2 probe "amqp://user:$secret@h/v/q"
+quiet_about "in the management API's address" 2 probe amqp://127.0.0.1:1/v/q --management "http://user:$secret@h:15672"
 quiet_about "in an argument too many" 2 probe "$no_broker" "kafka://user:$secret@h/t"
 quiet_about "in the relay's destination" 2 probe "$no_broker" --check "kafka://user:$secret@h/t"
 quiet_about "in the ledger's address" 3 runs --ledger "postgresql://user:$secret@$nowhere/x" --verbose

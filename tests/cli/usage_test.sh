@@ -126,6 +126,9 @@ usage "'bad\*topic' is not a topic name" probe 'kafka://h/bad*topic'
 usage 'takes no user' probe kafka://user@h/t
 usage "'9' is not the name of a lab" probe kafka://lab:9/t
 usage 'not an IPv6 address' probe kafka://[::zz]/t
+usage '--management: kafka has no such thing' probe kafka://127.0.0.1:1/t --management http://127.0.0.1:1
+usage '--management: it begins with neither http:// nor https://' probe amqp://127.0.0.1:1/v/q --management 127.0.0.1:1
+hinted 'http://broker1:15672'
 usage "a RabbitMQ client has no property 'acks'" probe amqp://127.0.0.1:1/v/q -X acks=1
 hinted 'there are confirms, mandatory'
 usage 'more than 8192 bytes' probe "kafka://h/$(printf 'x%.0s' {1..9000})"

@@ -231,21 +231,27 @@ begin
 
 	-- the same attempt in the queue and in its dead-letter queue is one message, given twice; another is another copy
 	create temp table j_dead_part on commit drop as
-	select d.producer_id, d.epoch, d.partition, int8multirange(d.range) * coalesce(g.same, '{}') as redelivered,
-	       int8multirange(d.range) * (coalesce(s.present, '{}') + coalesce(b.earlier, '{}'))
-	         - coalesce(g.same, '{}') as repeated
-	from j_dead d
+	with d as (
+		select producer_id, epoch, partition, attempt, range_agg(range) as seqs from j_dead group by 1, 2, 3, 4
+	), given as (
+		select producer_id, epoch, partition, attempt, range_agg(int8range(lo, hi, '[]')) as seqs
+		from j_row where side = 'source' and isolation = 'uncommitted' and exists (select from j_dead)
+		group by 1, 2, 3, 4
+	), before as (
+		select d.producer_id, d.epoch, d.partition, d.attempt, range_agg(u) as seqs
+		from d join d x on x.producer_id = d.producer_id and x.epoch = d.epoch and x.partition = d.partition
+		     and x.attempt < d.attempt, unnest(x.seqs) u
+		group by 1, 2, 3, 4
+	)
+	select d.producer_id, d.epoch, d.partition, d.seqs * coalesce(g.seqs, '{}') as redelivered,
+	       d.seqs * (coalesce(s.present, '{}') + coalesce(b.seqs, '{}')) - coalesce(g.seqs, '{}') as repeated
+	from d
 	left join j_seen s on s.side = 'source' and s.producer_id = d.producer_id and s.epoch = d.epoch
 	                  and s.partition = d.partition
-	left join lateral (
-		select range_agg(int8range(r.lo, r.hi, '[]')) as same from j_row r
-		where r.side = 'source' and r.isolation = 'uncommitted' and r.attempt = d.attempt
-		  and r.producer_id = d.producer_id and r.epoch = d.epoch and r.partition = d.partition
-		  and r.hi >= d.lo and r.lo <= d.hi) g on true
-	left join lateral (
-		select range_agg(x.range) as earlier from j_dead x
-		where x.attempt < d.attempt and x.range && d.range
-		  and x.producer_id = d.producer_id and x.epoch = d.epoch and x.partition = d.partition) b on true;
+	left join given g on g.producer_id = d.producer_id and g.epoch = d.epoch and g.partition = d.partition
+	                 and g.attempt = d.attempt
+	left join before b on b.producer_id = d.producer_id and b.epoch = d.epoch and b.partition = d.partition
+	                  and b.attempt = d.attempt;
 
 	insert into j_find
 	select 'duplicated', 'produce', producer_id, epoch, partition, lower(u), upper(u) - 1, upper(u) - lower(u),
