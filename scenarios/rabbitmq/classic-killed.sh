@@ -16,7 +16,7 @@
 #:   producer  mandatory=true
 #:   topic     x-queue-type=classic x-queue-version=2
 #:   expect    PASS refused@produce>=0 unacknowledged@produce>=0
-#: mine      default:UNSAFE confirms=false:UNSAFE persistent=false:UNSAFE mandatory:SAFE quorum:SAFE version-2:SAFE stream:SAFE
+#: mine      default:UNSAFE confirms=false:UNSAFE persistent=false:UNSAFE mandatory:SAFE quorum:SAFE
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 

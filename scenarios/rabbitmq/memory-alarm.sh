@@ -19,7 +19,7 @@
 #: twin deaf good
 #:   producer  blocked.notice=false
 #:   expect    PASS unacknowledged@produce>=0
-#: mine      default:SAFE confirms=false:EITHER persistent=false:SAFE mandatory:SAFE quorum:SAFE version-2:SAFE stream:SAFE
+#: mine      default:SAFE confirms=false:EITHER persistent=false:SAFE mandatory:SAFE quorum:SAFE
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 

@@ -7,7 +7,7 @@
 #: stage     broker
 #: faults    isolate --from brokers
 #: needs     namespaces lab nodes=3
-#: takes     60s
+#: takes     50s
 #: run       --drain end --no-policy
 #: twin mirrored good
 #:   topic     x-queue-type=classic

@@ -7,7 +7,7 @@
 #: stage     broker
 #: faults    restart of each node
 #: needs     nodes=3
-#: takes     40s
+#: takes     50s
 #: run       --drain end --no-policy
 #: twin classic bad
 #:   topic     x-queue-type=classic

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # RabbitMQ's faults, and the truth by a client that shares no code with mqaudit (pika): in each scenario, when the sending
 # has ended and all nodes are back, it writes down what stands in each queue, before mqaudit's checker takes it. What is
-# not there is what the run names as lost, refused or unacknowledged, each by its name and no other. NAMES.
+# not there is what the run names as lost, refused or unacknowledged, each by its name and no other. And what a scenario
+# sets at the nodes is put back, also when it is cut short. NAMES.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 python_env
-names=(mirror-promoted no-confirms-node-killed home-node-down classic-power-cut partition-autoheal)
+names=(mirror-promoted no-confirms-node-killed classic-power-cut partition-autoheal)
 [ -z "${NAMES:-}" ] || read -ra names <<<"$NAMES"
 "$mq" lab up rabbitmq --disk loop --lab "$lab" --until-pid $$ >"$work/lab.log" 2>&1 ||
 	bail "no lab: $(tail -3 "$work/lab.log")"
@@ -42,4 +43,24 @@ while read -r name twin run; do compare "$name" "$twin" "$run"; done \
 is "in each scenario the client misses what was acknowledged" \
 	"$(jq -r '[.scenarios[] | select([.twins[].found[] | select(.kind == "lost")] | length == 0) | .name] | join(" ")' \
 		"$work/all.json")" ""
+
+settings() { # of all nodes: how they handle partitions, their memory limits; and the policies
+	local node
+	for node in rabbitmq1 rabbitmq2 rabbitmq3; do
+		"$mq" lab exec rabbitmq --lab "$lab" -- rabbitmqctl -q -n "$node" eval '{application:get_env(rabbit,
+			cluster_partition_handling), vm_memory_monitor:get_vm_memory_high_watermark()}.'
+	done
+	"$mq" lab exec rabbitmq --lab "$lab" -- rabbitmqctl -q list_policies --formatter json
+}
+as_made=$(printf '%s\n' '{{ok,ignore},{absolute,1000000000}}' '{{ok,ignore},{absolute,1000000000}}' \
+	'{{ok,ignore},{absolute,1000000000}}' '[]')
+is "the nodes' settings are as they were" "$(settings)" "$as_made"
+"$mq" scenario run rabbitmq memory-alarm --lab "$lab" --logs "$work/cut" >"$work/cut.txt" 2>&1 &
+runner=$!
+ok "a scenario has set something" wait_until 90 grep -qs 'the publisher that listens is told' "$work/cut/memory-alarm-1/log"
+ok "... at the nodes" test "$(settings)" != "$as_made"
+kill -TERM "$runner"
+wait "$runner"
+is "it is told to end: undecided" "$?" 4
+is "... and the nodes' settings are as they were" "$(settings)" "$as_made"
 done_testing
