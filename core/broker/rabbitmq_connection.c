@@ -241,6 +241,9 @@ static int status_error(int status)
 	case AMQP_STATUS_NO_MEMORY:
 		return ERR_NOMEM;
 	case AMQP_STATUS_SSL_ERROR:
+		/* also a reset, or an end, of the connection under TLS, for which it has no other status (0.11):
+		 * only an alert is the peer's word */
+		return strstr(rabbitmq_tls_reason(status), "alert") ? ERR_DENIED : ERR_BROKER_AWAY;
 	case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED:
 	case AMQP_STATUS_SSL_PEER_VERIFY_FAILED:
 	case AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD:
@@ -367,6 +370,12 @@ static amqp_table_entry_t flag(const char *name)
  * What answers, and does not log us in, may be no RabbitMQ at all. A broker of another version of AMQP answers with
  * its own protocol header, which the library takes for an unexpected method (0.11).
  */
+#define HANGS_UP "it hangs up: is this RabbitMQ's port, 5672? One for TLS wants amqps://"
+/* of TLS 1.3 the client knows only afterwards, and not always, what the server thought of its certificate */
+#define HANGS_UP_TLS                                                                               \
+	"it hangs up: is this RabbitMQ's port for TLS, 5671? So does one that wants a client's "   \
+	"certificate, or another: ssl.certificate.location"
+
 static void login_hint(const struct rabbitmq_client *client, int status, struct err *e)
 {
 	const char *hint = NULL;
@@ -383,16 +392,13 @@ static void login_hint(const struct rabbitmq_client *client, int status, struct 
 	case AMQP_STATUS_TIMEOUT:
 		hint = "it takes connections and says nothing: is this RabbitMQ's port, and RabbitMQ up?";
 		break;
+	case AMQP_STATUS_SSL_ERROR:
+		if (!strstr(rabbitmq_tls_reason(status), "alert"))
+			hint = HANGS_UP_TLS;
+		break;
 	case AMQP_STATUS_SOCKET_ERROR:
 	case AMQP_STATUS_CONNECTION_CLOSED:
-		hint = client->tls
-			       ? "it hangs up: is this RabbitMQ's port for TLS, 5671?"
-			       : "it hangs up: is this RabbitMQ's port, 5672? One for TLS wants "
-				 "amqps://";
-		break;
-	case AMQP_STATUS_SSL_ERROR:
-		if (!*rabbitmq_tls_reason(status))
-			hint = "it hangs up: is this RabbitMQ's port for TLS, 5671?";
+		hint = client->tls ? HANGS_UP_TLS : HANGS_UP;
 		break;
 	default:
 		break;

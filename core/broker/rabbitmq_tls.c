@@ -72,7 +72,8 @@ const char *rabbitmq_tls_hint(int status)
 		if (strstr(rabbitmq_tls_reason(status), "alert"))
 			return "the broker does not take our certificate, or wants one: "
 			       "ssl.certificate.location and ssl.key.location";
-		return "is this the port for TLS, 5671?";
+		/* a connection that was fine before may end so as well */
+		return status == AMQP_STATUS_SSL_ERROR ? NULL : "is this the port for TLS, 5671?";
 	default:
 		return NULL;
 	}

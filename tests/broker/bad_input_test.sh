@@ -48,6 +48,10 @@ refused "a port that never answers" 3 "127.0.0.1:$port did not answer within 3.0
 hinted 'security.protocol'
 came() { [ "$(grep -c came "$work/silent")" -gt "$1" ]; }
 
+refused "RabbitMQ's protocol to a port of Kafka's" 3 'socket error|closed unexpectedly|invalid AMQP data|no answer in time' \
+	lab exec kafka --lab "$lab" -- "$mq" run "amqp://guest@$(bootstrap)/%2F/q" "${few[@]}"
+hinted "RabbitMQ's port"
+
 before=$(grep -c came "$work/silent")
 timeout -k 1 30 "$mq" run "kafka://127.0.0.1:$port/t" -n 10 --timeout 25s >"$work/stopped.out" 2>"$work/stopped.err" &
 timer=$!

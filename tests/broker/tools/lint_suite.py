@@ -68,7 +68,8 @@ for scenario in suite["scenarios"]:
         if twin.get("verdict") not in ("PASS", "FAIL") or "producer" not in twin:
             print(f"skip  {where}: {twin.get('verdict')}")
             continue
-        if scenario["name"] in BY_POLICY and not policies(twin):
+        classic = twin.get("topic", {}).get("x-queue-type", "classic") == "classic"
+        if scenario["name"] in BY_POLICY and classic and not policies(twin):
             print(f"skip  {where}: its policies are not told")
             continue
         said = lint(scenario, twin)
