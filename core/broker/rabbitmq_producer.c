@@ -58,6 +58,7 @@ struct broker_producer {
 	struct rabbitmq_tags tags;
 	uint32_t epoch;           /* of the connection, in the message ids */
 	int64_t blocked_ns;       /* since when health.blocked is true */
+	bool patient;             /* the peer may keep its window closed for as long as it likes */
 	uint64_t n_returned_late; /* without confirms */
 	int return_code;          /* of the basic.return whose content is coming; 0: none */
 	/* outcomes that wait for the poller's caller: a ring of `capacity` */
@@ -222,6 +223,7 @@ static void take_blocked(struct broker_producer *p, const amqp_connection_blocke
 	 * window stays closed, and it is alive as its heartbeats say.
 	 */
 	rabbitmq_set_user_timeout(&p->conn, 0);
+	p->patient = true;
 	p->health.blocked = true;
 	snprintf(text, sizeof(text), "blocked: %.*s", (int)m->reason.len,
 		(const char *)m->reason.bytes);
@@ -235,8 +237,21 @@ static void take_unblocked(struct broker_producer *p)
 	snprintf(text, sizeof(text), "blocked for %.1f s, and no longer",
 		(double)(clock_ns() - p->blocked_ns) / (double)NS_PER_S);
 	p->health.blocked = false;
-	rabbitmq_set_user_timeout(&p->conn, p->client.settings.tcp_user_timeout_ms);
 	say(p, text);
+}
+
+/*
+ * Once the broker has taken what waited. Not at once: the kernel counts from when the window was closed, and would give
+ * the connection up at its next look.
+ */
+static void end_patience(struct broker_producer *p)
+{
+	int queued = 0;
+
+	if (!p->patient || p->health.blocked || ioctl(p->conn.fd, SIOCOUTQ, &queued) || queued)
+		return;
+	rabbitmq_set_user_timeout(&p->conn, p->client.settings.tcp_user_timeout_ms);
+	p->patient = false;
 }
 
 static void take_method(struct broker_producer *p, const amqp_frame_t *frame)
@@ -334,6 +349,8 @@ static void serve(struct broker_producer *p)
 
 	if (p->line == LINE_UP && status != AMQP_STATUS_TIMEOUT)
 		break_by_status(p, status, "the connection is lost");
+	if (p->line == LINE_UP)
+		end_patience(p);
 	p->health.snapshots++;
 }
 
@@ -532,6 +549,7 @@ static void install(struct broker_producer *p, const struct rabbitmq_conn *conn)
 	rabbitmq_tags_restart(&p->tags);
 	p->epoch++;
 	p->line = LINE_UP;
+	p->patient = false;
 	p->was_up = true;
 	p->health.connects++;
 	for (size_t i = 0; i < p->client.n_nodes; i++)

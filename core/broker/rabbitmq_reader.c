@@ -114,6 +114,9 @@ static void forget_given(struct broker_reader *rd, bool by_get)
 {
 	size_t kept = 0;
 
+	/* of a stream: there is nothing, and a thread of ours looks at the number */
+	if (rd->n_given == 0)
+		return;
 	for (size_t i = 0; i < rd->n_given; i++) {
 		struct given one = rd->given[(rd->given_first + i) % rd->cap_given];
 
@@ -145,11 +148,16 @@ static void drop_got(struct broker_reader *rd)
 	rd->n_got = 0;
 }
 
-static void lose_look(struct broker_reader *rd)
+static void close_look(struct broker_reader *rd)
 {
 	rabbitmq_lane_reset(&rd->look);
 	rabbitmq_disconnect(&rd->look.conn, 0);
 	rd->look.channel = 0;
+}
+
+static void lose_look(struct broker_reader *rd)
+{
+	close_look(rd);
 	forget_given(rd, true);
 	drop_got(rd);
 }
@@ -166,8 +174,9 @@ static int connect_lane(struct broker_reader *rd, int64_t deadline_ns, struct er
 static int connect_look(struct broker_reader *rd, int64_t deadline_ns, struct err *e)
 {
 	/* not the held messages' connection for the sake of a channel number */
-	if (rd->look.conn.state && rd->look.conn.channel >= MAX_CHANNEL && rd->n_given == 0)
-		lose_look(rd);
+	if (rd->look.conn.state && rd->look.conn.channel >= MAX_CHANNEL && rd->n_given == 0 &&
+		rd->n_got == 0)
+		close_look(rd);
 	if (rd->look.conn.state)
 		return 0;
 	return rabbitmq_connect_any(&rd->beside, &rd->look_at, deadline_ns, &rd->look.conn, e);
@@ -817,10 +826,12 @@ static int stream_bounds(struct broker_reader *rd, int64_t deadline_ns, int64_t 
 		r = ask_bounds(rd, deadline_ns, ret_low, ret_high, e);
 		if (r == 0)
 			return 0;
-		lose_look(rd);
-		if (strstr(e->msg, "replica"))
+		/* connecting goes from node to node by itself */
+		if (rd->look.conn.state)
 			rd->look_at = (rd->look_at + 1) % rd->client.n_nodes;
-		else if (!old)
+		/* on a thread of its own: what was given is not its business */
+		close_look(rd);
+		if (!old && !strstr(e->msg, "replica"))
 			break;
 		old = false;
 	}

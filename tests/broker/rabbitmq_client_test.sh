@@ -129,13 +129,13 @@ wait "$job"
 
 note "a node that is short of memory"
 # for longer than a peer may keep its window closed: that of a broker that says so is
-(probe blocked --create-queue classic -n 20k -r 3k -s 4k -X tcp.user.timeout.ms=1000) &
+(probe blocked --create-queue classic -n 20k -r 3k -s 4k -X tcp.user.timeout.ms=3000) &
 job=$!
 wait_until 30 counts blocked '.acked > 3000'
 control set_vm_memory_high_watermark absolute 1MB
 err=$work/blocked.err
 ok "the probe says that it is blocked, and why" wait_until 20 grep -q 'takes no messages for now: .*low on memory' "$err"
-sleep 4
+sleep 6
 control set_vm_memory_high_watermark absolute 2GB
 wait "$job"
 ok "... and that it is over" says 'takes messages again'
@@ -186,13 +186,22 @@ clerk() { MQAUDIT_AMQP_PASSWORD=secret "$mq" lab exec rabbitmq --lab "$lab" -- t
 	--shared -q "$@" >"$work/clerk.out" 2>"$err"; }
 clerk --run clerk-1 -n 100
 is "may not ask what it is" "$? $(grep -c 'hint: .*say -X queue.type=' "$err")" "3 1"
+clerk --run clerk-3 -n 1 -X queue.type=stream
+is "... is told when he is wrong about it" "$? $(grep -c "PRECONDITION_FAILED - invalid arg 'x-stream-offset'" "$err")" "3 1"
 clerk --run clerk-2 -n 100 -X queue.type=quorum --drain end
 is "... and need not, when he says so" "$? $(report clerk-2 .counts.distinct)" "0 100"
 
+# RabbitMQ 3.10.8 loses the last of them now and then when the connection ends, though it ends in order: an independent
+# client's as well (1 of 12 bursts on a busy machine). What is not lost is there, once, and nothing else is.
 note "without confirms: a fence may overtake what a quorum queue was sent, so a second one is written"
 timeout -k 5 120 "$mq" run "$url/overtaken" --run overtaken --create-queue quorum --no-policy -n 60k -X confirms=false -q \
 	>"$work/overtaken.out" 2>&1
-is "all are there" "$? $(report overtaken '[.counts.unconfirmed, .counts.distinct, .counts.fences] | join(" ")')" "0 60000 60000 2"
+code=$?
+is "it is" "$(report overtaken '[.counts.unconfirmed, .counts.fences] | join(" ")')" "60000 2"
+ok "all are there, or the last ones are lost" counts overtaken '.distinct + .lost == 60000'
+ok "... and those only" report_is overtaken '[.findings[] | select(.kind != "lost" or .hi != 60000)] == []'
+is "... which is the verdict" "$code" "$(report overtaken 'if .counts.lost == 0 then 0 else 1 end')"
+note "$(report overtaken .counts.lost) are lost"
 
 note "a stream from end to end"
 timeout -k 5 120 "$mq" run "$url/whole" --run whole --create-queue stream -n 50k >"$work/whole.out" 2>&1

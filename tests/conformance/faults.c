@@ -5,8 +5,8 @@
 #include "tests/conformance/conformance.h"
 
 #define CLOSE_NS (5 * NS_PER_S)
-#define FROZEN_NS (3 * NS_PER_S) /* of trying to send to a frozen broker */
-#define ASK_NS (2 * NS_PER_S)    /* how long a question to a frozen broker may take */
+#define FROZEN_NS (2 * NS_PER_S) /* of trying to send to a frozen broker */
+#define ASK_NS (1 * NS_PER_S)    /* how long a question to a frozen broker may take */
 #define AFTER_FAULT (1u << OUTCOME_ACKED | 1u << OUTCOME_UNKNOWN | 1u << OUTCOME_REFUSED)
 
 /* Sends what there is room for, and polls; assertions on how long each call takes are in there. */
