@@ -73,7 +73,7 @@ rabbitmq() { # TYPE [FAULTS]
 	rabbitmq_is_up=yes
 	write_hook rabbitmq1 "exit 77" "${2:-freeze kill cut}"
 	suite "$1" "amqp://lab:$lab/conformance-$1" --create "x-queue-type=$1" --capacity window \
-		--unconfirmed confirms=false --secret password --prefetch prefetch \
+		--unconfirmed confirms=false --secret password --prefetch prefetch --exchange amq.direct \
 		--refuse mandatory=true --refuse routing.key=nowhere --too-large "$too_large"
 }
 too_large=140000000 # max_message_size is 128 MiB

@@ -76,6 +76,9 @@ for kind in classic quorum; do
 		"1.1.0.200 1.1.0.300 1.1.0.900 1.1.0.901 1.1.0.902"
 	is "$name: the same attempt given again by the queue is not" "$(identities "$name" redelivered)" 1.1.0.100
 done
+timeout 60 "$mq" probe "$(url plain)" --run later --exchange x -n 10 -q >/dev/null 2>&1
+timeout 60 "$mq" probe "$(url plain)" --run later --exchange x --routed-stream -n 10 -q >"$work/out" 2>&1
+is "a run that began without it gets none" "$? $(grep -c "run 'later' began without --routed-stream" "$work/out")" "3 1"
 check planted-classic --drain end
 is "policy may have taken what the queue had, and not what never got there" "$(verdict planted-classic) $(reasons planted-classic | grep -c '^3 messages')" \
 	"1 FAIL true 1"
