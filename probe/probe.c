@@ -182,7 +182,8 @@ static int make_routed_stream(
 static int bind_routed_stream(struct probe *p, bool made, struct err *e)
 {
 	struct err ignored;
-	int r = made ? probe_routed_try(&p->d, (uint64_t)p->run.id, e) : 0;
+	int r = made ? probe_routed_try(&p->d, (uint64_t)p->run.id, e)
+		     : probe_routed_check_run(p->ledger, &p->run, p->has_target, e);
 
 	if (r == 0)
 		r = probe_routed_bind(&p->d, e);
@@ -696,15 +697,23 @@ static void say_end(struct probe *p)
 {
 	char a[UNITS_LEN], b[UNITS_LEN];
 	struct status_probe s;
-	uint64_t none;
+	uint64_t none, again = 0;
 
 	gather(p, "done", &s);
+	for (size_t i = 0; i < p->n_made; i++) {
+		struct producer_counts c;
+
+		producer_counts(p->producer[i], &c);
+		again += c.republished;
+	}
 	log_progress(NULL);
 	if (p->o->status_fd)
 		return;
 	none = s.intended - s.acked - s.unconfirmed - s.refused - s.unknown;
 	log_note("%s: %s sent, %s acked", p->run.name, units_grouped(s.intended, a),
 		units_grouped(s.acked, b));
+	if (again)
+		log_note("  %s published again", units_grouped(again, a));
 	if (s.unconfirmed)
 		log_note("  %s unconfirmed: the library said yes, no broker did",
 			units_grouped(s.unconfirmed, a));
@@ -786,6 +795,8 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 	r = open_destinations(p, url, e);
 	if (r == 0)
 		r = set_routing(p, e);
+	if (r == 0 && p->o->routed_stream)
+		r = probe_routed_check(&p->d, e);
 	if (r == 0)
 		r = check_client(p, e);
 	if (r == 0 && p->plan.transaction && !(p->d.ops->caps & BROKER_CAP_TRANSACTIONS))
@@ -800,7 +811,7 @@ static int prepare(struct probe *p, const char *url, struct err *e)
 		r = probe_parse_partitions(p->o->partitions, p->topic.n_partitions, &p->partitions,
 			&p->n_partitions, e);
 	if (r == 0 && p->o->routed_stream)
-		r = probe_routed_check(&p->d, &p->topic, e);
+		r = probe_routed_check_topic(&p->topic, e);
 	if (r == 0 && !p->o->shared)
 		r = probe_check_unshared(&p->d, &p->topic, p->has_target, e);
 	if (r == 0)

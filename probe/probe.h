@@ -130,12 +130,18 @@ MUST_CHECK int probe_check_queue(const struct destination *d, const struct broke
 /* ---- probe_routed.c: a stream beside the queue, which gets what is routed as the messages are. ---- */
 
 /*
- * What of --routed-stream can be seen before there is a run: is the destination a queue, and does it get its
- * messages from an exchange that something else can be bound to? Sets the producer's property routing.key, as the
- * stream must have the same. ERR_USAGE.
+ * What of --routed-stream can be seen without a broker: does this kind of broker route, and does the destination get
+ * its messages from an exchange that something else can be bound to? Sets the producer's property routing.key, as
+ * the stream must have the same. ERR_USAGE.
  */
-MUST_CHECK int probe_routed_check(
-	struct destination *d, const struct broker_topic *topic, struct err *e);
+MUST_CHECK int probe_routed_check(struct destination *d, struct err *e);
+
+/* And with one: is it a queue? ERR_USAGE. */
+MUST_CHECK int probe_routed_check_topic(const struct broker_topic *topic, struct err *e);
+
+/* Does the run have a routed stream from its beginning on? ERR_STATE if not. */
+MUST_CHECK int probe_routed_check_run(
+	struct ledger *l, const struct run *run, bool relayed, struct err *e);
 
 /* Make the stream, if it is not there, and say where it ends. It is bound to nothing yet, if it is new. */
 MUST_CHECK int probe_routed_make(const struct destination *d, int64_t *ret_end, struct err *e);

@@ -5,10 +5,12 @@
  * refused (nack); and confirms wait for it too. It stays when the run is over, as a queue does that was made.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/envelope.h"
+#include "core/log.h"
 #include "probe/probe.h"
 
 void probe_routed_name(const struct destination *d, char *ret, size_t len)
@@ -17,15 +19,20 @@ void probe_routed_name(const struct destination *d, char *ret, size_t len)
 		ret[0] = '\0';
 }
 
-int probe_routed_check(struct destination *d, const struct broker_topic *topic, struct err *e)
+static int not_for_logs(struct err *e)
+{
+	err_set(e, ERR_USAGE, "--routed-stream is for a classic or quorum queue");
+	return err_hint(e, "a log is read by position: it needs no stream beside it");
+}
+
+int probe_routed_check(struct destination *d, struct err *e)
 {
 	const char *exchange = props_get(d->producer, "exchange");
+	const char *mandatory = props_get(d->producer, "mandatory");
 	char name[sizeof(d->url.name)];
 
-	if (!(d->ops->caps & BROKER_CAP_ROUTING) || !(topic->caps & BROKER_CAP_QUEUE)) {
-		err_set(e, ERR_USAGE, "--routed-stream is for a classic or quorum queue");
-		return err_hint(e, "a log is read by position: it needs no stream beside it");
-	}
+	if (!(d->ops->caps & BROKER_CAP_ROUTING))
+		return not_for_logs(e);
 	if (!exchange || !*exchange) {
 		err_set(e, ERR_USAGE,
 			"--routed-stream: nothing can be bound to the default exchange");
@@ -35,9 +42,42 @@ int probe_routed_check(struct destination *d, const struct broker_topic *topic, 
 	if (!name[0])
 		return err_set(e, ERR_USAGE,
 			"--routed-stream: the queue's name is too long to make the stream's of it");
+	if (mandatory && strcmp(mandatory, "true") == 0)
+		log_warn(
+			"with --routed-stream mandatory returns nothing: what the queue does not get "
+			"the stream does");
 	if (props_get(d->producer, "routing.key"))
 		return 0;
 	return props_set(d->producer, "routing.key", d->url.name, e);
+}
+
+int probe_routed_check_topic(const struct broker_topic *topic, struct err *e)
+{
+	return topic->caps & BROKER_CAP_QUEUE ? 0 : not_for_logs(e);
+}
+
+int probe_routed_check_run(struct ledger *l, const struct run *run, bool relayed, struct err *e)
+{
+	char stream[256] = "";
+	int64_t *starts = NULL;
+	size_t n = 0;
+	int r;
+
+	/* the queue behind the stream is on record with the run itself; before a relay the stream's name tells */
+	if (relayed) {
+		r = run_get_setting(
+			l, run->id, "probe", "routed-stream", stream, sizeof(stream), e);
+		n = stream[0] != 0;
+	} else {
+		r = run_starts(l, run->id, RUN_TARGET, &starts, &n, e);
+	}
+	free(starts);
+	if (r || n)
+		return r;
+	err_set(e, ERR_STATE,
+		"run '%s' began without --routed-stream: what was routed before is not known",
+		run->name);
+	return err_hint(e, "use another --run");
 }
 
 /* The stream as a destination; the texts and properties are the queue's. */
@@ -98,8 +138,14 @@ int probe_routed_bind(const struct destination *d, struct err *e)
 {
 	struct url url;
 	struct broker_config c = stream_config(d, &url);
-	int r = d->ops->bind(
-		&c, props_get(d->producer, "exchange"), props_get(d->producer, "routing.key"), e);
+	const char *exchange = props_get(d->producer, "exchange");
+	const char *key = props_get(d->producer, "routing.key");
+	int r = d->ops->bind(&c, exchange, key, e);
 
-	return r ? err_wrap(e, "--routed-stream") : 0;
+	if (r)
+		return err_wrap(e, "--routed-stream");
+	log_note(
+		"stream '%s' is bound to exchange '%s' with key '%s', and stays when the run is over",
+		url.name, exchange, key);
+	return 0;
 }

@@ -946,10 +946,13 @@ static void *poller_main(void *arg)
 			fail(p, &e);
 	} else {
 		copy_health(p);
-		/* as an application that just ends: its client is gone, and with it what it had not sent */
-		p->plan.ops->producer_close(p->client);
-		p->client = NULL;
 	}
+	/*
+	 * Before the epoch is said to have ended: what nobody confirms is on its way until the client has left, and a
+	 * fence would overtake it. Without a flush it goes with its client, as that of an application which just ends.
+	 */
+	p->plan.ops->producer_close(p->client);
+	p->client = NULL;
 	journal_close_open(p->journal);
 	atomic_store(&p->settle_done, UINT64_MAX);
 	atomic_store(&p->finished, true);

@@ -70,6 +70,7 @@ struct story {
 	unsigned copies;
 	char node[16];
 	char finding[MAX_FINDINGS][48]; /* "lost at broker" */
+	char why[MAX_FINDINGS][48];     /* how the reason begins: "never routed: not in ..." */
 	size_t n_findings;
 };
 
@@ -102,9 +103,11 @@ static void note_finding(struct story *s, const char *detail)
 
 	while (len && detail[len - 1] == ' ')
 		len--;
-	if (s->n_findings < MAX_FINDINGS)
-		snprintf(s->finding[s->n_findings++], sizeof(s->finding[0]), "%.*s", (int)len,
-			detail);
+	if (s->n_findings == MAX_FINDINGS)
+		return;
+	snprintf(s->finding[s->n_findings], sizeof(s->finding[0]), "%.*s", (int)len, detail);
+	snprintf(s->why[s->n_findings++], sizeof(s->why[0]), "%.47s",
+		detail[len] == ':' ? detail + len + 2 : "");
 }
 
 static void note(struct story *s, const char *what, const char *detail, const char *remark)
@@ -136,26 +139,34 @@ static bool found(const struct story *s, const char *what)
 	return false;
 }
 
+static bool found_because(const struct story *s, const char *what, const char *why)
+{
+	for (size_t i = 0; i < s->n_findings; i++)
+		if (starts(s->finding[i], what) && starts(s->why[i], why))
+			return true;
+	return false;
+}
+
 /* What most probably happened to a message that is lost. */
 static void tell_lost(const struct story *s, FILE *to)
 {
 	char node[32];
 
 	snprintf(node, sizeof(node), s->node[0] ? "Node %s" : "The leader%s", s->node);
-	if (found(s, "lost at relay: acked"))
+	if (found_because(s, "lost at relay", "acked"))
 		fprintf(to,
 			"It was acknowledged, and did not come out behind what relays the messages. "
 			"The queue before that was the relay's to take from, so nobody has seen "
 			"whether it was there.");
-	else if (found(s, "lost at relay: routed"))
+	else if (found_because(s, "lost at relay", "routed"))
 		fprintf(to,
 			"It was routed to the queue that what relays the messages takes from, and "
 			"did not come out behind it.");
-	else if (found(s, "lost at broker: never routed"))
+	else if (found_because(s, "lost at broker", "never routed"))
 		fprintf(to,
 			"It was acknowledged, and routed to nothing: a stream that is bound as the "
 			"queue is does not have it either.");
-	else if (found(s, "lost at broker: routed"))
+	else if (found_because(s, "lost at broker", "routed"))
 		fprintf(to,
 			"It was routed to the queue, as the stream beside it shows, and the queue "
 			"was emptied and did not give it.");
@@ -202,7 +213,7 @@ static void tell(const struct story *s, FILE *to)
 			    "messages. Nothing proves that it will not come.");
 	else if (found(s, "duplicated at relay"))
 		fprintf(to, "What relays the messages brought it through more than once.");
-	else if (found(s, "duplicated at produce: published again"))
+	else if (found_because(s, "duplicated at produce", "published again"))
 		fprintf(to,
 			"Nobody could say whether it was stored, so the application published it "
 			"again (--republish-unknown); both are there.");

@@ -209,7 +209,7 @@ static int fill_topic(const struct visit *v, const struct rabbitmq_queue *q,
 	ret->n_nodes = v->client.n_nodes;
 	memcpy(ret->node, v->client.node, ret->n_nodes * sizeof(*ret->node));
 	snprintf(ret->kind, sizeof(ret->kind), "%s", q->type);
-	ret->caps = BROKER_CAP_FENCE |
+	ret->caps = BROKER_CAP_FENCE | BROKER_CAP_ROUTING |
 		    (strcmp(q->type, "stream") == 0 ? BROKER_CAP_POSITIONS : BROKER_CAP_QUEUE);
 	return 0;
 }

@@ -81,6 +81,16 @@ is "a policy may have taken it from the queue that it goes to" "$? $(report plan
 "$mq" report planted-amqp-kafka >"$work/report.txt"
 ok "the report does not claim to have read the source's queue" grep -q "not read" "$work/report.txt"
 
+# --- a stream beside the source's queue is read in its place
+"$mq" lab exec rabbitmq --lab "$lab-r" -- "$top/build/venv/bin/python" "$top/tests/broker/tools/queue.py" bind x routed-a:classic ||
+	bail "no exchange"
+options=(--exchange x --routed-stream --no-policy)
+bridged amqp kafka routed drop:5 drop:3000 repeat:7
+options=()
+is "beside a routed stream: FAIL" "$(verdict routed) $(sums routed)" "1 FAIL true duplicated relay 1, lost relay 2"
+is "... by name, and all were routed" "$(of routed lost relay) $(of routed duplicated relay) $(report routed .counts.distinct) $(report routed \
+	'[.findings[] | select(.kind == "lost") | .why] | unique | join("; ")')" "5 3000 7 3000 routed, not behind the relay: lost there, or in the queue before it"
+
 # --- the queue that it goes to was not empty: it is named before anything is taken
 make kafka mine-a
 make amqp mine-b

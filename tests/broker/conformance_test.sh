@@ -49,7 +49,7 @@ kafka() { # PART
 # The queue types of RabbitMQ.
 rabbitmq() { # TYPE PART
 	suite "$1" "$2" "amqp://lab:$rabbit_lab/conformance-$1" --create "x-queue-type=$1" --capacity window \
-		--unconfirmed confirms=false --secret password --prefetch prefetch \
+		--unconfirmed confirms=false --secret password --prefetch prefetch --exchange amq.direct \
 		--refuse mandatory=true --refuse routing.key=nowhere \
 		--property max.message.bytes=2097152 --too-large 3000000
 }
@@ -109,7 +109,7 @@ if [ ${#of_rabbitmq[@]} -gt 0 ]; then
 		faults="freeze kill cut"
 		# Killed seconds after it was declared and started again, a quorum queue with one member takes nothing
 		# any more (every time); looked at, that member was a follower with an empty log (3.10.8). That fault
-		# needs more nodes: streams_test.sh and the scenarios have it.
+		# needs more nodes: rabbitmq_nodes_test.sh and the scenarios have it.
 		[ "$kind" = quorum ] && faults="freeze cut"
 		write_hook "$kind" "$rabbit_lab" rabbitmq1 "exit 77" "$faults"
 	done

@@ -76,10 +76,16 @@ for kind in classic quorum; do
 		"1.1.0.200 1.1.0.300 1.1.0.900 1.1.0.901 1.1.0.902"
 	is "$name: the same attempt given again by the queue is not" "$(identities "$name" redelivered)" 1.1.0.100
 done
+timeout 60 "$mq" probe "$(url plain)" --run later --exchange x -n 10 -q >/dev/null 2>&1
+timeout 60 "$mq" probe "$(url plain)" --run later --exchange x --routed-stream -n 10 -q >"$work/out" 2>&1
+is "a run that began without it gets none" "$? $(grep -c "run 'later' began without --routed-stream" "$work/out")" "3 1"
 check planted-classic --drain end
 is "policy may have taken what the queue had, and not what never got there" "$(verdict planted-classic) $(reasons planted-classic | grep -c '^3 messages')" \
 	"1 FAIL true 1"
-ok "explain tells that it was routed" grep -q "routed" <("$mq" explain planted-classic 1.1.0.70)
+explains() { "$mq" explain planted-classic "$1" | tr -s ' \n' ' ' | grep -q -- "$2"; } # IDENTITY TEXT
+ok "explain: routed, and lost in the queue" explains 1.1.0.70 "It was routed to the queue, as the stream beside it shows"
+ok "explain: never routed" explains 2.1.0.7 "acknowledged, and routed to nothing"
+ok "explain: what was read where" explains 1.1.0.900 "in the routed stream, partition 0.*from the queue, partition 0"
 
 # --- what the queue refused is in the stream all the same
 queues full:classic:100

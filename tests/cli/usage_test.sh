@@ -146,6 +146,9 @@ usage 'sends what is left' probe "$no_broker" --resume --run x
 usage 'republish-unknown and --transaction do not go together: a transaction is aborted' probe "$no_broker" \
 	--republish-unknown --transaction 5
 usage 'republish-unknown and --exit-without-flush do not go' probe "$no_broker" --republish-unknown --exit-without-flush
+usage 'routed-stream is for a classic or quorum queue' probe "$no_broker" --routed-stream
+usage 'nothing can be bound to the default exchange' probe amqp://127.0.0.1:1/v/q --routed-stream
+hinted '--exchange NAME'
 usage "both --fail-on and --allow name 'lost'" probe "$no_broker" --fail-on refused,lost --allow lost
 usage 'that is where the messages are sent' probe "$no_broker" --check "$no_broker"
 usage 'relay-lag is about a relay' run "$no_broker" --relay-lag 1s

@@ -31,6 +31,7 @@ struct suite {
 	const char *capacity;      /* property: how many messages may be outstanding */
 	const char *unconfirmed;   /* NAME=VALUE: sends without confirmation */
 	const char *secret;        /* property that holds a secret */
+	const char *exchange;      /* that is there, and routes by the key alone */
 	const char *transactional; /* property whose value names a transactional producer */
 	const char *prefetch;      /* property: how much a reader of a queue is given unsettled */
 	uint64_t too_large;        /* bytes of a payload that is not accepted */
@@ -56,6 +57,7 @@ enum need {
 	NEED_TOO_LARGE = 1 << 6,
 	NEED_REFUSE = 1 << 7,
 	NEED_NO_DESTINATION = 1 << 8, /* it is not made for this test */
+	NEED_EXCHANGE = 1 << 9,
 };
 
 struct fixture;

@@ -65,6 +65,32 @@ static void into_nothing(struct fixture *f)
 		"topic() behind that fence");
 }
 
+/* By an exchange: routed to nothing, then to what is bound. */
+static void by_an_exchange(struct fixture *f)
+{
+	struct broker_fence fence = {.key = "k",
+		.key_len = 1,
+		.payload = "a fence",
+		.len = 7,
+		.exchange = f->suite->exchange,
+		.routing_key = f->config.url->name};
+	const char *nowhere = "mqaudit-no-such-exchange";
+
+	assert_error(f, f->ops->fence(&f->config, &fence, 1, PATIENCE_NS, &f->e), ERR_NOTFOUND,
+		"fence() to a key that nothing is bound with");
+	assert_false(fence.acked);
+	assert_error(f, f->ops->bind(&f->config, nowhere, fence.routing_key, &f->e), ERR_NOTFOUND,
+		"bind() to a missing exchange");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			f->ops->bind(&f->config, fence.exchange, fence.routing_key, &f->e), 0);
+	assert_int_equal(f->ops->fence(&f->config, &fence, 1, PATIENCE_NS, &f->e), 0);
+	assert_true(fence.acked);
+	/* bound twice, it is there once */
+	read_all(f, BROKER_UNCOMMITTED);
+	assert_int_equal(f->n_strangers, 1);
+}
+
 const struct test fence_tests[] = {
 	{"a fence lies behind everything that was sent before it", behind_everything,
 		BROKER_CAP_FENCE, 0},
@@ -73,5 +99,7 @@ const struct test fence_tests[] = {
 		NEED_UNCONFIRMED},
 	{"a fence says where it is", has_a_place, BROKER_CAP_FENCE, 0},
 	{"no fence in a missing destination", into_nothing, BROKER_CAP_FENCE, NEED_NO_DESTINATION},
+	{"by an exchange a fence comes to what is bound to it, once", by_an_exchange,
+		BROKER_CAP_ROUTING, NEED_EXCHANGE},
 	{NULL, NULL, 0, 0},
 };

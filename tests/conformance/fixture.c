@@ -247,6 +247,7 @@ static unsigned missing_needs(const struct suite *s, unsigned needs)
 		{NEED_CAPACITY, s->capacity},
 		{NEED_UNCONFIRMED, s->unconfirmed},
 		{NEED_SECRET, s->secret},
+		{NEED_EXCHANGE, s->exchange},
 		{NEED_TRANSACTIONAL, s->transactional},
 		{NEED_PREFETCH, s->prefetch},
 		{NEED_TOO_LARGE, s->too_large > 0},

@@ -24,7 +24,8 @@ def seq_of(v):
 
 
 def is_fence(v):
-    return len(v) >= 64 and v[:4] == b"MQA1" and v[5] & 1
+    """A judgement's; what a probe tries bindings with has number 0."""
+    return len(v) >= 64 and v[:4] == b"MQA1" and v[5] & 1 and v[20:24] != bytes(4)
 
 
 class KafkaSource:
