@@ -100,6 +100,13 @@ int rabbitmq_code_error(int code, const char *text);
 void rabbitmq_close_text(
 	const amqp_frame_t *frame, char *ret, size_t len, int *ret_code, bool *ret_channel_only);
 
+/*
+ * Give back the memory of frames that were read; to be called after each. Not while frames wait in the library: it
+ * would go through all of them for each channel, and each ack and publish makes it read whatever has arrived
+ * (amqp_maybe_release_buffers_on_channel() and amqp_try_recv(), rabbitmq-c 0.11).
+ */
+void rabbitmq_release_buffers(struct rabbitmq_conn *conn);
+
 /* A text as the library takes it; borrowed. */
 amqp_bytes_t rabbitmq_bytes(const char *text);
 

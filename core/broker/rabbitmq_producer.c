@@ -313,7 +313,7 @@ static void serve(struct broker_producer *p)
 			take_method(p, &frame);
 		else if (frame.frame_type == AMQP_FRAME_HEADER && p->return_code)
 			take_returned(p, frame.payload.properties.decoded);
-		amqp_maybe_release_buffers(p->conn.state);
+		rabbitmq_release_buffers(&p->conn);
 	}
 	if (p->line == LINE_UP && status != AMQP_STATUS_TIMEOUT)
 		break_by_status(p, status, "the connection is lost");
