@@ -112,6 +112,13 @@ void rabbitmq_close_text(
 /* What to do about a refusal of the broker's; NULL: nothing is known. A constant. */
 const char *rabbitmq_close_hint(int code, const char *text);
 
+/*
+ * Give back the memory of frames that were read; to be called after each. Not while frames wait in the library: it
+ * would go through all of them for each channel, and each ack and publish makes it read whatever has arrived
+ * (amqp_maybe_release_buffers_on_channel() and amqp_try_recv(), rabbitmq-c 0.11).
+ */
+void rabbitmq_release_buffers(struct rabbitmq_conn *conn);
+
 /* A text as the library takes it; borrowed. */
 amqp_bytes_t rabbitmq_bytes(const char *text);
 

@@ -499,6 +499,12 @@ void rabbitmq_disconnect(struct rabbitmq_conn *conn, int64_t orderly_timeout_ns)
 	conn->fd = -1;
 }
 
+void rabbitmq_release_buffers(struct rabbitmq_conn *conn)
+{
+	if (!amqp_frames_enqueued(conn->state))
+		amqp_maybe_release_buffers(conn->state);
+}
+
 int rabbitmq_channel_open(struct rabbitmq_conn *conn, int64_t deadline_ns, struct err *e)
 {
 	rabbitmq_rpc_deadline(conn, deadline_ns);

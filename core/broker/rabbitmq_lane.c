@@ -230,7 +230,7 @@ int rabbitmq_lane_next(
 		if (status != AMQP_STATUS_OK)
 			return rabbitmq_status(&lane->conn, status, "the connection is lost", e);
 		r = rabbitmq_lane_take(lane, &frame, e);
-		amqp_maybe_release_buffers(lane->conn.state);
+		rabbitmq_release_buffers(&lane->conn);
 		if (timeout_ms) {
 			int left = clock_left_ms(deadline_ns);
 

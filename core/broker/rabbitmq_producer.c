@@ -338,7 +338,7 @@ static int take_frames(struct broker_producer *p)
 			take_method(p, &frame);
 		else if (frame.frame_type == AMQP_FRAME_HEADER && p->return_code)
 			take_returned(p, frame.payload.properties.decoded);
-		amqp_maybe_release_buffers(p->conn.state);
+		rabbitmq_release_buffers(&p->conn);
 	}
 	return status;
 }

@@ -201,6 +201,8 @@ is "it is" "$(report overtaken '[.counts.unconfirmed, .counts.fences] | join(" "
 ok "all are there, or the last ones are lost" counts overtaken '.distinct + .lost == 60000'
 ok "... and those only" report_is overtaken '[.findings[] | select(.kind != "lost" or .hi != 60000)] == []'
 is "... which is the verdict" "$code" "$(report overtaken 'if .counts.lost == 0 then 0 else 1 end')"
+sleep 3 # for what would come too late
+is "... nothing of them comes later" "$(depth overtaken)" 0
 note "$(report overtaken .counts.lost) are lost"
 
 note "a stream from end to end"
