@@ -31,7 +31,7 @@ static const struct opt opts[] = {
 		.help = "Plants at the same places again; 0 for others each time."},
 	{.name = "create-queue",
 		.type = OPT_CHOICE,
-		.arg = "TYPE",
+		.arg = "classic|quorum|stream",
 		.choices = "classic|quorum|stream",
 		AT(queue),
 		.help = "The type of queue to make; without it each in turn, as far as the broker makes "
