@@ -27,7 +27,8 @@
 
 #define STATUS_NS (200 * NS_PER_MS)
 #define PLAIN_LINE_NS (5 * NS_PER_S)
-#define LOOK_NS NS_PER_S /* at provisional findings */
+#define LOOK_NS NS_PER_S      /* at provisional findings */
+#define FED "fed-while-asked" /* a setting: see note_fed() */
 #define STRANGERS_NS NS_PER_S
 #define SETTLED_NS (5 * NS_PER_S) /* by then what a queue gave is recorded and settled */
 #define FOLD_NS (5 * NS_PER_S)
@@ -77,6 +78,7 @@ struct check {
 	const char *drain;         /* of a queue: live, end or never */
 	uint64_t strangers[2]; /* consumers of the queue that were not ours, at most; by run_side */
 	int64_t next_strangers_ns;
+	bool fed; /* a queue gave something when it was asked whether it is empty */
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
@@ -801,6 +803,22 @@ static bool is_undecided(int code)
 	       code == ERR_BROKER;
 }
 
+/*
+ * The question by basic.get brought a message, while a consumer of ours was there: which of the two was given something
+ * first nobody can say. It stands in the ledger, for a checker that goes on in our place.
+ */
+static int note_fed(struct check *c, struct err *e)
+{
+	static const char *const names[] = {FED}, *const values[] = {"true"};
+	int r = 0;
+
+	if (!c->fed)
+		UNTIL_ANSWERED(c, r,
+			run_put_settings(c->ledger, c->run.id, "checker", names, values, 1, e));
+	c->fed = r == 0;
+	return r;
+}
+
 /* Wait until the queue says that it has nothing more, so often in a row. */
 static int wait_until_empty(struct check *c, enum witness_index i, int times, int64_t deadline_ns,
 	bool *ret_ok, struct err *e)
@@ -817,6 +835,8 @@ static int wait_until_empty(struct check *c, enum witness_index i, int times, in
 		if (is_undecided(r) && clock_ns() < deadline_ns && !stop_asked())
 			r = 0; /* a node is away, or a leader is elected */
 		said = empty ? said + 1 : 0;
+		if (r == 0 && !empty)
+			r = note_fed(c, e);
 		if (r == 0 && said < times && clock_ns() >= deadline_ns)
 			return err_set(e, ERR_TIMEOUT, "the queue was not empty in time");
 		if (!empty)
@@ -1551,6 +1571,14 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, uint64_
 			n += s->count[k][g];
 		if (k == FINDING_LOST)
 			n -= untold;
+		if (k == FINDING_REORDERED && n && c->fed &&
+			promise_broken_by(p, FINDING_REORDERED)) {
+			add_reason(c,
+				"messages still came while the queue was asked whether it is empty, so that the "
+				"order of %llu cannot be told",
+				(unsigned long long)n);
+			n = 0;
+		}
 		if (n && promise_broken_by(p, (enum finding_kind)k))
 			broken = true;
 		if (k == FINDING_UNREAD)
@@ -1658,6 +1686,12 @@ static int conclude(struct check *c, bool complete, enum verdict *ret, struct er
 		r = find_places(c, e);
 	if (r == 0)
 		r = judged_sums(c->ledger, c->run.id, c->judgement, &sums, e);
+	if (r == 0 && !c->fed) {
+		char fed[8] = "";
+
+		r = run_get_setting(c->ledger, c->run.id, "checker", FED, fed, sizeof(fed), e);
+		c->fed = fed[0];
+	}
 	if (r == 0)
 		r = judged_never_routed(c->ledger, c->run.id, c->judgement, &never_routed, e);
 	if (r == 0)
