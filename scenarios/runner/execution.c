@@ -56,14 +56,21 @@ static void add_list(struct buf *b, const char *option, const char *const *at, s
 		buf_printf(b, "%s\n%s\n", option, at[i]);
 }
 
+/* Behind the names of what belongs to a second try. */
+static const char *again_text(const struct execution *x)
+{
+	return x->first_try[0] ? "-again" : "";
+}
+
 /* The name of a twin's run, and of its topic. */
 static void run_name(const struct execution *x, const struct twin *t, char *ret, size_t len)
 {
 	if (x->repetition > 1)
-		snprintf(ret, len, "%s-%s-%s-%d", x->scenario->name, t->name, x->set->tag,
-			x->repetition);
+		snprintf(ret, len, "%s-%s-%s-%d%s", x->scenario->name, t->name, x->set->tag,
+			x->repetition, again_text(x));
 	else
-		snprintf(ret, len, "%s-%s-%s", x->scenario->name, t->name, x->set->tag);
+		snprintf(ret, len, "%s-%s-%s%s", x->scenario->name, t->name, x->set->tag,
+			again_text(x));
 }
 
 static bool is_named(const char *const *list, size_t n, const char *name, size_t len)
@@ -227,7 +234,8 @@ static int start_script(struct execution *x, struct err *e)
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO_STATE=%s", state);
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO_RATE=%llu",
 		(unsigned long long)x->scenario->rate);
-	snprintf(text[n++], sizeof(text[0]), "SCENARIO_TAG=%s-%d", x->set->tag, x->repetition);
+	snprintf(text[n++], sizeof(text[0]), "SCENARIO_TAG=%s-%d%s", x->set->tag, x->repetition,
+		again_text(x));
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO_RUNNER=%d", (int)getpid());
 	snprintf(text[n++], sizeof(text[0]), "SCENARIO_DEADLINE=%llds",
 		(long long)(x->scenario->deadline_ns / NS_PER_S));
@@ -247,7 +255,7 @@ static int start_script(struct execution *x, struct err *e)
 }
 
 int execution_start(struct execution *x, const struct stage_set *set, const struct scenario *s,
-	int repetition, struct err *e)
+	int repetition, const char *first_try, struct err *e)
 {
 	int r;
 
@@ -259,7 +267,9 @@ int execution_start(struct execution *x, const struct stage_set *set, const stru
 	x->troubles = json_array();
 	if (!x->proofs || !x->troubles)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	snprintf(x->folder, sizeof(x->folder), "%.380s/%s-%d", set->folder, s->name, repetition);
+	snprintf(x->first_try, sizeof(x->first_try), "%s", first_try ? first_try : "");
+	snprintf(x->folder, sizeof(x->folder), "%.380s/%s-%d%s", set->folder, s->name, repetition,
+		again_text(x));
 	snprintf(x->step, sizeof(x->step), "starting");
 	gather_twins(x);
 	r = paths_make(x->folder, 0755, e);
@@ -551,6 +561,9 @@ json_t *execution_judge(struct execution *x)
 		"repetition", x->repetition, "bounded", x->scenario->bounded, "seconds",
 		(double)(clock_ns() - x->started_ns) / (double)NS_PER_S, "twins", twins, "fault",
 		x->proofs, "undecided_because", x->troubles, "error", why);
+	if (ret && x->first_try[0] &&
+		json_object_set_new(ret, "first_try", json_string(x->first_try)) != 0)
+		BUG("out of memory");
 	if (ret)
 		verdicts_scenario(ret, x->scenario->bounded);
 	return ret;

@@ -52,7 +52,8 @@ struct stage_set {
 struct execution {
 	const struct stage_set *set;
 	const struct scenario *scenario;
-	int repetition; /* from 1 */
+	int repetition;      /* from 1 */
+	char first_try[400]; /* why this is the second; "": it is the first */
 	char folder[PATHS_MAX];
 	struct twin mine;
 	const struct twin *twin[EXECUTION_MAX_TWINS]; /* all that take part */
@@ -73,11 +74,11 @@ struct execution {
 };
 
 /*
- * Write the folder and start the script. x is zeroed here; execution_release() also after a failure.
+ * Write the folder and start the script. first_try: why it is tried again; NULL: it is not. x is zeroed here; execution_release() also after a failure.
  * Returns 0 or ERR_IO, ERR_NOMEM, ...
  */
 MUST_CHECK int execution_start(struct execution *x, const struct stage_set *set,
-	const struct scenario *s, int repetition, struct err *e);
+	const struct scenario *s, int repetition, const char *first_try, struct err *e);
 
 /*
  * See how it is: reads the notes, ends it at its deadline. Does not block. Returns true when it has ended.

@@ -229,16 +229,65 @@ static void tick(struct suite *s)
 	s->ears->tick(s->ears->ctx, s->running, s->n_running);
 }
 
+/* Why nothing can be said, where that is a client library that ended by itself; NULL: it is not that. Borrowed. */
+static const char *gave_up(const json_t *result)
+{
+	const json_t *item;
+	size_t i;
+
+	if (strcmp(verdicts_text(result, "verdict"), verdict_text(VERDICT_UNDECIDED)) != 0)
+		return NULL;
+	json_array_foreach(json_object_get(result, "undecided_because"), i, item)
+	{
+		if (strstr(json_string_value(item), VERDICTS_GAVE_UP))
+			return json_string_value(item);
+	}
+	json_array_foreach(json_object_get(result, "twins"), i, item)
+	{
+		if (strstr(verdicts_text(item, "why"), VERDICTS_GAVE_UP))
+			return verdicts_text(item, "why");
+	}
+	return NULL;
+}
+
+/*
+ * A client library that ends by a defect of its own says nothing about the settings: once more, and once only. Some
+ * brokers' restarts do that to librdkafka 2.0.2's idempotent producers ("rewound sequence number", mended in 2.3).
+ * Returns whether it runs again.
+ */
+static bool try_again(struct execution *x, const json_t *result)
+{
+	const struct stage_set *set = x->set;
+	const struct scenario *scenario = x->scenario;
+	const char *why = gave_up(result);
+	int repetition = x->repetition;
+	struct err ignored;
+
+	if (!why || x->first_try[0] || stop_asked())
+		return false;
+	execution_release(x);
+	if (execution_start(x, set, scenario, repetition, why, &ignored) == 0)
+		return true;
+	return false;
+}
+
 /* Has the i-th ended? Then its result is kept. */
 static bool take_ended(struct suite *s, size_t i)
 {
 	struct execution *x = s->running[i];
+	const struct scenario *scenario = x->scenario;
+	json_t *result;
 
 	if (stop_asked())
 		execution_stop(x);
 	if (!execution_poll(x))
 		return false;
-	keep(s, x->scenario, execution_judge(x));
+	result = execution_judge(x);
+	if (try_again(x, result)) {
+		json_decref(result);
+		return false;
+	}
+	keep(s, scenario, result);
 	execution_release(x);
 	free(x);
 	s->n_running--;
@@ -265,7 +314,7 @@ static int start(struct suite *s, const struct scenario *scenario, int repetitio
 
 	if (!x)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	r = execution_start(x, &s->set, scenario, repetition, e);
+	r = execution_start(x, &s->set, scenario, repetition, NULL, e);
 	if (r == 0) {
 		s->running[s->n_running++] = x;
 		return 0;

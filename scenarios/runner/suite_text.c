@@ -160,6 +160,9 @@ void suite_text_scenario(FILE *to, const json_t *result, bool colour)
 	}
 	json_array_foreach(json_object_get(result, "undecided_because"), i, item)
 		fprintf(to, "      undecided: %s\n", json_string_value(item));
+	if (*verdicts_text(result, "first_try"))
+		fprintf(to, "      tried twice: the first time %s\n",
+			verdicts_text(result, "first_try"));
 	if (*verdicts_text(result, "error"))
 		fprintf(to, "      error: %s\n", verdicts_text(result, "error"));
 	fflush(to);

@@ -148,6 +148,20 @@ static void add_reasons(const json_t *report, struct buf *why)
 	}
 }
 
+/* Did a producer end by an error of its client library's? */
+static bool gave_up(const json_t *report)
+{
+	const json_t *producer;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "producers"), i, producer)
+	{
+		if (strcmp(verdicts_text(producer, "end_cause"), "failed") == 0)
+			return true;
+	}
+	return false;
+}
+
 static const char *judge(const struct twin *t, const struct expect *x, const json_t *report,
 	const struct tallies *found, struct buf *why)
 {
@@ -162,6 +176,12 @@ static const char *judge(const struct twin *t, const struct expect *x, const jso
 	/* what a run that is undecided found breaks no promise: a proved FAIL would outrank it */
 	if (result.verdict && (verdict == VERDICT_UNDECIDED || verdict == VERDICT_NODATA)) {
 		add_reasons(report, why);
+		return "undecided";
+	}
+	/* what it had not sent is refused: that says nothing of what the settings promise */
+	if ((result.verdict || result.surplus || result.missing) && verdict == VERDICT_PASS &&
+		gave_up(report)) {
+		buf_printf(why, "%s" VERDICTS_GAVE_UP, why->len ? "; " : "");
 		return "undecided";
 	}
 	if (result.surplus)

@@ -8,6 +8,9 @@
 #include "scenarios/runner/expect.h"
 #include "scenarios/runner/scenario.h"
 
+/* What is said of a twin whose client library ended by itself; lib.sh says the same. */
+#define VERDICTS_GAVE_UP "its client gave up"
+
 /*
  * What a twin's report is worth. The results are objects of the suite's JSON; their `outcome` is
  *

@@ -68,6 +68,25 @@ is "... the bad twins are not passed" "$(result '[.scenarios[0].twins[] | select
 	"not-caught,not-caught"
 is "... and nobody's settings are called safe" "$(result '.scenarios[0].twins[] | select(.role == "mine") | .outcome')" unproven
 
+# --- a client library that ends by itself, once: what its twin is worth cannot be told, and is tried again
+cat >"$work/fragile" <<EOF
+#!/bin/bash
+[ "\$1" = run ] || exec "$mq" "\$@"
+"$mq" "\$@"
+code=\$?
+report=\$SCENARIO_FOLDER/idempotent.json
+if [[ " \$* " = *leader-isolated-idempotent* && "\$SCENARIO_FOLDER" != *-again ]]; then
+	jq '.producers[0].end_cause = "failed" | .findings += [{"kind": "refused", "stage": "produce", "count": 7}]' \
+		"\$report" >"\$report.new" && mv "\$report.new" "\$report"
+fi
+exit \$code
+EOF
+chmod 755 "$work/fragile"
+scenario leader-isolated --program "$work/fragile" -o json="$work/result.json" >"$work/result.txt"
+is "a client that gave up: tried again, as declared" "$? $(result .verdict)" "0 PASS"
+is "... and so it is said" "$(result '.scenarios | length') $(result '.scenarios[0].first_try' | grep -c 'its client gave up') \
+$(grep -c 'tried twice: .*its client gave up' "$work/result.txt")" "1 1 1"
+
 # --- a runner that is killed at any instant: no fault stays, no run goes on
 healed() {
 	[ "$("$mq" lab status kafka --lab "$lab" --format json | jq '[(.faults | length) == 0, .nodes[].answers] | all')" = true ]

@@ -26,6 +26,21 @@ static json_t *report(const char *verdict, int lost, bool withdrawn)
 	return ret;
 }
 
+/* A report of a run whose client library ended before all was sent. */
+static json_t *given_up(const char *verdict, int lost)
+{
+	json_t *ret = report(verdict, lost, false);
+
+	json_array_append_new(json_object_get(ret, "findings"),
+		json_pack("{ss ss si sb}", "kind", "refused", "stage", "produce", "count", 7,
+			"withdrawn", 0));
+	assert_int_equal(json_object_set_new(ret, "producers",
+				 json_pack("[{ss}{ss}]", "end_cause", "count reached", "end_cause",
+					 "failed")),
+		0);
+	return ret;
+}
+
 /* The outcome of a twin with such a declaration and such a report, and the words for it; both given back. */
 static void check_twin(
 	enum twin_role role, const char *declared, json_t *of, const char *outcome, const char *why)
@@ -61,6 +76,10 @@ static void twins(void **unused)
 	check_twin(TWIN_BAD, "FAIL lost@broker=2", report("FAIL", 3, false), "broken", "lost");
 	check_twin(TWIN_BAD, "FAIL lost@broker=4", report("FAIL", 3, false), "not-caught", "lost");
 	check_twin(TWIN_GOOD, "PASS", NULL, "error", "no report");
+	/* a client that ended by itself says nothing of its settings, but for what was lost before */
+	check_twin(TWIN_GOOD, "PASS", given_up("PASS", 0), "undecided", VERDICTS_GAVE_UP);
+	check_twin(TWIN_GOOD, "PASS", given_up("FAIL", 3), "broken", "lost");
+	check_twin(TWIN_GOOD, "PASS refused@produce", given_up("PASS", 0), "ok", "");
 }
 
 static void mine_is(json_t *of, bool fault_proved, const char *outcome)
