@@ -94,10 +94,13 @@ identities() { # RUN KIND
 		"\(.producer_id).\(.epoch).\(.partition)" as $lane | range(.lo; .hi + 1) | "\($lane).\(.)"' | sort
 }
 
-python_env() { # an independent client, in a folder of its own
-	[ -x "$top/build/venv/bin/python" ] && "$top/build/venv/bin/python" -c 'import confluent_kafka, xxhash, pika' 2>/dev/null && return
-	python3 -m venv "$top/build/venv" && "$top/build/venv/bin/pip" install -q confluent-kafka xxhash pika >/dev/null ||
-		bail "the independent client cannot be installed"
+python_env() { # an independent client, in a folder of its own, made by one test at a time
+	mkdir -p "$top/build"
+	(
+		flock 9
+		"$top/build/venv/bin/python" -c 'import confluent_kafka, xxhash, pika' 2>/dev/null && exit
+		python3 -m venv "$top/build/venv" && "$top/build/venv/bin/pip" install -q confluent-kafka xxhash pika >/dev/null
+	) 9>"$top/build/venv.lock" || bail "the independent client cannot be installed"
 }
 
 in_lab() { "$mq" lab exec kafka --lab "$lab" -- "$@"; }
