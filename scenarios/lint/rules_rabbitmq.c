@@ -248,11 +248,6 @@ static enum lint_chance untold(const struct lint_facts *f)
 	return maybe_if(f->queue.policies == LINT_UNKNOWN);
 }
 
-static enum lint_chance put_back(const struct lint_facts *f)
-{
-	return maybe_if(f->queue.type != LINT_STREAM);
-}
-
 /* At most once: it is taken off the queue before the dead-letter queue has it. */
 static enum lint_chance dead_on_the_way(const struct lint_facts *f)
 {
@@ -367,10 +362,6 @@ WAY(lost_dead_letter, LOST_AT_BROKER, dead_on_the_way, "x-dead-letter-strategy=a
 	"what is removed leaves the queue before the dead-letter queue has it",
 	"x-dead-letter-strategy=at-least-once with x-overflow=reject-publish, of a quorum queue");
 
-WAY(disorder_put_back, AT_PRODUCE(REORDERED), put_back, "a consumer's messages are put back",
-	"what a consumer that dies did not acknowledge may be given behind what came later",
-	"prefetch=1, or an application that needs no order");
-
 /* ---- the scenarios --------------------------------------------------------------------------- */
 
 static const struct lint_scenario scenarios[] = {
@@ -458,7 +449,6 @@ static const struct lint_rule rules[] = {
 	BREAKS("quorum-minority"),
 	BREAKS("quorum-majority-down"),
 	{"delivery-limit", &expired_deliveries, SURE},
-	{"delivery-limit", &disorder_put_back, MAYBE},
 	{"max-length", &expired_length, SURE},
 	{"max-length", &rejected_length, SURE},
 	{"max-length", &lost_unconfirmed, MAYBE},

@@ -20,6 +20,9 @@ client = {"kafka": "librdkafka", "rabbitmq": "rabbitmq-c"}[broker]
 # what these do hangs on policies, of which a suite may tell nothing
 BY_POLICY = {"mirror-promoted", "partition-ignore", "partition-autoheal", "partition-pause-minority"}
 
+# what the consumers in these do; lint has no rules for consumers of RabbitMQ: what they put back may come out of order
+BY_CONSUMERS = {"delivery-limit": {("reordered", "produce")}}
+
 
 def lint(scenario, twin):
     """What lint says of the twin's settings, or why it refuses them."""
@@ -77,6 +80,7 @@ for scenario in suite["scenarios"]:
         may = {(p["kind"], p["stage"]) for p in here}
         sure = {(p["kind"], p["stage"]) for p in here if p["sure"]}
         found = {(f["kind"], f["stage"]) for f in twin["found"] if f.get("count", 1) > 0}
+        found -= BY_CONSUMERS.get(scenario["name"], set()) if broker == "rabbitmq" else set()
         trouble = [f"{kind} at {stage} was found, and not predicted" for kind, stage in sorted(found - may)]
         trouble += [f"{kind} at {stage} was sure, and not found" for kind, stage in sorted(sure - found)]
         print(f"{'WRONG' if trouble else 'right'} {where}" + "".join(f"\n      {t}" for t in trouble))
