@@ -28,7 +28,7 @@
 #define STATUS_NS (200 * NS_PER_MS)
 #define PLAIN_LINE_NS (5 * NS_PER_S)
 #define LOOK_NS NS_PER_S      /* at provisional findings */
-#define FED "fed-while-asked" /* a setting: see note_fed() */
+#define UNTOLD "order-untold" /* a setting: see note_untold_order() */
 #define STRANGERS_NS NS_PER_S
 #define SETTLED_NS (5 * NS_PER_S) /* by then what a queue gave is recorded and settled */
 #define FOLD_NS (5 * NS_PER_S)
@@ -78,7 +78,7 @@ struct check {
 	const char *drain;         /* of a queue: live, end or never */
 	uint64_t strangers[2]; /* consumers of the queue that were not ours, at most; by run_side */
 	int64_t next_strangers_ns;
-	bool fed; /* a queue gave something when it was asked whether it is empty */
+	bool order_untold;         /* of a queue */
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
@@ -805,17 +805,18 @@ static bool is_undecided(int code)
 
 /*
  * The question by basic.get brought a message, while a consumer of ours was there: which of the two was given something
- * first nobody can say. It stands in the ledger, for a checker that goes on in our place.
+ * first nobody can say. Or the queue gave what it had given before and taken back, for which it promises no place. It
+ * stands in the ledger, for a checker that goes on in our place.
  */
-static int note_fed(struct check *c, struct err *e)
+static int note_untold_order(struct check *c, struct err *e)
 {
-	static const char *const names[] = {FED}, *const values[] = {"true"};
+	static const char *const names[] = {UNTOLD}, *const values[] = {"true"};
 	int r = 0;
 
-	if (!c->fed)
+	if (!c->order_untold)
 		UNTIL_ANSWERED(c, r,
 			run_put_settings(c->ledger, c->run.id, "checker", names, values, 1, e));
-	c->fed = r == 0;
+	c->order_untold = r == 0;
 	return r;
 }
 
@@ -836,7 +837,7 @@ static int wait_until_empty(struct check *c, enum witness_index i, int times, in
 			r = 0; /* a node is away, or a leader is elected */
 		said = empty ? said + 1 : 0;
 		if (r == 0 && !empty)
-			r = note_fed(c, e);
+			r = note_untold_order(c, e);
 		if (r == 0 && said < times && clock_ns() >= deadline_ns)
 			return err_set(e, ERR_TIMEOUT, "the queue was not empty in time");
 		if (!empty)
@@ -1571,11 +1572,11 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, uint64_
 			n += s->count[k][g];
 		if (k == FINDING_LOST)
 			n -= untold;
-		if (k == FINDING_REORDERED && n && c->fed &&
+		if (k == FINDING_REORDERED && n && c->order_untold &&
 			promise_broken_by(p, FINDING_REORDERED)) {
 			add_reason(c,
-				"messages still came while the queue was asked whether it is empty, so that the "
-				"order of %llu cannot be told",
+				"%llu messages came behind later ones, after the queue had taken some back or while "
+				"it was asked whether it is empty: what order they had in it cannot be told",
 				(unsigned long long)n);
 			n = 0;
 		}
@@ -1674,6 +1675,29 @@ static int conclude_policy(struct check *c, bool complete, struct err *e)
 	return r;
 }
 
+/* Is the order of what a queue gave the order in which it had it? */
+static int recall_order(struct check *c, struct err *e)
+{
+	char untold[8] = "";
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < W_N; i++) {
+		struct witness_state st;
+
+		if (!c->witness[i])
+			continue;
+		witness_state(c->witness[i], &st);
+		if (st.put_back)
+			r = note_untold_order(c, e);
+	}
+	if (r == 0)
+		UNTIL_ANSWERED(c, r,
+			run_get_setting(c->ledger, c->run.id, "checker", UNTOLD, untold,
+				sizeof(untold), e));
+	c->order_untold |= untold[0] != '\0';
+	return r;
+}
+
 static int conclude(struct check *c, bool complete, enum verdict *ret, struct err *e)
 {
 	struct judged_sums sums;
@@ -1686,12 +1710,8 @@ static int conclude(struct check *c, bool complete, enum verdict *ret, struct er
 		r = find_places(c, e);
 	if (r == 0)
 		r = judged_sums(c->ledger, c->run.id, c->judgement, &sums, e);
-	if (r == 0 && !c->fed) {
-		char fed[8] = "";
-
-		r = run_get_setting(c->ledger, c->run.id, "checker", FED, fed, sizeof(fed), e);
-		c->fed = fed[0];
-	}
+	if (r == 0)
+		r = recall_order(c, e);
 	if (r == 0)
 		r = judged_never_routed(c->ledger, c->run.id, c->judgement, &never_routed, e);
 	if (r == 0)

@@ -1030,6 +1030,13 @@ static void heed_breaks(struct place *p, const struct broker_message *m, enum tr
 	p->last_in_batch = m;
 }
 
+static void set_put_back(struct witness *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->state.put_back = true;
+	pthread_mutex_unlock(&w->mutex);
+}
+
 static int take_message(struct witness *w, const struct broker_message *m, int64_t wall_ns)
 {
 	struct place *p = &w->place[m->partition];
@@ -1046,6 +1053,8 @@ static int take_message(struct witness *w, const struct broker_message *m, int64
 	w->n_read++;
 	if (!w->plan.queue)
 		heed_breaks(p, m, kind);
+	else if (m->redelivered)
+		set_put_back(w);
 	if (kind == TRACKED_FENCE) {
 		w->n_fences_read++;
 		return note_fence(w, m, &env);

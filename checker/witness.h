@@ -57,8 +57,9 @@ struct witness_fence {
 struct witness_state {
 	struct tracker_totals totals;
 	bool ledger_away;
-	bool broker_away;     /* the reader gets errors */
-	bool gone;            /* the queue is not there any more */
+	bool broker_away; /* the reader gets errors */
+	bool gone;        /* the queue is not there any more */
+	bool put_back; /* the queue gave something that it had given before, to whomever: its order may be another */
 	uint64_t disconnects; /* of the reader */
 	uint64_t cuts;        /* generations begun by cuts */
 	uint64_t behind; /* records between the positions and the ends of the log, as last known */

@@ -72,8 +72,9 @@ is "... and nobody's settings are called safe" "$(result '.scenarios[0].twins[] 
 cat >"$work/fragile" <<EOF
 #!/bin/bash
 [ "\$1" = run ] || exec "$mq" "\$@"
-"$mq" "\$@"
-code=\$?
+"$mq" "\$@" &
+trap "kill -INT \$!" INT TERM
+while kill -0 \$! 2>/dev/null; do wait \$!; code=\$?; done
 report=\$SCENARIO_FOLDER/idempotent.json
 if [[ " \$* " = *leader-isolated-idempotent* && "\$SCENARIO_FOLDER" != *-again ]]; then
 	jq '.producers[0].end_cause = "failed" | .findings += [{"kind": "refused", "stage": "produce", "count": 7}]' \
