@@ -73,7 +73,7 @@ cat >"$work/fragile" <<EOF
 #!/bin/bash
 [ "\$1" = run ] || exec "$mq" "\$@"
 "$mq" "\$@" &
-trap "kill -INT \$!" INT TERM
+trap "kill -TERM \$!" INT TERM
 while kill -0 \$! 2>/dev/null; do wait \$!; code=\$?; done
 report=\$SCENARIO_FOLDER/idempotent.json
 if [[ " \$* " = *leader-isolated-idempotent* && "\$SCENARIO_FOLDER" != *-again ]]; then

@@ -1,4 +1,4 @@
-/* needs: core/broker/rabbitmq_lane.c core/broker/rabbitmq_connection.c core/broker/rabbitmq_props.c core/broker/netns.c core/labfile.c core/url.c core/paths.c core/err.c core/clock.c core/props.c core/buf.c core/proc.c -lrabbitmq -ljansson */
+/* needs: core/broker/rabbitmq_lane.c core/broker/rabbitmq_connection.c core/broker/rabbitmq_tls.c core/broker/rabbitmq_openssl.c core/broker/rabbitmq_props.c core/broker/netns.c core/labfile.c core/url.c core/paths.c core/err.c core/clock.c core/props.c core/buf.c core/proc.c -lrabbitmq -ljansson -lssl -lcrypto */
 /*
  * What a broker sends on a channel: any frames that rabbitmq-c can decode, in any order. The input is a row of them:
  * kind, length (two bytes), content.
