@@ -70,17 +70,23 @@ is "... and nobody's settings are called safe" "$(result '.scenarios[0].twins[] 
 
 # --- a client library that ends by itself, once: what its twin is worth cannot be told, and is tried again
 cat >"$work/fragile" <<EOF
-#!/bin/bash
-[ "\$1" = run ] || exec "$mq" "\$@"
-"$mq" "\$@" &
-trap "kill -TERM \$!" INT TERM
-while kill -0 \$! 2>/dev/null; do wait \$!; code=\$?; done
-report=\$SCENARIO_FOLDER/idempotent.json
-if [[ " \$* " = *leader-isolated-idempotent* && "\$SCENARIO_FOLDER" != *-again ]]; then
-	jq '.producers[0].end_cause = "failed" | .findings += [{"kind": "refused", "stage": "produce", "count": 7}]' \
-		"\$report" >"\$report.new" && mv "\$report.new" "\$report"
-fi
-exit \$code
+#!/usr/bin/env python3
+import json, os, signal, subprocess, sys
+if sys.argv[1] != "run":
+    os.execv("$mq", ["$mq"] + sys.argv[1:])
+client = subprocess.Popen(["$mq"] + sys.argv[1:])
+for told in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(told, lambda *_: client.send_signal(signal.SIGINT))
+code = client.wait()
+folder = os.environ["SCENARIO_FOLDER"]
+if "leader-isolated-idempotent" in " ".join(sys.argv) and not folder.endswith("-again"):
+    with open(folder + "/idempotent.json") as f:
+        report = json.load(f)
+    report["producers"][0]["end_cause"] = "failed"
+    report["findings"].append({"kind": "refused", "stage": "produce", "count": 7})
+    with open(folder + "/idempotent.json", "w") as f:
+        json.dump(report, f)
+sys.exit(code)
 EOF
 chmod 755 "$work/fragile"
 scenario leader-isolated --program "$work/fragile" -o json="$work/result.json" >"$work/result.txt"
