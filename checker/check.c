@@ -27,8 +27,10 @@
 
 #define STATUS_NS (200 * NS_PER_MS)
 #define PLAIN_LINE_NS (5 * NS_PER_S)
-#define LOOK_NS NS_PER_S      /* at provisional findings */
-#define UNTOLD "order-untold" /* a setting: see note_untold_order() */
+#define LOOK_NS NS_PER_S /* at provisional findings */
+/* settings: see note_untold_order() */
+static const char *const untold_names[] = {
+	[RUN_SOURCE] = "order-untold", [RUN_TARGET] = "target-order-untold"};
 #define STRANGERS_NS NS_PER_S
 #define SETTLED_NS (5 * NS_PER_S) /* by then what a queue gave is recorded and settled */
 #define FOLD_NS (5 * NS_PER_S)
@@ -78,7 +80,7 @@ struct check {
 	const char *drain;         /* of a queue: live, end or never */
 	uint64_t strangers[2]; /* consumers of the queue that were not ours, at most; by run_side */
 	int64_t next_strangers_ns;
-	bool order_untold;         /* of a queue */
+	bool order_untold[2];      /* by run_side: of a queue */
 	char *reason[MAX_REASONS]; /* why the run is undecided */
 	size_t n_reasons;
 };
@@ -808,15 +810,16 @@ static bool is_undecided(int code)
  * first nobody can say. Or the queue gave what it had given before and taken back, for which it promises no place. It
  * stands in the ledger, for a checker that goes on in our place.
  */
-static int note_untold_order(struct check *c, struct err *e)
+static int note_untold_order(struct check *c, enum run_side side, struct err *e)
 {
-	static const char *const names[] = {UNTOLD}, *const values[] = {"true"};
+	static const char *const values[] = {"true"};
 	int r = 0;
 
-	if (!c->order_untold)
+	if (!c->order_untold[side])
 		UNTIL_ANSWERED(c, r,
-			run_put_settings(c->ledger, c->run.id, "checker", names, values, 1, e));
-	c->order_untold = r == 0;
+			run_put_settings(c->ledger, c->run.id, "checker", &untold_names[side],
+				values, 1, e));
+	c->order_untold[side] = r == 0;
 	return r;
 }
 
@@ -837,7 +840,7 @@ static int wait_until_empty(struct check *c, enum witness_index i, int times, in
 			r = 0; /* a node is away, or a leader is elected */
 		said = empty ? said + 1 : 0;
 		if (r == 0 && !empty)
-			r = note_untold_order(c, e);
+			r = note_untold_order(c, i == W_TARGET ? RUN_TARGET : RUN_SOURCE, e);
 		if (r == 0 && said < times && clock_ns() >= deadline_ns)
 			return err_set(e, ERR_TIMEOUT, "the queue was not empty in time");
 		if (!empty)
@@ -1559,6 +1562,26 @@ static uint64_t untold_losses(struct check *c, const struct judged_sums *s, uint
 	return strangers || !excluded ? n : 0;
 }
 
+/* How many messages came out of order where a queue's order cannot be told; the reason is added. */
+static uint64_t untold_disorder(
+	struct check *c, const struct judged_sums *s, const struct promise *p)
+{
+	const uint64_t *n = s->count[FINDING_REORDERED];
+	uint64_t untold = 0;
+
+	if (c->order_untold[RUN_SOURCE])
+		untold += n[STAGE_PRODUCE] + n[STAGE_BROKER];
+	/* beside a routed stream the queue behind it is the broker's, not a relay's */
+	if (c->order_untold[RUN_TARGET])
+		untold += c->routed ? n[STAGE_BROKER] : n[STAGE_RELAY];
+	if (untold && promise_broken_by(p, FINDING_REORDERED))
+		add_reason(c,
+			"%llu messages came behind later ones, after the queue had taken some back or while "
+			"it was asked whether it is empty: what order they had in it cannot be told",
+			(unsigned long long)untold);
+	return untold;
+}
+
 static enum verdict decide(struct check *c, const struct judged_sums *s, uint64_t never_routed,
 	const struct promise *p)
 {
@@ -1572,14 +1595,8 @@ static enum verdict decide(struct check *c, const struct judged_sums *s, uint64_
 			n += s->count[k][g];
 		if (k == FINDING_LOST)
 			n -= untold;
-		if (k == FINDING_REORDERED && n && c->order_untold &&
-			promise_broken_by(p, FINDING_REORDERED)) {
-			add_reason(c,
-				"%llu messages came behind later ones, after the queue had taken some back or while "
-				"it was asked whether it is empty: what order they had in it cannot be told",
-				(unsigned long long)n);
-			n = 0;
-		}
+		if (k == FINDING_REORDERED)
+			n -= untold_disorder(c, s, p);
 		if (n && promise_broken_by(p, (enum finding_kind)k))
 			broken = true;
 		if (k == FINDING_UNREAD)
@@ -1675,26 +1692,26 @@ static int conclude_policy(struct check *c, bool complete, struct err *e)
 	return r;
 }
 
-/* Is the order of what a queue gave the order in which it had it? */
+/* Is the order of what the queues gave the order in which they had it? */
 static int recall_order(struct check *c, struct err *e)
 {
-	char untold[8] = "";
 	int r = 0;
 
-	for (int i = 0; r == 0 && i < W_N; i++) {
-		struct witness_state st;
+	for (int side = RUN_SOURCE; r == 0 && side <= RUN_TARGET; side++) {
+		struct witness *w = c->witness[side == RUN_TARGET ? W_TARGET : W_SOURCE];
+		struct witness_state st = {0};
+		char untold[8] = "";
 
-		if (!c->witness[i])
-			continue;
-		witness_state(c->witness[i], &st);
+		if (w)
+			witness_state(w, &st);
 		if (st.put_back)
-			r = note_untold_order(c, e);
+			r = note_untold_order(c, (enum run_side)side, e);
+		if (r == 0)
+			UNTIL_ANSWERED(c, r,
+				run_get_setting(c->ledger, c->run.id, "checker", untold_names[side],
+					untold, sizeof(untold), e));
+		c->order_untold[side] |= untold[0] != '\0';
 	}
-	if (r == 0)
-		UNTIL_ANSWERED(c, r,
-			run_get_setting(c->ledger, c->run.id, "checker", UNTOLD, untold,
-				sizeof(untold), e));
-	c->order_untold |= untold[0] != '\0';
 	return r;
 }
 
